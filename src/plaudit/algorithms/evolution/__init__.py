@@ -1,0 +1,1 @@
+"""Algorithms that learn from the returns of perturbed parameters."""

@@ -1,0 +1,1 @@
+"""Frozen tensors with shapes: what the formulas see."""

@@ -1,0 +1,1 @@
+"""Where policies act; the only place that imports gymnasium."""

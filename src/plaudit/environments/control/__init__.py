@@ -1,0 +1,1 @@
+"""Gymnasium environments: sources of steps, collection, replay and rendering."""

@@ -1,0 +1,1 @@
+"""One file per kind of feedback; no input or output."""

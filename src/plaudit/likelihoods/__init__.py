@@ -1,0 +1,1 @@
+"""One file per way in which feedback depends on reward."""

@@ -1,0 +1,1 @@
+"""Formulas, each cited by equation; tensors in, tensors out."""

@@ -1,0 +1,1 @@
+"""Neural networks: policies, critics, reward models."""

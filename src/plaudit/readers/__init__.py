@@ -1,0 +1,1 @@
+"""Files people have: feedback, demonstrations, and back."""

@@ -1,0 +1,1 @@
+"""Where queries, answers and artifacts live."""

@@ -1,0 +1,1 @@
+"""Loops over (algorithm, rollouts); they know no algorithm and no environment."""

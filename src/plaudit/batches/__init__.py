@@ -1,1 +1,7 @@
 """Frozen tensors with shapes: what the formulas see."""
+
+from plaudit.batches.demonstrations import Demonstrations
+from plaudit.batches.episodes import Episodes, Loss, Rollout, Scores
+from plaudit.batches.judgements import Comparisons
+
+__all__ = ["Comparisons", "Demonstrations", "Episodes", "Loss", "Rollout", "Scores"]

@@ -1,0 +1,22 @@
+"""Behaviour cloning; on tokens, supervised fine-tuning (Pomerleau 1991; Ouyang et al. 2022, arXiv:2203.02155, eq. of step 1)."""
+
+from dataclasses import dataclass
+
+from plaudit.batches import Demonstrations, Loss, Scores
+from plaudit.maths import masked
+
+
+@dataclass(frozen=True)
+class Config:
+    """The mathematics of cloning."""
+
+    entropy_coef: float = 0.0
+    """Weight of an entropy bonus that keeps the clone from being surer than its data."""
+
+
+def loss(new: Scores, demonstrations: Demonstrations, config: Config) -> Loss:
+    """Mean negative log-probability of the demonstrated decisions."""
+    nll = -masked.mean(new.logp, demonstrations.mask)
+    entropy = masked.mean(new.entropy, demonstrations.mask)
+    metrics = {"loss/nll_avg": nll, "policy/entropy_avg": entropy}
+    return Loss(nll - config.entropy_coef * entropy, {name: value.detach() for name, value in metrics.items()})

@@ -1,0 +1,92 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347, eq. 7, 8 and 9)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from plaudit.batches import Episodes, Loss, Scores
+from plaudit.maths import kl, masked
+from plaudit.maths.advantage import GAE, Estimator, advantage
+from plaudit.maths.constraint import Constraint, NoLimit, Penalty, StopAt
+
+
+@dataclass(frozen=True)
+class Config:
+    """The mathematics of PPO; how the loss is descended is the trainer's business."""
+
+    discount: float = 0.99
+    """Discount gamma of future rewards per decision; 1 for language."""
+    advantage: Estimator = GAE(0.95)
+    """How advantages are estimated."""
+    standardise_advantages: bool = True
+    """Give the advantages of each minibatch mean 0 and variance 1."""
+    clip: float = 0.2
+    """Range epsilon of the probability ratio outside which the surrogate is flat."""
+    value_clip: float | None = None
+    """Range by which a value may move from the old one before its loss is flat; none: no clipping."""
+    value_coef: float = 0.5
+    """Weight of the value loss."""
+    entropy_coef: float = 0.0
+    """Weight of the entropy bonus."""
+    kl_in_reward: float = 0.0
+    """Price per nat of KL(policy || reference), charged in the reward of each decision."""
+    kl_in_loss: float = 0.0
+    """Price per nat of KL(policy || reference), added to the loss (k3 estimator)."""
+    constraint: Constraint = NoLimit()
+    """Limit on how far one update moves the policy."""
+
+
+def advantages(episodes: Episodes, config: Config) -> Float[Tensor, "B T"]:
+    """Advantages of the rewards after the KL price."""
+    return advantage(kl.in_reward(episodes, config.kl_in_reward), config.discount, config.advantage)
+
+
+def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], config: Config) -> Loss:
+    """Clipped surrogate, squared value error and entropy bonus (eq. 9), with the penalties of the config."""
+    e = episodes
+    a = masked.standardise(advantages, e.mask) if config.standardise_advantages else advantages
+    log_ratio = new.logp - e.logp
+    ratio = log_ratio.exp()
+
+    # eq. 7: the larger of the two losses, so that the gradient is flat only where clipping makes it worse
+    clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
+    policy = masked.mean(torch.maximum(-a * ratio, -a * clipped), e.mask)
+    entropy = masked.mean(new.entropy, e.mask)
+    total = policy - config.entropy_coef * entropy
+
+    moved = masked.mean(kl.k3(e.logp, new.logp), e.mask)
+    if isinstance(config.constraint, Penalty):  # eq. 8
+        total = total + config.constraint.coefficient * moved
+    stop = isinstance(config.constraint, StopAt) and moved.item() > config.constraint.limit
+
+    metrics = {
+        "loss/policy_avg": policy,
+        "policy/entropy_avg": entropy,
+        "policy/approxkl_avg": moved,
+        "policy/clipfrac_avg": masked.mean(ratio.ne(clipped).to(ratio.dtype), e.mask),
+        "val/ratio": masked.mean(ratio, e.mask),
+    }
+    if new.values is not None:
+        value = value_loss(new.values, e, advantages, config.value_clip)
+        total = total + config.value_coef * value
+        metrics["loss/value_avg"] = value
+    if config.kl_in_loss:
+        if e.ref_logp is None:
+            raise ValueError("kl_in_loss needs episodes with ref_logp; load a reference policy or set it to 0")
+        total = total + config.kl_in_loss * masked.mean(kl.k3(new.logp, e.ref_logp), e.mask)
+    return Loss(total, {name: value.detach() for name, value in metrics.items()}, stop)
+
+
+def value_loss(
+    values: Float[Tensor, "B T"], episodes: Episodes, advantages: Float[Tensor, "B T"], clip: float | None
+) -> Float[Tensor, ""]:
+    """Half the squared error to the target advantages + old values; with a clip, the larger of two (eq. 9)."""
+    assert episodes.values is not None
+    target = advantages + episodes.values
+    error = (values - target) ** 2
+    if clip is not None:
+        near = episodes.values + (values - episodes.values).clamp(-clip, clip)
+        error = torch.maximum(error, (near - target) ** 2)
+    return 0.5 * masked.mean(error, episodes.mask)

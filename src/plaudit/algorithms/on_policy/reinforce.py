@@ -1,0 +1,77 @@
+"""REINFORCE, the plain policy gradient (Williams 1992; Sutton et al. 2000, Theorem 1, eq. 2)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from plaudit.batches import Episodes, Loss, Scores
+from plaudit.maths import kl, masked
+from plaudit.maths.advantage import Estimator, GAE, advantage
+from plaudit.maths.returns import returns_to_go
+
+
+@dataclass(frozen=True)
+class ReturnToGo:
+    """What followed the decision, without a baseline."""
+
+
+@dataclass(frozen=True)
+class CriticQ:
+    """The critic's one-step look ahead Q(s, a) = r + discount V(s')."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The mathematics of the plain policy gradient; take one epoch per rollout."""
+
+    discount: float = 0.99
+    """Discount gamma of future rewards per decision."""
+    weight: ReturnToGo | CriticQ | Estimator = GAE(0.95)
+    """What multiplies the log-probability: the return-to-go, the critic's Q, or an advantage."""
+    standardise_weights: bool = True
+    """Give the weights of each minibatch mean 0 and variance 1."""
+    value_coef: float = 0.5
+    """Weight of the value loss, where there is a critic."""
+    entropy_coef: float = 0.0
+    """Weight of the entropy bonus."""
+    kl_in_reward: float = 0.0
+    """Price per nat of KL(policy || reference), charged in the reward of each decision."""
+
+
+def advantages(episodes: Episodes, config: Config) -> Float[Tensor, "B T"]:
+    """The weight of every decision, minus the old value where there is a critic; 0 outside the mask."""
+    charged = kl.in_reward(episodes, config.kl_in_reward)
+    if isinstance(config.weight, ReturnToGo):
+        return _above_values(returns_to_go(charged, config.discount), charged)
+    if isinstance(config.weight, CriticQ):
+        return advantage(charged, config.discount, GAE(0.0))
+    return advantage(charged, config.discount, config.weight)
+
+
+def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], config: Config) -> Loss:
+    """-E[weight * log pi(a|s)], the squared value error and the entropy bonus."""
+    e = episodes
+    weight = advantages
+    if isinstance(config.weight, ReturnToGo | CriticQ) and e.values is not None:
+        weight = torch.where(e.mask, advantages + e.values, 0.0)  # the return or Q itself, no baseline
+    if config.standardise_weights:
+        weight = masked.standardise(weight, e.mask)
+    policy = -masked.mean(weight * new.logp, e.mask)
+    entropy = masked.mean(new.entropy, e.mask)
+    total = policy - config.entropy_coef * entropy
+    metrics = {
+        "loss/policy_avg": policy,
+        "policy/entropy_avg": entropy,
+        "policy/approxkl_avg": masked.mean(kl.k3(e.logp, new.logp), e.mask),
+    }
+    if new.values is not None and e.values is not None:
+        value = 0.5 * masked.mean((new.values - advantages - e.values) ** 2, e.mask)
+        total = total + config.value_coef * value
+        metrics["loss/value_avg"] = value
+    return Loss(total, {name: value.detach() for name, value in metrics.items()})
+
+
+def _above_values(gain: Float[Tensor, "B T"], episodes: Episodes) -> Float[Tensor, "B T"]:
+    return gain if episodes.values is None else torch.where(episodes.mask, gain - episodes.values, 0.0)

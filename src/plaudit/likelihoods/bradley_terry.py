@@ -1,0 +1,55 @@
+"""Bradley-Terry (1952) comparisons of summed rewards (Christiano et al. 2017, arXiv:1706.03741, eq. 1)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from plaudit.batches import Comparisons, Loss
+
+
+@dataclass(frozen=True)
+class Config:
+    """The mathematics of the likelihood."""
+
+    scale: float = 1.0
+    """Inverse temperature: the logit is scale * (first return - second return) + side bias."""
+    mistakes: float = 0.0
+    """Share of answers taken to be coin flips, for people without an estimated reliability."""
+    centring: float = 0.0
+    """Weight of (first + second)^2, which keeps returns near zero."""
+
+
+def loss(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config) -> Loss:
+    """Weighted mean negative log-likelihood of who was preferred.
+
+    P(first preferred) = eta sigma(d) + (1 - eta) sigma(-d), d = scale * (R_1 - R_2) + delta, where eta is the
+    person's reliability and delta their side bias. An equal answer counts half for either side.
+    """
+    j = judgements
+    d = config.scale * (rewards[:, 0] - rewards[:, 1])
+    if j.side_bias is not None:
+        d = d + j.side_bias
+    eta = torch.full_like(d, 1 - config.mistakes / 2) if j.reliability is None else j.reliability
+    first, second = _log_mixture(d, eta), _log_mixture(-d, eta)
+    nll = -(j.preference * first + (1 - j.preference) * second)
+    weight = torch.ones_like(nll) if j.weight is None else j.weight
+    decided = j.preference.ne(0.5).to(d.dtype)
+    metrics = {
+        "reward/nll": (weight * nll).sum() / weight.sum(),
+        "reward/accuracy": (decided * ((d > 0) == (j.preference > 0.5)).to(d.dtype)).sum() / decided.sum().clamp(min=1),
+        "reward/margin": (decided * d.abs()).sum() / decided.sum().clamp(min=1),
+    }
+    total = metrics["reward/nll"] + config.centring * (rewards.sum(dim=1) ** 2).mean()
+    return Loss(total, {name: value.detach() for name, value in metrics.items()})
+
+
+def _log_mixture(d: Float[Tensor, "P"], eta: Float[Tensor, "P"]) -> Float[Tensor, "P"]:
+    """log(eta sigma(d) + (1 - eta) sigma(-d)), stable for large |d| and for eta in {0, 1}, gradients included."""
+    certain = torch.where(eta > 0.5, logsigmoid(d), logsigmoid(-d))
+    mixed = (eta > 0) & (eta < 1)
+    inside = torch.where(mixed, eta, torch.full_like(eta, 0.5))  # keeps log(0) and its gradient out of the graph
+    mixture = torch.logaddexp(inside.log() + logsigmoid(d), (-inside).log1p() + logsigmoid(-d))
+    return torch.where(mixed, mixture, certain)

@@ -1,0 +1,36 @@
+"""How an advantage is estimated, as a value: `GAE(lam)` or `MonteCarlo()`."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from plaudit.batches import Episodes
+from plaudit.maths.gae import gae
+from plaudit.maths.returns import complete, returns_to_go
+
+
+@dataclass(frozen=True)
+class GAE:
+    """Generalised advantage estimation: needs a critic, works on pieces of episodes."""
+
+    lam: float = 0.95
+    """Trace decay lambda: 0 trusts the critic, 1 trusts the rewards."""
+
+
+@dataclass(frozen=True)
+class MonteCarlo:
+    """Return-to-go minus the baseline, on episodes that terminate inside the rollout; others get no weight."""
+
+
+Estimator = GAE | MonteCarlo
+
+
+def advantage(episodes: Episodes, discount: float, estimator: Estimator) -> Float[Tensor, "B T"]:
+    """The advantage of every decision by the chosen estimator; 0 outside the mask."""
+    if isinstance(estimator, GAE):
+        return gae(episodes, discount, estimator.lam)
+    gain = returns_to_go(episodes, discount)
+    baseline = torch.zeros_like(gain) if episodes.values is None else episodes.values
+    return torch.where(complete(episodes), gain - baseline, 0.0)

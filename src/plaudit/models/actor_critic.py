@@ -1,0 +1,106 @@
+"""Policy and critic for control: separate multilayer perceptrons, computed as one batched network."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from plaudit.batches import Scores
+from plaudit.batches.rows import take
+from plaudit.models.distributions import Categorical, Gaussian
+from plaudit.models.moments import RunningMoments
+from plaudit.models.stacked_mlp import Activation, StackedMLP, orthogonal
+from plaudit.models.transitions import Transitions
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """The networks of a control policy."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    """Sizes of the hidden layers, of the policy and of the critic alike."""
+    activation: Activation = "tanh"
+    """Activation of the hidden layers."""
+    log_std: float = 0.0
+    """Initial log standard deviation of continuous actions, in units of half the action range."""
+    normalise_observations: bool = False
+    """Standardise observations by their running mean and variance, clipped to +-10."""
+    critic: bool = True
+    """Learn state values too."""
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """What a policy must fit: plain numbers, so that models know no environment library."""
+
+    observation: int
+    """Length of the flattened observation."""
+    action: int
+    """Number of discrete actions, or of continuous action dimensions."""
+    kind: Literal["discrete", "continuous"]
+    """Kind of action."""
+
+
+class ActorCritic(nn.Module):
+    """A memoryless policy for discrete or continuous actions, with an optional critic.
+
+    Orthogonal initialisation of gain sqrt(2), policy head .01, value head 1; the log standard deviation does not
+    depend on the state. Observation statistics are buffers: they travel with the weights, and change only by
+    `observe`, so that every score of one rollout uses the same ones.
+    """
+
+    memoryless = True
+
+    def __init__(self, spaces: Spaces, config: PolicyConfig, generator: torch.Generator):
+        super().__init__()
+        self.spaces, self.config = spaces, config
+        members = 2 if config.critic else 1
+        self.body = StackedMLP(members, spaces.observation, config.hidden, config.activation, generator)
+        width = config.hidden[-1] if config.hidden else spaces.observation
+        self.policy_weight = orthogonal(1, width, spaces.action, 0.01, generator)
+        self.policy_bias = nn.Parameter(torch.zeros(spaces.action))
+        if config.critic:
+            self.value_weight = orthogonal(1, width, 1, 1.0, generator)
+            self.value_bias = nn.Parameter(torch.zeros(1))
+        if spaces.kind == "continuous":
+            self.log_std = nn.Parameter(torch.full((spaces.action,), config.log_std))
+        if config.normalise_observations:
+            self.moments = RunningMoments(spaces.observation)
+
+    def observe(self, observations: Float[Tensor, "N *obs"]) -> None:
+        """Add training observations to the running statistics."""
+        if self.config.normalise_observations:
+            self.moments.update(observations.reshape(-1, self.spaces.observation))
+
+    def distribution(self, observations: Float[Tensor, "N *obs"]) -> Categorical | Gaussian:
+        """The distribution over actions in each state; computes the policy alone."""
+        hidden = self.body.member(0, self._inputs(observations))
+        return self._distribution(torch.addmm(self.policy_bias, hidden, self.policy_weight[0]))
+
+    def scores(self, record: Transitions, rows: "Tensor | slice | None" = None) -> Scores:
+        """Log-probability, entropy and value of the recorded decisions [B, T], differentiable."""
+        if rows is not None:
+            record = take(record, rows)
+        shape = record.observations.shape[:2]
+        hidden = self.body(self._inputs(record.observations).expand(self.body.weights[0].shape[0], -1, -1))
+        logits = torch.addmm(self.policy_bias, hidden[0], self.policy_weight[0])
+        actions = record.actions.reshape(-1, *record.actions.shape[2:])
+        logp, entropy = self._distribution(logits).scores(actions)
+        values = None
+        if self.config.critic:
+            values = torch.addmm(self.value_bias, hidden[1], self.value_weight[0]).reshape(shape)
+        return Scores(logp.reshape(shape), entropy.reshape(shape), values)
+
+    def values(self, observations: Float[Tensor, "*B obs"]) -> Float[Tensor, "*B"]:
+        """V(s), by the critic alone."""
+        hidden = self.body.member(1, self._inputs(observations))
+        return torch.addmm(self.value_bias, hidden, self.value_weight[0]).reshape(observations.shape[:-1])
+
+    def _inputs(self, observations: Tensor) -> Float[Tensor, "N F"]:
+        x = observations.reshape(-1, self.spaces.observation)
+        return self.moments.standardise(x) if self.config.normalise_observations else x
+
+    def _distribution(self, outputs: Float[Tensor, "N A"]) -> Categorical | Gaussian:
+        return Categorical(outputs) if self.spaces.kind == "discrete" else Gaussian(outputs, self.log_std)

@@ -1,13 +1,13 @@
 """Policy and critic for control: separate multilayer perceptrons, computed as one batched network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from plaudit.batches import Scores
+from plaudit.batches import Episodes, Scores
 from plaudit.batches.rows import take
 from plaudit.models.distributions import Categorical, Gaussian
 from plaudit.models.moments import RunningMoments
@@ -69,12 +69,12 @@ class ActorCritic(nn.Module):
         if config.normalise_observations:
             self.moments = RunningMoments(spaces.observation)
 
-    def observe(self, observations: Float[Tensor, "N *obs"]) -> None:
+    def observe(self, observations: Float[Tensor, "N F"]) -> None:
         """Add training observations to the running statistics."""
         if self.config.normalise_observations:
-            self.moments.update(observations.reshape(-1, self.spaces.observation))
+            self.moments.update(observations)
 
-    def distribution(self, observations: Float[Tensor, "N *obs"]) -> Categorical | Gaussian:
+    def distribution(self, observations: Float[Tensor, "N F"]) -> Categorical | Gaussian:
         """The distribution over actions in each state; computes the policy alone."""
         hidden = self.body.member(0, self._inputs(observations))
         return self._distribution(torch.addmm(self.policy_bias, hidden, self.policy_weight[0]))
@@ -93,10 +93,25 @@ class ActorCritic(nn.Module):
             values = torch.addmm(self.value_bias, hidden[1], self.value_weight[0]).reshape(shape)
         return Scores(logp.reshape(shape), entropy.reshape(shape), values)
 
-    def values(self, observations: Float[Tensor, "*B obs"]) -> Float[Tensor, "*B"]:
+    def values(self, observations: Float[Tensor, "*B F"]) -> Float[Tensor, "*B"]:
         """V(s), by the critic alone."""
         hidden = self.body.member(1, self._inputs(observations))
         return torch.addmm(self.value_bias, hidden, self.value_weight[0]).reshape(observations.shape[:-1])
+
+    def values_of(self, record: Transitions, last: Bool[Tensor, "B T"]) -> tuple[Tensor, Tensor]:
+        """V(s_t) and V(true successor), both [B, T]; a successor is looked up where it is the next column's state."""
+        values = self.values(record.observations)
+        following = torch.cat([values[:, 1:], values[:, :1]], dim=1)
+        ends = last.clone()
+        ends[:, -1] = True
+        following[ends] = self.values(record.successors[ends])
+        return values, following
+
+    @torch.no_grad()
+    def refresh(self, episodes: Episodes, record: Transitions) -> Episodes:
+        """The same episodes with the values of the critic as it is now."""
+        values, following = self.values_of(record, episodes.last)
+        return replace(episodes, values=values, next_values=following)
 
     def _inputs(self, observations: Tensor) -> Float[Tensor, "N F"]:
         x = observations.reshape(-1, self.spaces.observation)

@@ -1,0 +1,90 @@
+"""A reward model for control: an ensemble of small networks on (state, action, next state), trained as one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from plaudit.models.actor_critic import Spaces
+from plaudit.models.moments import RunningMoments
+from plaudit.models.stacked_mlp import Activation, StackedMLP, orthogonal
+from plaudit.models.transitions import Transitions
+
+Input = Literal["state", "state_action", "state_action_next"]
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """The networks of a reward model."""
+
+    inputs: Input = "state_action"
+    """What the reward depends on: the state, the state and action, or the next state as well."""
+    members: int = 3
+    """Networks in the ensemble."""
+    hidden: tuple[int, ...] = (32, 32)
+    """Sizes of the hidden layers."""
+    activation: Activation = "tanh"
+    """Activation of the hidden layers."""
+    caution: float = 0.5
+    """The reward is the mean of the standardised members minus this much of their spread."""
+
+
+class RewardEnsemble(nn.Module):
+    """K reward networks; each is standardised over the policy's own data before they are averaged.
+
+    A reward is known up to scale and shift only, and each member has its own; the statistics that take them away
+    come from what the policy does (`standardise`), never from the pairs, and `reward` never changes them.
+    """
+
+    def __init__(self, spaces: Spaces, config: RewardConfig, generator: torch.Generator):
+        super().__init__()
+        self.spaces, self.config = spaces, config
+        parts = {"state": 0, "state_action": spaces.action, "state_action_next": spaces.action + spaces.observation}
+        features = spaces.observation + parts[config.inputs]
+        self.scaling = RunningMoments(features)
+        self.body = StackedMLP(config.members, features, config.hidden, config.activation, generator)
+        width = config.hidden[-1] if config.hidden else features
+        self.head = orthogonal(config.members, width, 1, 1.0, generator)
+        self.outputs = RunningMoments(config.members)
+
+    def features(self, record: Transitions) -> Float[Tensor, "B T F"]:
+        """What the networks see, before scaling."""
+        parts = [record.observations]
+        if self.config.inputs != "state":
+            parts.append(record.executed)
+        if self.config.inputs == "state_action_next":
+            parts.append(record.successors)
+        return torch.cat(parts, dim=-1)
+
+    def scale_inputs(self, features: Float[Tensor, "N F"]) -> None:
+        """Fix the input scaling by the given rows; once, before the first fit."""
+        self.scaling.reset()
+        self.scaling.update(features)
+
+    def forward(self, features: Float[Tensor, "B T F"]) -> Float[Tensor, "K B T"]:
+        """The raw reward of every member, differentiable."""
+        rows = self.scaling.standardise(features.reshape(-1, features.shape[-1]))
+        hidden = self.body(rows.expand(self.config.members, -1, -1))
+        return torch.bmm(hidden, self.head).reshape(-1, *features.shape[:2])
+
+    @torch.no_grad()
+    def standardise(self, record: Transitions, mask: Bool[Tensor, "B T"]) -> None:
+        """Give every member mean 0 and variance 1 over this behaviour of the policy."""
+        self.outputs.reset()
+        self.outputs.update(self(self.features(record))[:, mask].T)
+
+    @torch.no_grad()
+    def members(self, record: Transitions) -> Float[Tensor, "K B T"]:
+        """The standardised reward of every member."""
+        raw = self(self.features(record))
+        mean, std = self.outputs.mean.to(raw.dtype), (self.outputs.var + 1e-8).sqrt().to(raw.dtype)
+        return (raw - mean[:, None, None]) / std[:, None, None]
+
+    def reward(self, record: Transitions) -> Float[Tensor, "B T"]:
+        """Mean of the standardised members minus `caution` times their unbiased spread."""
+        members = self.members(record)
+        if len(members) < 2:
+            return members[0]
+        return members.mean(dim=0) - self.config.caution * members.std(dim=0)

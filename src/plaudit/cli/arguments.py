@@ -1,0 +1,90 @@
+"""Command lines from frozen dataclasses: a config's fields are its flags, their docstrings the help."""
+
+from collections.abc import Sequence
+from dataclasses import field, fields, make_dataclass
+from typing import Any, TypeVar
+
+import tyro
+import yaml
+
+from plaudit.errors import PlauditError
+from plaudit.pipeline import config as run_config
+from plaudit.pipeline import settings
+from plaudit.pipeline.config import RunConfig
+
+Parsed = TypeVar("Parsed")
+STYLE = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
+
+
+def parse(schema: type[Parsed], argv: Sequence[str], command: str, description: str) -> Parsed:
+    """A dataclass from flags."""
+    return tyro.cli(schema, args=list(argv), prog=f"plaudit {command}", description=description, config=STYLE)
+
+
+def override(config: RunConfig, argv: Sequence[str], command: str, description: str) -> RunConfig:
+    """A run config changed by flags, and by `--set FIELD=YAML` for what a flag cannot say (a union's kind)."""
+    flags, sets = _split_sets([_short(argument) for argument in argv])
+    config = _set(config, sets)
+    typed = make_dataclass(
+        "RunFlags", [("settings", type(config.settings), field(default=config.settings))], bases=(RunConfig,), frozen=True
+    )
+    values = {f.name: getattr(config, f.name) for f in fields(config)}
+    parsed = tyro.cli(
+        typed, default=typed(**values), args=flags, prog=f"plaudit {command}", description=description, config=STYLE
+    )
+    return run_config.checked(RunConfig(**{f.name: getattr(parsed, f.name) for f in fields(RunConfig)}))
+
+
+def take(argv: Sequence[str], name: str, default: str | None = None) -> tuple[str | None, list[str]]:
+    """The value of `--name VALUE` or `--name=VALUE`, and the arguments without it."""
+    rest, value, items = [], default, iter(argv)
+    for item in items:
+        if item == f"--{name}":
+            value = next(items, None)
+            if value is None:
+                raise PlauditError(f"--{name} needs a value")
+        elif item.startswith(f"--{name}="):
+            value = item.partition("=")[2]
+        else:
+            rest.append(item)
+    return value, rest
+
+
+def whole(value: str | None, name: str) -> int:
+    """A positive whole number from a flag."""
+    if value is None or not value.isdigit() or int(value) < 1:
+        raise PlauditError(f"--{name}: {value!r} is not a whole number above 0")
+    return int(value)
+
+
+def _short(argument: str) -> str:
+    for short, long in (("--env", "--environment.id"), ("--envs", "--environment.envs")):
+        if argument == short or argument.startswith(short + "="):
+            return long + argument[len(short) :]
+    return argument
+
+
+def _split_sets(argv: list[str]) -> tuple[list[str], list[str]]:
+    sets: list[str] = []
+    while "--set" in argv:
+        value, argv = take(argv, "set")
+        sets.append(str(value))
+    return argv, sets
+
+
+def _set(config: RunConfig, sets: list[str]) -> RunConfig:
+    if not sets:
+        return config
+    tree: dict[str, Any] = settings.dump(config)
+    for item in sets:
+        path, equals, text = item.partition("=")
+        if not equals:
+            raise PlauditError(f"--set {item}: give FIELD=VALUE, such as --set settings.constraint=stop_at")
+        node = tree
+        *parents, last = path.split(".")
+        for parent in parents:
+            node = node.get(parent) if isinstance(node, dict) else None
+            if not isinstance(node, dict):
+                raise PlauditError(f"--set {item}: there is no field {path!r}")
+        node[last] = yaml.safe_load(text)
+    return run_config.from_mapping(tree, "--set")

@@ -1,0 +1,75 @@
+"""plaudit: learn what people want from what they say about behaviour, and make a policy do more of it."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from plaudit.errors import PlauditError
+
+COMMANDS = {
+    "demo": "the whole loop in a few minutes: a policy learns what people want, without seeing the reward",
+    "run": "run a config: collect, ask, learn a reward, optimise, evaluate, report",
+    "resume": "go on with a run that was stopped or killed",
+    "pretrain": "clone a policy from demonstrations",
+    "reward": "learn a reward model from comparisons in a file",
+    "optimise": "optimise a policy by an on-policy algorithm: plaudit optimise ppo --env CartPole-v1",
+    "evaluate": "the true return of a run or of a saved policy",
+    "compare": "two or more runs side by side, with intervals",
+    "export": "write a run's feedback to a file",
+    "report": "write a run's report.html again",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if arguments else 2
+    command, rest = arguments[0], arguments[1:]
+    if command == "--version":
+        print(importlib.import_module("importlib.metadata").version("plaudit"))
+        return 0
+    if command not in COMMANDS:
+        near = get_close_matches(command, COMMANDS, 1, 0.4)
+        hint = f"did you mean {near[0]!r}?" if near else "see plaudit --help"
+        return _fail(f"unknown command {command!r}; {hint}", 2)
+    try:
+        return importlib.import_module(f"plaudit.cli.{command}").main(rest)
+    except PlauditError as error:
+        return _fail(str(error), 1)
+    except ModuleNotFoundError as error:
+        return _fail(_missing(error), 1)
+    except KeyboardInterrupt:
+        return _fail("stopped; what was learned up to the last checkpoint is kept (see: plaudit resume)", 130)
+    except BrokenPipeError:
+        return 0
+
+
+EXTRAS = {"gymnasium": "control", "mujoco": "control", "PIL": "control", "sqlalchemy": "store",
+          "alembic": "store", "matplotlib": "report", "transformers": "language"}  # fmt: skip
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    extra = EXTRAS.get((error.name or "").split(".")[0])
+    if extra is None:
+        raise error
+    return f"the package {error.name} is not installed; install it with: pip install 'plaudit[{extra}]'"
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        ["usage: plaudit COMMAND ...", "", str(__doc__), "", "commands:", *lines, "", "plaudit COMMAND --help tells more."]
+    )
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"plaudit: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

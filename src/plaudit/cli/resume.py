@@ -1,0 +1,28 @@
+"""plaudit resume RUN: go on with a run that was stopped or killed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from plaudit.cli import arguments
+from plaudit.cli.running import resume_one
+from plaudit.pipeline.config import load
+from plaudit.pipeline.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Resume:
+    """What to go on with."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Resume one run."""
+    given = arguments.parse(Resume, argv, "resume", str(__doc__))
+    folder = RunFolder.open(given.run)
+    resume_one(given.run, load(folder.config).steps)
+    return 0

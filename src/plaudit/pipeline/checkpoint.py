@@ -1,0 +1,82 @@
+"""Checkpoints: a tree of tensors, arrays and plain values as safetensors + JSON, written whole or not at all."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from plaudit.errors import PlauditError
+
+TENSORS, TREE = "tensors.safetensors", "tree.json"
+
+
+def save_tree(folder: Path, tree: Any) -> None:
+    """Write the tree into a new folder: first beside it, then renamed, so that a half-written one never counts."""
+    tensors: dict[str, torch.Tensor] = {}
+    plain = _separate(tree, "", tensors)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_file(tensors, partial / TENSORS)
+    (partial / TREE).write_text(json.dumps(plain), encoding="utf-8")
+    for file in (partial / TENSORS, partial / TREE, partial):
+        _sync(file)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+    _sync(folder.parent)
+
+
+def load_tree(folder: Path) -> Any:
+    """Read a tree back: the same tensors, arrays and values."""
+    try:
+        tensors = load_file(folder / TENSORS)
+        plain = json.loads((folder / TREE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PlauditError(f"{folder}: not a checkpoint ({Path(str(error.filename)).name} is missing)") from None
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise PlauditError(f"{folder}: damaged checkpoint ({error}); delete this folder to use the one before") from None
+    return _join(plain, tensors)
+
+
+def _separate(node: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(node, torch.Tensor):
+        tensors[path] = node.detach().cpu().contiguous().clone()
+        return {"$tensor": path}
+    if isinstance(node, np.ndarray):
+        tensors[path] = torch.from_numpy(np.ascontiguousarray(node).reshape(node.shape).copy())
+        return {"$array": path}
+    if isinstance(node, np.generic):
+        return node.item()
+    if isinstance(node, dict):
+        return {str(key): _separate(value, f"{path}/{key}", tensors) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_separate(value, f"{path}/{i}", tensors) for i, value in enumerate(node)]
+    if node is None or isinstance(node, bool | int | float | str):
+        return node
+    raise TypeError(f"{path}: a {type(node).__name__} cannot be saved in a checkpoint")
+
+
+def _join(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(node, dict):
+        if set(node) == {"$tensor"}:
+            return tensors[node["$tensor"]]
+        if set(node) == {"$array"}:
+            return tensors[node["$array"]].numpy()
+        return {key: _join(value, tensors) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_join(value, tensors) for value in node]
+    return node
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,131 @@
+"""The config of a run: what `plaudit run` reads and what the run folder keeps."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from plaudit.annotators.simulated import SimulatedPerson
+from plaudit.environments.control.make import EnvironmentConfig
+from plaudit.errors import PlauditError
+from plaudit.likelihoods import bradley_terry
+from plaudit.models.actor_critic import PolicyConfig
+from plaudit.models.reward_ensemble import RewardConfig
+from plaudit.pipeline import algorithms, settings
+from plaudit.trainers import on_policy, reward_fit
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    """What is optimised, and how the learned part of it is learned."""
+
+    weights: dict[str, float] = field(default_factory=lambda: {"environment": 1.0, "learned": 0.0})
+    """Weights of the environment's own reward and of the learned one, such as {environment: 0, learned: 1}."""
+    start: str | None = None
+    """A folder with a reward model to start from."""
+    model: RewardConfig = RewardConfig()
+    """The networks of the reward model."""
+    likelihood: bradley_terry.Config = bradley_terry.Config(scale=0.1)
+    """How answers depend on the reward."""
+    fit: reward_fit.Config = reward_fit.Config()
+    """How the reward model is fitted."""
+    scale: bool = False
+    """Divide rewards by the running standard deviation of the discounted return."""
+
+
+@dataclass(frozen=True)
+class FeedbackSettings:
+    """What people are asked, and when."""
+
+    labels: int = 0
+    """Comparisons asked for in all; 0: nobody is asked."""
+    first: int = 50
+    """Comparisons asked about the behaviour of the very first rollout."""
+    rounds: int = 15
+    """Rounds in which the others are asked, each smaller than the one before."""
+    until: float = 0.5
+    """Share of the budget after which nothing more is asked."""
+    segment: int = 100
+    """Steps of each segment shown."""
+    ask: Literal["random", "disagreement"] = "random"
+    """Which pairs are asked about: any, or those on which the ensemble disagrees most."""
+    candidates: int = 10
+    """Random pairs considered for each one asked, when asking by disagreement."""
+    people: tuple[SimulatedPerson, ...] = (SimulatedPerson(),)
+    """Simulated people who answer in turn; an empty list waits for real ones."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A control run: plain RL where the learned reward has no weight, else a loop with people."""
+
+    environment: EnvironmentConfig
+    """The environment."""
+    algorithm: str = "ppo"
+    """An on-policy algorithm by name, or the path of a Python file with one."""
+    settings: Any = None
+    """The mathematics: the Config of the algorithm."""
+    trainer: on_policy.Config = on_policy.Config()
+    """How the algorithm's loss is descended."""
+    policy: PolicyConfig = PolicyConfig()
+    """The networks of the policy and the critic."""
+    start: str | None = None
+    """A folder with a policy to start from, such as a clone."""
+    reference: str | None = None
+    """A folder with a policy to stay near; its price is settings.kl_in_reward or kl_in_loss."""
+    steps: int = 100_000
+    """Environment steps in all, exactly."""
+    rollout: int = 128
+    """Steps of each environment per update."""
+    reward: RewardSettings = RewardSettings()
+    """What is optimised."""
+    feedback: FeedbackSettings = FeedbackSettings()
+    """What people are asked."""
+    evaluate_every: int = 0
+    """Updates between evaluations of the true return; 0: at the end only."""
+    evaluate_episodes: int = 50
+    """Episodes of each evaluation, with the likeliest actions."""
+    checkpoint_every: int = 10
+    """Updates between checkpoints."""
+    seed: int = 0
+    """Seed of everything."""
+
+
+def load(path: Path) -> RunConfig:
+    """The config in a YAML file, checked field by field."""
+    return from_mapping(settings.load_yaml(path), str(path))
+
+
+def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:
+    """A config from plain data; `where` names its source in errors."""
+    if isinstance(mapping.get("environment"), str):
+        mapping = mapping | {"environment": {"id": mapping["environment"]}}
+    try:
+        config = settings.build(RunConfig, mapping, "")
+        return checked(with_settings(config))
+    except PlauditError as error:
+        raise PlauditError(f"{where}: {error}") from None
+
+
+def with_settings(config: RunConfig) -> RunConfig:
+    """The config with its algorithm's settings as that algorithm's Config."""
+    schema = algorithms.find(config.algorithm).Config
+    given = {} if config.settings is None else config.settings
+    return replace(config, settings=settings.build(schema, given, "settings"))
+
+
+def checked(config: RunConfig) -> RunConfig:
+    """The config, if its fields agree with one another."""
+    learned = config.reward.weights.get("learned", 0)
+    if learned and not config.feedback.labels and config.reward.start is None:
+        raise PlauditError("reward.weights: 'learned' has a weight but nothing teaches it; set feedback.labels or reward.start")
+    if config.feedback.labels and not learned:
+        raise PlauditError("feedback.labels: people are asked but reward.weights gives 'learned' no weight; give it one")
+    if config.feedback.labels and config.feedback.first > config.feedback.labels:
+        raise PlauditError("feedback.first: more than feedback.labels; lower it")
+    priced = any(getattr(config.settings, name, 0) for name in ("kl_in_reward", "kl_in_loss"))
+    if priced and config.reference is None:
+        raise PlauditError("reference: a KL price is set but there is no policy to stay near; give its folder here")
+    for name in ("steps", "rollout", "checkpoint_every", "evaluate_episodes"):
+        if getattr(config, name) < 1:
+            raise PlauditError(f"{name}: must be at least 1; change this field")
+    return config

@@ -1,0 +1,101 @@
+"""The stage `optimise`: run a config to its end, with metrics, checkpoints and a report; start it or resume it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from plaudit.errors import PlauditError
+from plaudit.pipeline import saved, settings
+from plaudit.pipeline.config import RunConfig, load
+from plaudit.pipeline.control_run import ControlRun
+from plaudit.pipeline.evaluate import true_returns
+from plaudit.pipeline.run_folder import RunFolder, seed_of
+from plaudit.trackers.jsonl import JsonLines
+
+Watch = Callable[[dict[str, Any]], None]
+
+
+def start(config: RunConfig, path: Path, watch: Watch) -> RunFolder:
+    """A new run in a new folder."""
+    folder = RunFolder.create(path, settings.dump(config), "optimise", config.seed)
+    return _guarded(config, folder, watch)
+
+
+def resume(path: Path, watch: Watch) -> RunFolder:
+    """Go on with a run that was stopped or killed, from its newest checkpoint."""
+    folder = RunFolder.open(path)
+    manifest = folder.read_manifest()
+    if manifest.get("status") == "finished":
+        raise PlauditError(f"{path}: this run is finished; there is nothing to resume")
+    torch.set_num_threads(manifest["threads"])
+    folder.write_manifest({"status": "running"})
+    return _guarded(load(folder.config), folder, watch)
+
+
+def _guarded(config: RunConfig, folder: RunFolder, watch: Watch) -> RunFolder:
+    try:
+        _run(config, folder, watch)
+    except KeyboardInterrupt:
+        folder.write_manifest({"status": "stopped"})
+        raise
+    except OSError as error:
+        raise PlauditError(f"{folder.path}: {error.strerror}; free some space and go on with: plaudit resume {folder.path}") from error
+    except PlauditError as error:
+        folder.write_manifest({"status": "failed", "error": str(error)})
+        raise
+    return folder
+
+
+def _run(config: RunConfig, folder: RunFolder, watch: Watch) -> None:
+    run = ControlRun(config, folder)
+    try:
+        tree = folder.load_checkpoint()
+        if tree is None:
+            saved.save_policy(folder.path / "policy-start", run.state.policy, config.environment.id)
+        else:
+            run.load_state_dict(tree)
+        folder.cut_metrics(run.state.updates)
+        folder.write_manifest({"resume": run.control.source.resume})
+        metrics = JsonLines(folder.metrics)
+        try:
+            _loop(run, folder, metrics, watch)
+        finally:
+            metrics.close()
+        _finish(run, folder)
+    finally:
+        run.close()
+
+
+def _loop(run: ControlRun, folder: RunFolder, metrics: JsonLines, watch: Watch) -> None:
+    config, state = run.config, run.state
+    began = time.perf_counter()
+    while state.decisions < config.steps:
+        row = run.tick()
+        row = {"update": state.updates, "decisions": state.decisions} | row
+        if config.evaluate_every and state.updates % config.evaluate_every == 0:
+            returns = true_returns(
+                state.policy, config.environment, config.evaluate_episodes, seed_of(config.seed, "watch", state.updates)
+            )
+            row |= {"eval/return_mean": float(returns.mean()), "eval/return_std": float(returns.std())}
+        row["time/seconds"] = time.perf_counter() - began
+        metrics.write(row)
+        watch(row)
+        if state.updates % config.checkpoint_every == 0 or state.decisions >= config.steps:
+            folder.save_checkpoint(state.updates, run.state_dict())
+
+
+def _finish(run: ControlRun, folder: RunFolder) -> None:
+    """Save what was learned and say how good it is by the true return."""
+    config = run.config
+    saved.save_policy(folder.path / "policy", run.state.policy, config.environment.id)
+    if run.preferences is not None:
+        about = {"labels": config.feedback.labels, "fits": run.preferences.fits}
+        saved.save_reward(folder.path / "reward", run.preferences.model, about)
+    returns = true_returns(
+        run.state.policy, config.environment, config.evaluate_episodes, seed_of(config.seed, "evaluation")
+    )
+    result = {"return_mean": float(returns.mean()), "return_std": float(returns.std()), "episodes": len(returns)}
+    folder.write_manifest({"status": "finished", "result": result, "finished": time.time()})

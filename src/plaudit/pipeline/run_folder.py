@@ -1,0 +1,126 @@
+"""The run folder: config, manifest, metrics, feedback, checkpoints and report of one run."""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from plaudit.errors import PlauditError
+from plaudit.pipeline.checkpoint import load_tree, save_tree
+
+PACKAGES = ("plaudit", "torch", "numpy", "gymnasium", "mujoco", "box2d", "sqlalchemy", "transformers")
+
+
+class RunFolder:
+    """Paths and files of one run; every write is complete or absent, metrics are appended line by line."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.config, self.manifest = path / "config.yaml", path / "manifest.json"
+        self.metrics, self.feedback = path / "metrics.jsonl", path / "feedback.db"
+        self.artifacts, self.checkpoints = path / "artifacts", path / "checkpoints"
+        self.report = path / "report.html"
+
+    @classmethod
+    def create(cls, path: Path, config: dict[str, Any], stage: str, seed: int) -> "RunFolder":
+        """A new run; an existing one is never overwritten."""
+        folder = cls(path)
+        if folder.manifest.exists():
+            raise PlauditError(f"{path}: a run is here already; resume it (plaudit resume {path}) or choose another --out")
+        path.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        write_whole(folder.config, text)
+        folder.write_manifest(
+            {
+                "stage": stage,
+                "status": "running",
+                "seed": seed,
+                "threads": torch.get_num_threads(),
+                "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+                "versions": _versions(),
+                "platform": platform.platform(),
+                "started": time.time(),
+            }
+        )
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """An existing run."""
+        folder = cls(path)
+        if not folder.manifest.exists():
+            raise PlauditError(f"{path}: not a run folder (manifest.json is missing); give the folder a run was written to")
+        return folder
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest as it is now."""
+        try:
+            return json.loads(self.manifest.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise PlauditError(f"{self.manifest}: damaged ({error}); restore the file from a copy") from None
+
+    def write_manifest(self, changes: dict[str, Any]) -> None:
+        """Merge changes into the manifest."""
+        current = self.read_manifest() if self.manifest.exists() else {}
+        write_whole(self.manifest, json.dumps(current | changes, indent=2, ensure_ascii=False) + "\n")
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The metrics so far; a last line that a kill cut short is left out."""
+        if self.metrics.exists():
+            for line in self.metrics.read_text(encoding="utf-8").split("\n")[:-1]:
+                yield json.loads(line)
+
+    def cut_metrics(self, updates: int) -> None:
+        """Drop the rows after the given update: a resumed run writes them again."""
+        kept = [json.dumps(row) for row in self.rows() if row["update"] <= updates]
+        write_whole(self.metrics, "".join(line + "\n" for line in kept))
+
+    def save_checkpoint(self, updates: int, tree: Any) -> None:
+        """Write checkpoint number `updates`; the two newest are kept."""
+        save_tree(self.checkpoints / f"{updates:08d}", tree)
+        for old in self._numbered()[:-2]:
+            for file in old.iterdir():
+                file.unlink()
+            old.rmdir()
+
+    def load_checkpoint(self) -> Any | None:
+        """The newest complete checkpoint; none where the run was stopped before its first."""
+        numbered = self._numbered()
+        return load_tree(numbered[-1]) if numbered else None
+
+    def _numbered(self) -> list[Path]:
+        return sorted(path for path in self.checkpoints.glob("*") if path.is_dir() and path.name.isdigit())
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that it is either the old one or the new one, whatever happens."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def seed_of(seed: int, *purpose: object) -> int:
+    """An independent seed for each purpose of a run: neighbouring run seeds share no stream."""
+    digest = hashlib.sha256("/".join(map(str, (seed, *purpose))).encode()).digest()
+    return int.from_bytes(digest[:6], "big")
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,90 @@
+"""Policies and reward models as folders: weights as safetensors, and what they fit as JSON."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from plaudit.errors import PlauditError
+from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
+from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
+from plaudit.pipeline import settings
+from plaudit.pipeline.run_folder import write_whole
+
+WEIGHTS, CARD = "model.safetensors", "plaudit.json"
+
+
+def save_policy(folder: Path, policy: ActorCritic, environment: str) -> None:
+    """Write a control policy with the name of its environment."""
+    _save(folder, policy, {"kind": "control_policy", "environment": environment, "config": asdict(policy.config)})
+
+
+def load_policy(folder: str | Path, environment: str | None = None, spaces: Spaces | None = None) -> ActorCritic:
+    """A control policy; refuses one made for another environment or other spaces."""
+    card = _card(Path(folder), "control_policy")
+    if environment is not None and card["environment"] != environment:
+        raise PlauditError(
+            f"{folder}: this policy was made for {card['environment']}, not for {environment}; give one made for it"
+        )
+    config = settings.build(PolicyConfig, card["config"], f"{folder}/{CARD}")
+    policy = ActorCritic(_spaces(card, folder, spaces), config, torch.Generator())
+    _load(policy, Path(folder))
+    return policy
+
+
+def save_reward(folder: Path, model: RewardEnsemble, about: dict[str, Any]) -> None:
+    """Write a reward model; `about` says what it was learned from."""
+    _save(folder, model, {"kind": "control_reward", "config": asdict(model.config), "about": about})
+
+
+def load_reward(folder: str | Path, spaces: Spaces | None = None) -> RewardEnsemble:
+    """A reward model for control."""
+    card = _card(Path(folder), "control_reward")
+    config = settings.build(RewardConfig, card["config"], f"{folder}/{CARD}")
+    model = RewardEnsemble(_spaces(card, folder, spaces), config, torch.Generator())
+    _load(model, Path(folder))
+    return model
+
+
+def environment_of(folder: str | Path) -> str:
+    """The environment a saved policy was made for."""
+    return _card(Path(folder), "control_policy")["environment"]
+
+
+def _save(folder: Path, model: Any, card: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().contiguous().clone() for name, tensor in model.state_dict().items()}
+    save_file(weights, folder / WEIGHTS)
+    write_whole(folder / CARD, json.dumps(card | {"spaces": asdict(model.spaces)}, indent=2) + "\n")
+
+
+def _card(folder: Path, kind: str) -> dict[str, Any]:
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PlauditError(f"{folder}: no model saved by plaudit is here ({CARD} is missing)") from None
+    except json.JSONDecodeError as error:
+        raise PlauditError(f"{folder / CARD}: damaged ({error}); restore it from a copy") from None
+    if card.get("kind") != kind:
+        raise PlauditError(f"{folder}: holds a {card.get('kind')}, not a {kind}; give another folder")
+    return card
+
+
+def _spaces(card: dict[str, Any], folder: Any, wanted: Spaces | None) -> Spaces:
+    spaces = Spaces(**card["spaces"])
+    if wanted is not None and spaces != wanted:
+        raise PlauditError(f"{folder}: fits {spaces}, but the environment has {wanted}; give a model made for it")
+    return spaces
+
+
+def _load(model: Any, folder: Path) -> None:
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except FileNotFoundError:
+        raise PlauditError(f"{folder}: {WEIGHTS} is missing; restore it from a copy") from None
+    except (SafetensorError, RuntimeError) as error:
+        raise PlauditError(f"{folder / WEIGHTS}: damaged or of another shape ({str(error).splitlines()[0]})") from None

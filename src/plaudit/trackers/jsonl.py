@@ -1,0 +1,27 @@
+"""Metrics as JSON lines: the truth of a run; every other tracker is a copy."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class JsonLines:
+    """Appends one line per row; a row is on its way to the disk when `write` returns."""
+
+    def __init__(self, path: Path):
+        self.file = path.open("a", encoding="utf-8")
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append a row. What is not a finite number becomes null: JSON has no NaN."""
+        self.file.write(json.dumps({name: _finite(value) for name, value in row.items()}, ensure_ascii=False) + "\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        """Release the file."""
+        self.file.close()
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -53,29 +53,30 @@ def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], conf
     # eq. 7: the larger of the two losses, so that the gradient is flat only where clipping makes it worse
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
     policy = masked.mean(torch.maximum(-a * ratio, -a * clipped), e.mask)
-    entropy = masked.mean(new.entropy, e.mask)
-    total = policy - config.entropy_coef * entropy
-
-    moved = masked.mean(kl.k3(e.logp, new.logp), e.mask)
-    if isinstance(config.constraint, Penalty):  # eq. 8
-        total = total + config.constraint.coefficient * moved
-    stop = isinstance(config.constraint, StopAt) and moved.item() > config.constraint.limit
-
-    metrics = {
-        "loss/policy_avg": policy,
-        "policy/entropy_avg": entropy,
-        "policy/approxkl_avg": moved,
-        "policy/clipfrac_avg": masked.mean(ratio.ne(clipped).to(ratio.dtype), e.mask),
-        "val/ratio": masked.mean(ratio, e.mask),
-    }
+    total = policy
+    metrics = {"loss/policy_avg": policy}
+    if config.entropy_coef:
+        total = total - config.entropy_coef * masked.mean(new.entropy, e.mask)
     if new.values is not None:
         value = value_loss(new.values, e, advantages, config.value_clip)
         total = total + config.value_coef * value
         metrics["loss/value_avg"] = value
+    if isinstance(config.constraint, Penalty):  # eq. 8
+        total = total + config.constraint.coefficient * masked.mean(kl.k3(e.logp, new.logp), e.mask)
     if config.kl_in_loss:
         if e.ref_logp is None:
             raise ValueError("kl_in_loss needs episodes with ref_logp; load a reference policy or set it to 0")
         total = total + config.kl_in_loss * masked.mean(kl.k3(new.logp, e.ref_logp), e.mask)
+
+    with torch.no_grad():
+        moved = masked.mean(kl.k3(e.logp, new.logp), e.mask)
+        metrics |= {
+            "policy/approxkl_avg": moved,
+            "policy/clipfrac_avg": masked.mean(ratio.ne(clipped).to(ratio.dtype), e.mask),
+            "policy/entropy_avg": masked.mean(new.entropy, e.mask),
+            "val/ratio": masked.mean(ratio, e.mask),
+        }
+    stop = isinstance(config.constraint, StopAt) and moved.item() > config.constraint.limit
     return Loss(total, {name: value.detach() for name, value in metrics.items()}, stop)
 
 

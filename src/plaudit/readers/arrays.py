@@ -1,0 +1,93 @@
+"""Control data in .npz files: demonstrations, and comparisons of segments."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from plaudit.errors import PlauditError
+
+
+@dataclass(frozen=True)
+class RecordedSteps:
+    """Demonstrated steps, one after another."""
+
+    observations: np.ndarray
+    """[N, *obs]"""
+    actions: np.ndarray
+    """[N, ...] as the environment wants them."""
+    starts: np.ndarray
+    """[N] bool: the first step of an episode."""
+
+    def first_episodes(self, count: int) -> "RecordedSteps":
+        """The first `count` episodes alone."""
+        begins = np.flatnonzero(self.starts)
+        stop = begins[count] if count < len(begins) else len(self.starts)
+        return RecordedSteps(self.observations[:stop], self.actions[:stop], self.starts[:stop])
+
+
+@dataclass(frozen=True)
+class RecordedPairs:
+    """P compared pairs of segments of L steps."""
+
+    observations: tuple[np.ndarray, np.ndarray]
+    """First and second, [P, L, *obs]."""
+    actions: tuple[np.ndarray, np.ndarray]
+    """First and second, [P, L, ...]."""
+    preference: np.ndarray
+    """[P] 1: the first is better; 0: the second; .5: equal."""
+
+
+def read_demonstrations(path: Path) -> RecordedSteps:
+    """`obs` (or `observations`) [N, ...], `actions` [N, ...] and `episode_starts` [N] (without it: one episode)."""
+    arrays = _load(path)
+    observations = _numbers(arrays, path, "obs", "observations")
+    actions = _numbers(arrays, path, "actions", "acts")
+    starts = arrays.get("episode_starts", np.arange(len(actions)) == 0).astype(bool)
+    for name, array in (("actions", actions), ("episode_starts", starts)):
+        if len(array) != len(observations):
+            raise PlauditError(f"{path}: {name} has {len(array)} rows but obs has {len(observations)}; they must agree")
+    if not len(observations):
+        raise PlauditError(f"{path}: there is not a single step in it; give a file with demonstrations")
+    return RecordedSteps(observations, actions, starts)
+
+
+def read_pairs(path: Path) -> RecordedPairs:
+    """`obs_1`, `obs_2`, `action_1`, `action_2` [P, L, ...] and `label` [P] (0 first, 1 second, .5 equal)."""
+    arrays = _load(path)
+    names = ("obs_1", "obs_2", "action_1", "action_2")
+    first, second, action_1, action_2 = (_numbers(arrays, path, name) for name in names)
+    label = _numbers(arrays, path, "label")
+    if first.shape != second.shape or action_1.shape != action_2.shape:
+        raise PlauditError(f"{path}: the two sides differ in shape ({first.shape} and {second.shape}); they must agree")
+    if first.ndim < 3 or first.shape[:2] != action_1.shape[:2] or len(label) != len(first):
+        raise PlauditError(f"{path}: obs_1 {first.shape}, action_1 {action_1.shape}, label {label.shape} do not fit; "
+                           "give [pairs, steps, ...] for segments and [pairs] for labels")  # fmt: skip
+    wrong = np.flatnonzero(~np.isin(label, (0, 0.5, 1)))
+    if len(wrong):
+        raise PlauditError(f"{path}: label[{wrong[0]}] is {label[wrong[0]]}; a label is 0 (first), 1 (second) or .5 (equal)")
+    return RecordedPairs((first, second), (action_1, action_2), 1.0 - label)
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise PlauditError(f"{path}: no such file; give the path of an .npz file") from None
+    except (ValueError, zipfile.BadZipFile, OSError, EOFError, AttributeError) as error:
+        raise PlauditError(f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez") from None
+
+
+def _numbers(arrays: dict[str, np.ndarray], path: Path, *names: str) -> np.ndarray:
+    """The first array of these names, checked to be finite numbers."""
+    found = next((arrays[name] for name in names if name in arrays), None)
+    if found is None:
+        raise PlauditError(f"{path}: there is no array `{names[0]}` (found: {', '.join(sorted(arrays)) or 'none'}); add it")
+    if not np.issubdtype(found.dtype, np.number) and found.dtype != bool:
+        raise PlauditError(f"{path}: `{names[0]}` holds {found.dtype}, not numbers; convert it")
+    bad = np.argwhere(~np.isfinite(found))
+    if len(bad):
+        raise PlauditError(f"{path}: `{names[0]}`{bad[0].tolist()} is {found[tuple(bad[0])]}; drop or mend that row")
+    return found

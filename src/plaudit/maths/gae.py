@@ -16,8 +16,8 @@ def gae(episodes: Episodes, discount: float, lam: float) -> Float[Tensor, "B T"]
     e = episodes
     if e.values is None or e.next_values is None:
         raise ValueError("GAE needs episodes with values and next_values; give the policy a critic or use MonteCarlo")
-    follows = discount * (~e.terminated).to(e.values.dtype)
-    delta = torch.where(e.mask, e.rewards + follows * e.next_values - e.values, 0.0)
+    follows = torch.where(e.terminated, 0.0, discount * e.next_values)
+    delta = torch.where(e.mask, e.rewards + follows - e.values, 0.0)
     carries = discount * lam * (~e.last).to(delta.dtype)
     advantages = torch.zeros_like(delta)
     running = torch.zeros_like(delta[:, 0])

@@ -23,6 +23,7 @@ def k2(logp: Float[Tensor, "*S"], logq: Float[Tensor, "*S"]) -> Float[Tensor, "*
     """(log p - log q)^2 / 2: biased, low variance; its gradient in p is an unbiased gradient of the KL."""
     return (logp - logq) ** 2 / 2
 
+
 def k3(logp: Float[Tensor, "*S"], logq: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
     """q/p - 1 - log(q/p): unbiased, >= 0."""
     log_ratio = logq - logp
@@ -45,7 +46,8 @@ def in_reward(episodes: Episodes, coefficient: float) -> Episodes:
 def adapt(coefficient: float, current: float, target: float, decisions: int, horizon: int) -> float:
     """Proportional controller of the KL price (Ziegler et al. 2019, arXiv:1909.08593, section 2.2).
 
-    coefficient * (1 + clip(current / target - 1, -.2, .2) * decisions / horizon).
+    coefficient * (1 + clip(current / target - 1, -.2, .2) * decisions / horizon). An update of more decisions than
+    the horizon counts as one horizon, so that the price stays above 0.
     """
     error = min(max(current / target - 1, -0.2), 0.2)
-    return coefficient * (1 + error * decisions / horizon)
+    return coefficient * (1 + error * min(decisions / horizon, 1.0))

@@ -17,22 +17,27 @@ def mean(x: Float[Tensor, "*S"], mask: Bool[Tensor, "*S"]) -> Float[Tensor, ""]:
 
 def var(x: Float[Tensor, "*S"], mask: Bool[Tensor, "*S"]) -> Float[Tensor, ""]:
     """Unbiased variance (n - 1) over the mask; 0 for fewer than two elements."""
-    return total((x - mean(x, mask)) ** 2, mask) / (mask.sum() - 1).clamp(min=1)
+    return (centred(x, mask) ** 2).sum() / (mask.sum() - 1).clamp(min=1)
+
+
+def centred(x: Float[Tensor, "*S"], mask: Bool[Tensor, "*S"]) -> Float[Tensor, "*S"]:
+    """x - mean over the mask, 0 elsewhere; twice, so that equal numbers give 0 and not the mean's rounding error."""
+    once = torch.where(mask, x - mean(x, mask), 0.0)
+    return torch.where(mask, once - mean(once, mask), 0.0)
 
 
 def standardise(x: Float[Tensor, "*S"], mask: Bool[Tensor, "*S"], eps: float = 1e-8) -> Float[Tensor, "*S"]:
     """(x - mean) / (std + eps) over the mask, 0 elsewhere; fewer than two elements are left as they are."""
     if mask.sum() < 2:
         return torch.where(mask, x, 0.0)
-    return torch.where(mask, (x - mean(x, mask)) / (var(x, mask).sqrt() + eps), 0.0)
+    return _to_unit_variance(centred(x, mask), mask, eps)
 
 
 def rescale(x: Float[Tensor, "*S"], mask: Bool[Tensor, "*S"], eps: float = 1e-8) -> Float[Tensor, "*S"]:
     """`standardise` that keeps the mean: unit variance around the old mean, 0 where the mask is false."""
     if mask.sum() < 2:
         return torch.where(mask, x, 0.0)
-    centre = mean(x, mask)
-    return torch.where(mask, (x - centre) / (var(x, mask).sqrt() + eps) + centre, 0.0)
+    return torch.where(mask, _to_unit_variance(centred(x, mask), mask, eps) + mean(x, mask), 0.0)
 
 
 def explained_variance(
@@ -40,3 +45,7 @@ def explained_variance(
 ) -> Float[Tensor, ""]:
     """1 - Var[target - prediction] / Var[target]: 1 is perfect, 0 no better than the mean, below 0 worse."""
     return 1 - var(target - prediction, mask) / var(target, mask).clamp(min=1e-12)
+
+
+def _to_unit_variance(centred: Float[Tensor, "*S"], mask: Bool[Tensor, "*S"], eps: float) -> Float[Tensor, "*S"]:
+    return centred / (((centred**2).sum() / (mask.sum() - 1)).sqrt() + eps)

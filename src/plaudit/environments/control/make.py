@@ -1,0 +1,139 @@
+"""Make environments by name, as a `Source`: our own vectorised ones where we have them."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import gymnasium
+from gymnasium.error import DependencyNotInstalled, UnregisteredEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+
+from plaudit.environments.control.classic import PHYSICS, ClassicVectorEnv
+from plaudit.environments.control.sources import Source
+from plaudit.environments.control.wrappers import FixedHorizon, Replayable
+from plaudit.errors import PlauditError
+
+MODES = {
+    "same_step": AutoresetMode.SAME_STEP,
+    "next_step": AutoresetMode.NEXT_STEP,
+    "disabled": AutoresetMode.DISABLED,
+}
+
+
+@dataclass(frozen=True)
+class EnvironmentConfig:
+    """Which environment, how many of it, and how they are run."""
+
+    id: str
+    """Gymnasium's id, such as CartPole-v1 (or module:Name-v0 to import the module that registers it)."""
+    envs: int = 8
+    """How many run side by side."""
+    vectorization: Literal["auto", "numpy", "sync", "async", "vector_entry_point"] = "auto"
+    """numpy: our own; sync, async, vector_entry_point: Gymnasium's; auto: our own where it exists, else sync."""
+    autoreset: Literal["same_step", "next_step", "disabled"] = "same_step"
+    """How sync and async reset ended episodes; the results are the same. Others know one way and take it."""
+    horizon: Literal["task", "fixed"] = "task"
+    """fixed: an ended episode stays in its last state, with reward 0, until the time limit (needs sync or async)."""
+    resume: Literal["exact", "statistical"] = "exact"
+    """exact: unfinished episodes are replayed where this can be done; statistical: always begin fresh ones."""
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the environment, such as {max_episode_steps: 200}."""
+
+
+def make(config: EnvironmentConfig) -> Source:
+    """The environments of `config`, not yet reset. PlauditError where it names something impossible."""
+    if config.envs < 1:
+        raise PlauditError(f"environment.envs: {config.envs} environments are too few; give 1 or more")
+    spec = find(config.id)
+    vectorization = config.vectorization
+    if vectorization == "auto":
+        vectorization = "numpy" if _have(spec.id, config) else "sync"
+    if config.horizon == "fixed" and vectorization in ("numpy", "vector_entry_point"):
+        raise PlauditError(
+            f"environment.horizon: fixed does not work with vectorization {vectorization}; set vectorization to sync"
+        )
+    vector = _vector(config, spec, vectorization)
+    kwargs = config.kwargs if vectorization != "numpy" else dict(config.kwargs)
+    return Source(vector, spec.id, kwargs, config.resume)
+
+
+def find(id: str) -> Any:
+    """The spec of a registered environment; PlauditError with the nearest known id where there is none."""
+    try:
+        return gymnasium.spec(id)
+    except ModuleNotFoundError as error:
+        raise PlauditError(f"environment.id: {id!r} names a module that cannot be imported ({error})") from None
+    except gymnasium.error.Error as error:
+        known = sorted(gymnasium.registry)
+        near = get_close_matches(id, known, 1, 0.4)
+        lowered = {one.lower(): one for one in known}
+        near = near or [lowered[one] for one in get_close_matches(id.lower(), lowered, 1, 0.4)]
+        hint = f"did you mean {near[0]!r}?" if near else "register it with gymnasium.register first"
+        detail = "" if isinstance(error, UnregisteredEnv) else f" ({' '.join(str(error).split())})"
+        raise PlauditError(f"environment.id: there is no environment {id!r}{detail}; {hint}") from None
+
+
+def _have(id: str, config: EnvironmentConfig) -> bool:
+    """We have this environment and it takes these settings."""
+    if id not in PHYSICS or config.horizon == "fixed":
+        return False
+    return set(config.kwargs) <= {*inspect.signature(PHYSICS[id]).parameters, "max_episode_steps"}
+
+
+def _vector(config: EnvironmentConfig, spec: Any, vectorization: str) -> VectorEnv:
+    try:
+        if vectorization == "numpy":
+            return _classic(config, spec)
+        if vectorization == "vector_entry_point":
+            return _entry_point(config, spec)
+        one = _one(config, spec)
+        if vectorization == "sync":
+            return SyncVectorEnv([one] * config.envs, copy=False, autoreset_mode=MODES[config.autoreset])
+        return AsyncVectorEnv([one] * config.envs, copy=False, autoreset_mode=MODES[config.autoreset])
+    except (DependencyNotInstalled, ModuleNotFoundError) as error:
+        raise PlauditError(
+            f"{spec.id} needs a package that is not installed ({' '.join(str(error).split())}); "
+            "install it with: pip install 'plaudit[control]'"
+        ) from error
+    except PlauditError:
+        raise
+    except Exception as error:
+        raise PlauditError(
+            f"{spec.id} could not be made with kwargs {config.kwargs}: {type(error).__name__}: {error}; "
+            "correct environment.kwargs"
+        ) from error
+
+
+def _classic(config: EnvironmentConfig, spec: Any) -> ClassicVectorEnv:
+    if not _have(spec.id, config):
+        why = f"with kwargs {config.kwargs}" if spec.id in PHYSICS else f"; ours are {', '.join(PHYSICS)}"
+        raise PlauditError(f"environment.vectorization: there is no NumPy {spec.id} {why}; set it to auto")
+    kwargs = dict(config.kwargs)
+    horizon = kwargs.pop("max_episode_steps", None)
+    return ClassicVectorEnv(PHYSICS[spec.id](**kwargs), config.envs, horizon)
+
+
+def _entry_point(config: EnvironmentConfig, spec: Any) -> VectorEnv:
+    if spec.vector_entry_point is None:
+        raise PlauditError(f"environment.vectorization: {spec.id} has no vector_entry_point; set it to auto")
+    return gymnasium.make_vec(
+        spec.id, num_envs=config.envs, vectorization_mode="vector_entry_point", **config.kwargs
+    )
+
+
+def _one(config: EnvironmentConfig, spec: Any) -> Callable[[], gymnasium.Env]:
+    def one() -> gymnasium.Env:
+        # the passive checker only warns, and costs as much as a small environment's physics
+        env = gymnasium.make(config.id, disable_env_checker=True, **config.kwargs)
+        if config.horizon == "fixed":
+            if env.spec is None or env.spec.max_episode_steps is None:
+                raise PlauditError(
+                    f"environment.horizon: {spec.id} has no time limit to fix the horizon at; "
+                    "give one in environment.kwargs as max_episode_steps"
+                )
+            env = FixedHorizon(env, env.spec.max_episode_steps)
+        return Replayable(env)
+
+    return one

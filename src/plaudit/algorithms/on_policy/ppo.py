@@ -47,8 +47,8 @@ def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], conf
     """Clipped surrogate, squared value error and entropy bonus (eq. 9), with the penalties of the config."""
     e = episodes
     a = masked.standardise(advantages, e.mask) if config.standardise_advantages else advantages
-    log_ratio = new.logp - e.logp
-    ratio = log_ratio.exp()
+    old = torch.where(e.mask, e.logp, new.logp.detach())  # a masked NaN would reach the gradient through exp
+    ratio = (new.logp - old).exp()
 
     # eq. 7: the larger of the two losses, so that the gradient is flat only where clipping makes it worse
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
@@ -62,14 +62,15 @@ def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], conf
         total = total + config.value_coef * value
         metrics["loss/value_avg"] = value
     if isinstance(config.constraint, Penalty):  # eq. 8
-        total = total + config.constraint.coefficient * masked.mean(kl.k3(e.logp, new.logp), e.mask)
+        total = total + config.constraint.coefficient * masked.mean(kl.k3(old, new.logp), e.mask)
     if config.kl_in_loss:
         if e.ref_logp is None:
             raise ValueError("kl_in_loss needs episodes with ref_logp; load a reference policy or set it to 0")
-        total = total + config.kl_in_loss * masked.mean(kl.k3(new.logp, e.ref_logp), e.mask)
+        reference = torch.where(e.mask, e.ref_logp, new.logp.detach())
+        total = total + config.kl_in_loss * masked.mean(kl.k3(new.logp, reference), e.mask)
 
     with torch.no_grad():
-        moved = masked.mean(kl.k3(e.logp, new.logp), e.mask)
+        moved = masked.mean(kl.k3(old, new.logp), e.mask)
         metrics |= {
             "policy/approxkl_avg": moved,
             "policy/clipfrac_avg": masked.mean(ratio.ne(clipped).to(ratio.dtype), e.mask),
@@ -85,9 +86,10 @@ def value_loss(
 ) -> Float[Tensor, ""]:
     """Half the squared error to the target advantages + old values; with a clip, the larger of two (eq. 9)."""
     assert episodes.values is not None
-    target = advantages + episodes.values
+    old = torch.where(episodes.mask, episodes.values, values.detach())
+    target = advantages + old
     error = (values - target) ** 2
     if clip is not None:
-        near = episodes.values + (values - episodes.values).clamp(-clip, clip)
+        near = old + (values - old).clamp(-clip, clip)
         error = torch.maximum(error, (near - target) ** 2)
     return 0.5 * masked.mean(error, episodes.mask)

@@ -67,7 +67,8 @@ def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], conf
         "policy/approxkl_avg": masked.mean(kl.k3(e.logp, new.logp), e.mask),
     }
     if new.values is not None and e.values is not None:
-        value = 0.5 * masked.mean((new.values - advantages - e.values) ** 2, e.mask)
+        error = torch.where(e.mask, new.values - advantages - e.values, 0.0)
+        value = 0.5 * masked.mean(error**2, e.mask)
         total = total + config.value_coef * value
         metrics["loss/value_avg"] = value
     return Loss(total, {name: value.detach() for name, value in metrics.items()})

@@ -1,7 +1,7 @@
 """Actions between the policy's normalised space and the environment's own.
 
-A policy chooses an index 0..n-1, or a number around [-1, 1] that maps linearly onto the bounds. A dimension without
-two finite bounds has no scale to map onto: its numbers pass as they are, cut at the one finite bound if there is one.
+A policy chooses an index 0..n-1, or a number around [-1, 1] that maps linearly onto the bounds. A dimension
+without two finite bounds has no scale to map onto: its numbers pass as they are, cut at a finite bound.
 """
 
 import numpy as np
@@ -21,8 +21,8 @@ def check_action_space(space: Space, name: str) -> None:
     if isinstance(space, Box) and np.issubdtype(space.dtype, np.floating):
         return
     raise PlauditError(
-        f"{name}: actions of the kind {space} are not supported; wrap the environment so that its action space "
-        "is Discrete, MultiDiscrete or a Box of floats"
+        f"{name}: actions of the kind {space} are not supported; wrap the environment so that its action "
+        "space is Discrete, MultiDiscrete or a Box of floats"
     )
 
 
@@ -55,22 +55,21 @@ def from_environment(actions: np.ndarray, space: Space) -> np.ndarray:
     box = _box(space)
     actions = _shaped(np.asarray(actions, dtype=np.float64), box)
     low, high, scaled, middle, half = _bounds(box)
-    slack_low, slack_high = (TOLERANCE * np.maximum(np.abs(low), np.abs(high)) for _ in range(2))
-    slack_low = np.where(np.isfinite(slack_low), slack_low, TOLERANCE * np.maximum(1.0, np.abs(low)))
-    slack_high = np.where(np.isfinite(slack_high), slack_high, TOLERANCE * np.maximum(1.0, np.abs(high)))
-    with np.errstate(invalid="ignore"):
-        outside = ~np.isfinite(actions) | (actions < low - slack_low) | (actions > high + slack_high)
+    largest = np.maximum(
+        np.where(np.isfinite(low), np.abs(low), 0), np.where(np.isfinite(high), np.abs(high), 0)
+    )
+    slack = TOLERANCE * largest
+    outside = ~np.isfinite(actions) | (actions < low - slack) | (actions > high + slack)
     _reject(outside, actions, space)
     width = np.where(half > 0, half, 1.0)  # equal bounds: one action, called 0
-    return np.where(scaled, np.clip((actions - middle) / width, -1.0, 1.0), np.clip(actions, low, high)).astype(
-        np.float32
-    )
+    return np.where(
+        scaled, np.clip((actions - middle) / width, -1.0, 1.0), np.clip(actions, low, high)
+    ).astype(np.float32)
 
 
 def _box(space: Space) -> Box:
-    if not isinstance(space, Box):
-        check_action_space(space, "action space")
-        raise AssertionError("unreachable")
+    check_action_space(space, "the action space")
+    assert isinstance(space, Box)
     return space
 
 
@@ -90,13 +89,17 @@ def _shaped(actions: np.ndarray, space: Space) -> np.ndarray:
         return actions
     if actions.ndim and actions.shape[-1] == int(np.prod(shape)):
         return actions.reshape(*actions.shape[:-1], *shape)
-    raise PlauditError(f"actions of shape {actions.shape} do not fit the action space {space}; its shape is {shape}")
+    raise PlauditError(
+        f"actions of shape {actions.shape} do not fit the action space {space}; its shape is {shape}"
+    )
 
 
 def _indices(actions: np.ndarray, space: Space) -> np.ndarray:
     actions = np.asarray(actions)
     if not np.issubdtype(actions.dtype, np.integer):
-        raise PlauditError(f"actions for {space} are indices, but their type is {actions.dtype}; give whole numbers")
+        raise PlauditError(
+            f"actions for {space} are indices, but their type is {actions.dtype}; give whole numbers"
+        )
     return _shaped(actions.astype(np.int64), space)
 
 
@@ -104,4 +107,6 @@ def _reject(outside: np.ndarray, actions: np.ndarray, space: Space) -> None:
     if outside.any():
         place = tuple(int(i) for i in np.argwhere(outside)[0])
         value = np.asarray(actions).reshape(outside.shape)[place]
-        raise PlauditError(f"action {list(place)} is {value}, outside the action space {space}; mend or drop it")
+        raise PlauditError(
+            f"action {list(place)} is {value}, outside the action space {space}; mend or drop it"
+        )

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any, Literal
 
 import gymnasium
@@ -31,13 +32,13 @@ class EnvironmentConfig:
     envs: int = 8
     """How many run side by side."""
     vectorization: Literal["auto", "numpy", "sync", "async", "vector_entry_point"] = "auto"
-    """numpy: our own; sync, async, vector_entry_point: Gymnasium's; auto: our own where it exists, else sync."""
+    """numpy: our own; sync, async, vector_entry_point: Gymnasium's; auto: our own, or sync."""
     autoreset: Literal["same_step", "next_step", "disabled"] = "same_step"
     """How sync and async reset ended episodes; the results are the same. Others know one way and take it."""
     horizon: Literal["task", "fixed"] = "task"
-    """fixed: an ended episode stays in its last state, with reward 0, until the time limit (needs sync or async)."""
+    """fixed: an ended episode stays where it is, with reward 0, until the time limit (sync, async)."""
     resume: Literal["exact", "statistical"] = "exact"
-    """exact: unfinished episodes are replayed where this can be done; statistical: always begin fresh ones."""
+    """exact: unfinished episodes are replayed where that is possible; statistical: fresh ones begin."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the environment, such as {max_episode_steps: 200}."""
 
@@ -52,24 +53,33 @@ def make(config: EnvironmentConfig) -> Source:
         vectorization = "numpy" if _have(spec.id, config) else "sync"
     if config.horizon == "fixed" and vectorization in ("numpy", "vector_entry_point"):
         raise PlauditError(
-            f"environment.horizon: fixed does not work with vectorization {vectorization}; set vectorization to sync"
+            f"environment.horizon: fixed does not work with vectorization {vectorization}; "
+            "set environment.vectorization to sync"
         )
     vector = _vector(config, spec, vectorization)
-    kwargs = config.kwargs if vectorization != "numpy" else dict(config.kwargs)
-    return Source(vector, spec.id, kwargs, config.resume)
+    try:
+        return Source(vector, spec.id, config.kwargs, config.resume)
+    except PlauditError:
+        vector.close()
+        raise
 
 
 def find(id: str) -> Any:
     """The spec of a registered environment; PlauditError with the nearest known id where there is none."""
+    module, _, name = id.rpartition(":")
     try:
-        return gymnasium.spec(id)
+        if module:
+            import_module(module)
+        return gymnasium.spec(name)
     except ModuleNotFoundError as error:
-        raise PlauditError(f"environment.id: {id!r} names a module that cannot be imported ({error})") from None
+        raise PlauditError(
+            f"environment.id: the module of {id!r} cannot be imported ({error}); install it or correct the id"
+        ) from None
     except gymnasium.error.Error as error:
         known = sorted(gymnasium.registry)
-        near = get_close_matches(id, known, 1, 0.4)
+        near = get_close_matches(name, known, 1, 0.4)
         lowered = {one.lower(): one for one in known}
-        near = near or [lowered[one] for one in get_close_matches(id.lower(), lowered, 1, 0.4)]
+        near = near or [lowered[one] for one in get_close_matches(name.lower(), lowered, 1, 0.4)]
         hint = f"did you mean {near[0]!r}?" if near else "register it with gymnasium.register first"
         detail = "" if isinstance(error, UnregisteredEnv) else f" ({' '.join(str(error).split())})"
         raise PlauditError(f"environment.id: there is no environment {id!r}{detail}; {hint}") from None

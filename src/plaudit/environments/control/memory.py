@@ -1,6 +1,6 @@
 """How a source comes back to where it was: by doing the same again, by its own state, or not at all.
 
-What is kept is plain: arrays, whole numbers, texts and lists of them, so that JSON and npz carry it unchanged.
+What is kept is plain: arrays, whole numbers, texts and lists of texts, so that JSON and npz carry it.
 """
 
 import json
@@ -37,14 +37,14 @@ class Memory(Protocol):
 
 
 class ReplayMemory:
-    """SyncVectorEnv: the random state before the last reset and the actions since, environment by environment."""
+    """SyncVectorEnv: of each environment the random state before its last reset and the actions since."""
 
     resume: Literal["exact", "statistical"] = "exact"
 
     def __init__(self, vector: SyncVectorEnv):
-        vector.envs = [env if isinstance(env, Replayable) else Replayable(env) for env in vector.envs]
         self.vector = vector
-        self.rows: list[Replayable] = vector.envs
+        self.rows = [env if isinstance(env, Replayable) else Replayable(env) for env in vector.envs]
+        vector.envs = list(self.rows)
 
     def snapshot(self) -> dict[str, Any]:
         """Starts, and the actions of all environments one after another."""
@@ -61,9 +61,9 @@ class ReplayMemory:
         """Replay every unfinished episode."""
         self.vector.reset(seed=0)  # clears the vector environment's own flags
         lengths = np.asarray(saved["lengths"], dtype=np.int64)
-        actions = np.asarray(saved["actions"])
-        if actions.dtype != np.asarray(self.vector.single_action_space.sample()).dtype:
-            actions = actions.astype(self.vector.single_action_space.dtype)  # JSON widens float32
+        actions = np.asarray(
+            saved["actions"], dtype=self.vector.single_action_space.dtype
+        )  # JSON widens float32
         pieces = np.split(actions, np.cumsum(lengths)[:-1])
         observations = [
             row.come_back(json.loads(start), piece, reset_next=bool(wait))
@@ -90,7 +90,6 @@ class StateMemory:
 
     def restore(self, saved: dict[str, Any], pending: np.ndarray) -> np.ndarray:
         """Set them."""
-        self.vector.reset(seed=0)
         return self.vector.restore(saved)
 
     def opening(self, row: int) -> Opening:
@@ -118,7 +117,7 @@ class NoMemory:
         """Impossible."""
         raise PlauditError(
             f"{self.name}: this vector environment cannot be replayed, so nothing of it can be shown; "
-            "set `vectorization: sync` (or `auto`)"
+            "set `vectorization: sync` (or `auto`) and `resume: exact`"
         )
 
 

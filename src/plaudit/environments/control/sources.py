@@ -1,7 +1,8 @@
 """One stream of steps from any vector environment, whatever it does at the end of an episode.
 
-Gymnasium's vector environments reset in three ways (`AutoresetMode`): in the step that ended the episode, in the
-next one (a dead step whose action is ignored), or when told to. A `Source` hands out the same `Step`s for all three.
+Gymnasium's vector environments reset in three ways (`AutoresetMode`): in the step that ended the episode, in
+the next one (a dead step whose action is ignored), or when told to. A `Source` hands out the same `Step`s for
+all three; only the dead steps stay, and are marked.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from plaudit.errors import PlauditError
 
 @dataclass(frozen=True)
 class Step:
-    """What one action in each of N environments led to."""
+    """What one action in each of N environments led to; arrays are to be read, not written."""
 
     observations: np.ndarray
     """[N, *obs] to act on next, after any reset. Where the next step is dead: the final observation."""
@@ -40,9 +41,10 @@ class Step:
 class Source:
     """N environments that step together. Environment i is seeded with seed + i.
 
-    `vector` is used from here on by the source alone. Exact to resume are a plain `SyncVectorEnv` (its environments
-    are wrapped in `Replayable`) and our own vectorised environments; others, and those with vector wrappers around
-    them, resume at fresh episodes. `kwargs` are what the environment was made with, to make it again for rendering.
+    `vector` is used from here on by the source alone. Exact to resume are a plain `SyncVectorEnv` (its
+    environments are wrapped in `Replayable`) and our own vectorised environments; others, and those with
+    vector wrappers around them, resume at fresh episodes. `kwargs` are what the environment was made with, so
+    that it can be made again for rendering.
     """
 
     def __init__(
@@ -61,8 +63,8 @@ class Source:
         self.mode = _mode(vector, self.name)
         if not isinstance(self.observation_space, Box):
             raise PlauditError(
-                f"{self.name}: observations of the kind {type(self.observation_space).__name__} are not supported; "
-                "wrap the environment in gymnasium.wrappers.FlattenObservation to make them a Box"
+                f"{self.name}: observations of the kind {type(self.observation_space).__name__} are not "
+                "supported; wrap the environment in gymnasium.wrappers.FlattenObservation to make them a Box"
             )
         check_action_space(self.action_space, self.name)
         self.memory = _memory(vector, self.name) if resume == "exact" else NoMemory(self.name)
@@ -75,8 +77,8 @@ class Source:
 
     def reset(self, seed: int) -> np.ndarray:
         """Begin anew: the first observations [N, *obs]."""
-        observations, _ = self._guarded("reset", lambda: self.vector.reset(seed=seed))
-        self._seed, self._steps = seed, 0
+        observations, _ = self._guarded("reset", lambda: self.vector.reset(seed=int(seed)))
+        self._seed, self._steps = int(seed), 0
         self.pending = np.zeros(self.num_envs, dtype=bool)
         return self._begin(self._finite(np.array(observations), "observation"))
 
@@ -84,8 +86,8 @@ class Source:
         """Act in all environments: `actions` [N, *action] as the environment wants them."""
         if self._observations is None:
             raise PlauditError(f"{self.name}: step before reset; call reset(seed) or restore(snapshot) first")
-        actions = self._finite(np.array(actions), "action")
         self._steps += 1
+        actions = self._fitting(actions)
         result = self._guarded("step", lambda: self.vector.step(actions))
         successors = self._finite(np.array(result[0]), "observation")
         rewards = self._finite(np.array(result[1], dtype=np.float64), "reward")
@@ -120,14 +122,18 @@ class Source:
     def restore(self, saved: dict[str, Any]) -> np.ndarray:
         """Come back to a snapshot: the observations [N, *obs] to act on.
 
-        Bit for bit where `resume` is "exact" (PlauditError where the environment turns out to hide something);
-        otherwise fresh episodes, with seeds drawn from the first seed and the number of steps.
+        Bit for bit where `resume` is "exact" (PlauditError where the environment turns out to hide
+        something); otherwise fresh episodes, with seeds drawn from the first seed and the number of steps.
         """
         observations = np.asarray(saved["observations"], dtype=self.observation_space.dtype)
-        if (saved["name"], len(observations), saved["memory"]) != (self.name, self.num_envs, type(self.memory).__name__):
+        if (saved["name"], len(observations), saved["memory"]) != (
+            self.name,
+            self.num_envs,
+            type(self.memory).__name__,
+        ):
             raise PlauditError(
-                f"a snapshot of {len(observations)} x {saved['name']} ({saved['resume']}) cannot be restored into "
-                f"{self.num_envs} x {self.name} ({self.resume}); keep the environment's settings to resume"
+                f"a snapshot of {len(observations)} x {saved['name']} ({saved['resume']}) cannot be restored "
+                f"into {self.num_envs} x {self.name} ({self.resume}); keep the environment as it was"
             )
         pending = np.asarray(saved["pending"], dtype=bool)
         restored = self._guarded("restore", lambda: self.memory.restore(saved, pending))
@@ -142,7 +148,7 @@ class Source:
             if not np.array_equal(restored[row], observations[row]):
                 raise PlauditError(
                     f"{self.name}: environment {row} did not come back to where it was when replayed (it has "
-                    "randomness or memory of its own); set `resume: statistical` to resume with fresh episodes"
+                    "randomness or memory of its own); set `resume: statistical` for fresh episodes"
                 )
         return self._begin(np.array(restored))
 
@@ -155,8 +161,10 @@ class Source:
         self.tape.stop(self.pending)
         return observations
 
-    def _apart(self, reached: np.ndarray, ended: np.ndarray, infos: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        """Observations to act on, and true successors, where some episodes ended and are reset in the same step."""
+    def _apart(
+        self, reached: np.ndarray, ended: np.ndarray, infos: dict[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Observations to act on, and true successors, where episodes ended and are reset in the same step."""
         if self.mode == AutoresetMode.DISABLED:
             fresh, _ = self._guarded("reset", lambda: self.vector.reset(options={"reset_mask": ended.copy()}))
             observations = reached.copy()
@@ -173,14 +181,29 @@ class Source:
         successors[ended] = np.stack([final[row] for row in np.flatnonzero(ended)])
         return reached, self._finite(successors, "observation")
 
+    def _fitting(self, actions: np.ndarray) -> np.ndarray:
+        """A copy of the actions in the space's own type, so that a replay is given the very same numbers."""
+        actions = np.asarray(actions)
+        wanted, kind = (self.num_envs, *(self.action_space.shape or ())), self.action_space.dtype
+        if actions.shape != wanted or (actions.dtype.kind == "f" and not np.issubdtype(kind, np.floating)):
+            raise PlauditError(
+                f"{self.name}: actions {actions.shape} of type {actions.dtype} were given where {wanted} "
+                f"and {kind} are wanted; convert them with actions.to_environment"
+            )
+        return self._finite(actions.astype(kind), "action")
+
     def _finite(self, values: np.ndarray, what: str) -> np.ndarray:
         """`values` [N, ...] if all are finite."""
         if not np.issubdtype(values.dtype, np.floating) or np.isfinite(values).all():
             return values
         row = int(np.argwhere(~np.isfinite(values))[0][0])
         blame = "was given" if what == "action" else "returned"
-        mend = "the policy has diverged: lower its learning rate" if what == "action" else "mend the environment"
-        raise PlauditError(f"{self.name}: environment {row} {blame} a non-finite {what} at step {self._steps}; {mend}")
+        mend = (
+            "the policy has diverged: lower its learning rate" if what == "action" else "mend the environment"
+        )
+        raise PlauditError(
+            f"{self.name}: environment {row} {blame} a non-finite {what} at step {self._steps}; {mend}"
+        )
 
     def _guarded(self, doing: str, call: Callable[[], Any]) -> Any:
         """The result of a call into the environments; what they raise is told with its place."""

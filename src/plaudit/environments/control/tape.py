@@ -21,7 +21,7 @@ class Replay:
     kwargs: dict[str, Any]
     """Keyword arguments of the environment."""
     start: dict[str, Any]
-    """{"seed": s}, {"generator": bit generator's state} before the reset, or {"physics": [...], "elapsed": steps}."""
+    """{"seed": s}, {"generator": state before the reset}, or {"physics": [...], "elapsed": steps}."""
     actions: np.ndarray
     """[T, *action] as the environment was given them, from the start to the end of the segment."""
     first_frame: int
@@ -38,7 +38,9 @@ class Replay:
         try:
             text = json.dumps(card, sort_keys=True, default=_plain)
         except TypeError as error:
-            raise PlauditError(f"{self.environment}: its kwargs cannot be stored ({error}); use plain values") from None
+            raise PlauditError(
+                f"{self.environment}: its kwargs cannot be stored ({error}); use plain values"
+            ) from None
         file = BytesIO()
         np.savez(file, card=np.array(text), actions=np.ascontiguousarray(self.actions))
         return file.getvalue()
@@ -91,7 +93,7 @@ class Tape:
             self.episodes[row].append(_Episode(0, self.memory.opening(int(row))))
 
     def record(self, actions: np.ndarray, ended: np.ndarray, begun: np.ndarray) -> None:
-        """A vector step: actions [N, *action]; [N] where an episode ended; [N] where another has begun since."""
+        """A vector step: actions [N, *action], where an episode ended [N], where one has begun since [N]."""
         self._waiting = (self._waiting | ended) & ~begun
         if not self._recording:
             return
@@ -111,13 +113,17 @@ class Tape:
             self.memory.opening(row)
         if not 0 <= first <= last < len(self.columns):
             raise PlauditError(
-                f"{self.environment}: steps {first} to {last} lie outside the rollout of {len(self.columns)} steps"
+                f"{self.environment}: steps {first} to {last} lie outside the rollout's {len(self.columns)} steps"
             )
         final = len(self.columns) - 1
-        within = [e for e in self.episodes[row] if e.column <= last and (final if e.end is None else e.end) >= first]
+        within = [
+            e for e in self.episodes[row] if e.column <= last and (final if e.end is None else e.end) >= first
+        ]
         if len(within) != 1:
             what = "hold no decision" if not within else "cross the end of an episode"
-            raise PlauditError(f"{self.environment}: steps {first} to {last} of environment {row} {what}; cut elsewhere")
+            raise PlauditError(
+                f"{self.environment}: steps {first} to {last} of environment {row} {what}; cut elsewhere"
+            )
         episode = within[0]
         start, before = episode.opening
         last = last if episode.end is None else min(last, episode.end)

@@ -10,11 +10,11 @@ Start = dict[str, Any]
 
 
 class Replayable(gymnasium.Wrapper):
-    """Remembers the random state before its last reset and the actions since: enough to come back exactly here.
+    """Remembers the random state before its last reset and the actions since: enough to come back here.
 
     Copying physics instead is not exact (contact caches, warm starts); doing the same again is. Only the
-    environment's own generator (`unwrapped.np_random`) is remembered: an environment with other hidden randomness
-    does not come back, which `Source.restore` notices.
+    environment's own generator (`unwrapped.np_random`) is remembered: an environment with other hidden
+    randomness does not come back, which `Source.restore` notices.
     """
 
     def __init__(self, env: gymnasium.Env):
@@ -25,7 +25,9 @@ class Replayable(gymnasium.Wrapper):
         """The last call raised an exception: which of many environments it was."""
         self._reset_instead = False
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Remember the random state, forget the actions, reset."""
         self._reset_instead = False
         self.start = {"generator": self._bits().state} if seed is None else {"seed": int(seed)}
@@ -51,7 +53,7 @@ class Replayable(gymnasium.Wrapper):
     def come_back(self, start: Start, actions: np.ndarray, reset_next: bool = False) -> Any:
         """Begin the episode again, take the same actions, and return the last observation.
 
-        With `reset_next` the episode is over and the next `step` is the dead one that resets (next-step autoreset).
+        With `reset_next` the episode is over and the next `step` is the dead one of next-step autoreset.
         """
         if "seed" in start:
             observation, _ = self.reset(seed=start["seed"])
@@ -73,11 +75,11 @@ class Replayable(gymnasium.Wrapper):
 
 
 class FixedHorizon(gymnasium.Wrapper):
-    """Every episode lasts exactly `horizon` steps: after termination the last observation stays, with reward 0.
+    """Every episode lasts exactly `horizon` steps: after its end the last observation stays, with reward 0.
 
-    With early termination the length of an episode tells the true reward, and a reward learned from people looks
-    better than it is (Christiano et al. 2017, arXiv:1706.03741, appendix A, removed it). Wrap the
-    whole environment, its own time limit included: no truncation comes before `horizon`.
+    With early termination the length of an episode tells the true reward, and a reward learned from people
+    looks better than it is (Christiano et al. 2017, arXiv:1706.03741, appendix A, removed it). Wrap the whole
+    environment, its own time limit included: no truncation comes before `horizon`.
     """
 
     def __init__(self, env: gymnasium.Env, horizon: int):
@@ -86,7 +88,9 @@ class FixedHorizon(gymnasium.Wrapper):
         self._steps = 0
         self._absorbed: np.ndarray | None = None
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
         self._steps, self._absorbed = 0, None
         return self.env.reset(seed=seed, options=options)

@@ -17,7 +17,7 @@ TORQUES = np.array([-1.0, 0.0, 1.0])
 
 
 def physics() -> Physics:
-    """States (angle 1, angle 2, their speeds), 0 hanging down; reward -1 until the tip is one link above the hinge."""
+    """States (two angles, 0 hanging down; their speeds); reward -1 until the tip is one link up."""
     high = np.array([1.0, 1.0, 1.0, 1.0, SPEED_1, SPEED_2], dtype=np.float32)
     return Physics(
         id="Acrobot-v1",
@@ -27,7 +27,9 @@ def physics() -> Physics:
         draw=lambda generator: generator.uniform(low=-0.1, high=0.1, size=(4,)).astype(np.float32),
         advance=_advance,
         observe=_observe,
-        observe_first=lambda states: _observe(states.astype(np.float32)),  # Gymnasium draws the state as float32
+        observe_first=lambda states: _observe(
+            states.astype(np.float32)
+        ),  # Gymnasium draws the state as float32
     )
 
 

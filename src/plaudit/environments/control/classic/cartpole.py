@@ -14,7 +14,7 @@ X_LIMIT, ANGLE_LIMIT = 2.4, 12 * 2 * math.pi / 360
 
 
 def physics(sutton_barto_reward: bool = False) -> Physics:
-    """States (x, x', angle, angle'); reward 1 a step, or with `sutton_barto_reward` -1 at the fall and 0 before."""
+    """States (x, x', angle, angle'); reward 1 a step, or (`sutton_barto_reward`) -1 at the fall, 0 before."""
     high = np.array([X_LIMIT * 2, np.inf, ANGLE_LIMIT * 2, np.inf], dtype=np.float32)
 
     def advance(states: np.ndarray, actions: np.ndarray, first: np.ndarray) -> Advanced:

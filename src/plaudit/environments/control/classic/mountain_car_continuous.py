@@ -1,6 +1,6 @@
 """MountainCarContinuous-v0, as gymnasium.envs.classic_control.continuous_mountain_car computes it.
 
-Gymnasium keeps this state as float32 from the first step on, so the arithmetic is in float32 but for that step.
+Gymnasium keeps this state as float32 from the first step on, so all but that step is in float32.
 """
 
 import numpy as np
@@ -49,5 +49,7 @@ def _moved(states: np.ndarray, force: np.ndarray, goal_velocity: float) -> tuple
     speed = np.clip(speed, -top, top)
     position = np.clip(position + speed, left, right)
     speed = np.where((position == left) & (speed < 0), np.zeros_like(speed), speed)
-    arrived = (position >= np.asarray(GOAL, dtype=speed.dtype)) & (speed >= np.asarray(goal_velocity, speed.dtype))
+    arrived = (position >= np.asarray(GOAL, dtype=speed.dtype)) & (
+        speed >= np.asarray(goal_velocity, speed.dtype)
+    )
     return np.stack([position, speed], axis=1).astype(np.float32), arrived

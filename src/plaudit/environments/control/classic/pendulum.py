@@ -11,7 +11,7 @@ MAX_SPEED, MAX_TORQUE, SECONDS, MASS, LENGTH = 8, 2.0, 0.05, 1.0, 1.0
 
 
 def physics(g: float = 10.0) -> Physics:
-    """States (angle from upright, angle'); the reward is minus the squared angle, speed and torque, weighted."""
+    """States (angle from upright, angle'); reward: minus the squared angle, speed and torque, weighted."""
     high = np.array([1.0, 1.0, MAX_SPEED], dtype=np.float32)
 
     def advance(states: np.ndarray, actions: np.ndarray, first: np.ndarray) -> Advanced:
@@ -42,5 +42,5 @@ def physics(g: float = 10.0) -> Physics:
 
 
 def _scalar_squares(values: np.ndarray) -> np.ndarray:
-    """Squares of float32 numbers with the last bit of a scalar's `u**2` (powf), which no array function gives."""
+    """Squares of float32 numbers to the last bit of a scalar's `u**2` (powf): no array function gives it."""
     return np.fromiter(map(pow, values, repeat(2)), dtype=values.dtype, count=len(values))

@@ -12,7 +12,7 @@ Advanced = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Physics:
-    """An environment as functions; every one does the same operations in the same order as Gymnasium's, in float64."""
+    """An environment as functions: the same operations in the same order as Gymnasium's, in float64."""
 
     id: str
     """Gymnasium's id of the scalar environment that it equals step by step."""

@@ -15,8 +15,8 @@ from plaudit.environments.control.classic.physics import Physics
 class ClassicVectorEnv(VectorEnv):
     """N environments of one `Physics`; same-step autoreset only; the time limit is inside.
 
-    Environment i has a generator of its own, seeded with seed + i, so that what it does depends neither on N nor
-    on its neighbours, and equals Gymnasium's scalar environment of that seed. Where episodes ended,
+    Environment i has a generator of its own, seeded with seed + i, so that what it does depends neither on N
+    nor on its neighbours, and equals Gymnasium's scalar environment of that seed. Where episodes ended,
     `infos["final_obs"]` is a dense [N, d] array of the observations before the reset (meaningful where
     `infos["_final_obs"]`).
     """
@@ -30,7 +30,10 @@ class ClassicVectorEnv(VectorEnv):
         self.horizon = physics.horizon if horizon is None else horizon
         self.spec = None
         self.render_mode = None
-        self.single_observation_space, self.single_action_space = physics.observation_space, physics.action_space
+        self.single_observation_space, self.single_action_space = (
+            physics.observation_space,
+            physics.action_space,
+        )
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.states = np.zeros((num_envs, 0))
@@ -40,14 +43,17 @@ class ClassicVectorEnv(VectorEnv):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin N episodes; without a seed the generators go on (or are seeded by the system, the first time)."""
+        """Begin N episodes; without a seed the generators go on (seeded by the system the first time)."""
         seeds = [None] * self.num_envs if seed is None else seed
         seeds = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else seeds
         fresh = not self.generators
         self.generators = [
-            np_random(one)[0] if fresh or one is not None else self.generators[i] for i, one in enumerate(seeds)
+            np_random(one)[0] if fresh or one is not None else self.generators[i]
+            for i, one in enumerate(seeds)
         ]
-        self.states = np.stack([self.physics_of_one.draw(generator) for generator in self.generators]).astype(float)
+        self.states = np.stack([self.physics_of_one.draw(generator) for generator in self.generators]).astype(
+            float
+        )
         self.elapsed = np.zeros(self.num_envs, dtype=np.int64)
         return self._first(self.states), {}
 
@@ -100,6 +106,6 @@ class ClassicVectorEnv(VectorEnv):
 
 
 def place(env: gymnasium.Env, physics: Physics, state: np.ndarray, elapsed: int) -> None:
-    """Put Gymnasium's scalar environment, just reset, into a state [k] of ours, `elapsed` steps into its episode."""
+    """Put Gymnasium's scalar environment, just reset, into a state [k] of ours after `elapsed` steps."""
     kind = np.float32 if physics.single_precision and elapsed else np.float64
     env.unwrapped.state = np.asarray(state, dtype=kind)  # type: ignore[attr-defined]

@@ -1,0 +1,115 @@
+"""Pictures of behaviour for people: a replayed segment as frames, and frames as an animated WebP."""
+
+import os
+import sys
+from io import BytesIO
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.registration import load_env_creator
+from gymnasium.error import DependencyNotInstalled
+from PIL import Image
+
+from plaudit.environments.control.classic import PHYSICS, place
+from plaudit.environments.control.make import find
+from plaudit.environments.control.tape import Replay
+from plaudit.environments.control.wrappers import Replayable
+from plaudit.errors import PlauditError
+
+
+def frames(replay: Replay, size: tuple[int, int] = (240, 240)) -> np.ndarray:
+    """uint8 [T + 1, H, W, 3] for a segment of T decisions: before its first action and after each.
+
+    `size` is the largest width and height; the shape of the picture is kept. After the end of an episode
+    (absorbed environments go on) the last picture stays. PlauditError where nothing can be drawn here.
+    """
+    _without_a_screen()
+    env = _make(replay)
+    try:
+        _begin(env, replay)
+        pictures, over = [], False
+        for number, action in enumerate(replay.actions):
+            if number >= replay.first_frame:
+                pictures.append(pictures[-1] if over and pictures else _picture(env, replay, size))
+            if not over:
+                _, _, terminated, truncated, _ = env.step(action)
+                over = terminated or truncated
+        pictures.append(_picture(env, replay, size))
+    finally:
+        env.close()
+    return np.stack(pictures)
+
+
+def animation(frames: np.ndarray, fps: float) -> bytes:
+    """An animated WebP, repeated for ever, of frames [T, H, W, 3]."""
+    first, *others = (Image.fromarray(frame) for frame in frames)
+    file = BytesIO()
+    first.save(
+        file,
+        "WEBP",
+        save_all=True,
+        append_images=others,
+        duration=round(1000 / fps),
+        loop=0,
+        quality=80,
+        method=4,
+    )
+    return file.getvalue()
+
+
+def frames_per_second(replay: Replay) -> float:
+    """The speed at which this environment looks natural, by its own account; 30 where it gives none."""
+    entry = find(replay.environment).entry_point
+    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    return float((getattr(creator, "metadata", None) or {}).get("render_fps") or 30)
+
+
+def _without_a_screen() -> None:
+    """Defaults for machines without a display; whoever set these variables is obeyed."""
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        os.environ.setdefault("MUJOCO_GL", "egl")
+
+
+def _make(replay: Replay) -> Replayable:
+    spec = find(replay.environment)
+    kwargs = {name: value for name, value in replay.kwargs.items() if name != "render_mode"}
+    try:
+        env = gymnasium.make(spec, render_mode="rgb_array", disable_env_checker=True, **kwargs)
+    except Exception as error:
+        raise _cannot(replay, error) from error
+    return Replayable(env)
+
+
+def _begin(env: Replayable, replay: Replay) -> None:
+    if "physics" in replay.start:
+        env.reset(seed=0)
+        physics = PHYSICS[replay.environment]()
+        place(env, physics, np.array(replay.start["physics"]), replay.start["elapsed"])
+    else:
+        env.come_back(replay.start, replay.actions[:0])
+
+
+def _picture(env: Replayable, replay: Replay, size: tuple[int, int]) -> np.ndarray:
+    try:
+        pixels: Any = env.render()
+    except Exception as error:
+        raise _cannot(replay, error) from error
+    if not isinstance(pixels, np.ndarray) or pixels.ndim != 3:
+        raise PlauditError(
+            f"{replay.environment} draws no pictures (render_mode rgb_array); label it by its numbers"
+        )
+    image = Image.fromarray(pixels.astype(np.uint8))
+    image.thumbnail(size, Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def _cannot(replay: Replay, error: Exception) -> PlauditError:
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    if isinstance(error, DependencyNotInstalled | ModuleNotFoundError):
+        return PlauditError(f"{replay.environment} cannot be drawn ({said}); pip install 'plaudit[control]'")
+    return PlauditError(
+        f"{replay.environment} cannot be drawn on this machine ({said}); MuJoCo needs a working OpenGL: "
+        "install EGL or OSMesa and set the environment variable MUJOCO_GL to egl or osmesa"
+    )

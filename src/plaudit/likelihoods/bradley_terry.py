@@ -36,11 +36,12 @@ def loss(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config)
     first, second = _log_mixture(d, eta), _log_mixture(-d, eta)
     nll = -(j.preference * first + (1 - j.preference) * second)
     weight = torch.ones_like(nll) if j.weight is None else j.weight
-    decided = j.preference.ne(0.5).to(d.dtype)
+    leaning = torch.sign(j.preference - 0.5) * d  # towards the side that won; 0 for a tie, of people or of the model
+    decided = j.preference.ne(0.5).sum().clamp(min=1)
     metrics = {
         "reward/nll": (weight * nll).sum() / weight.sum(),
-        "reward/accuracy": (decided * ((d > 0) == (j.preference > 0.5)).to(d.dtype)).sum() / decided.sum().clamp(min=1),
-        "reward/margin": (decided * d.abs()).sum() / decided.sum().clamp(min=1),
+        "reward/accuracy": (leaning > 0).sum() / decided,
+        "reward/margin": leaning.sum() / decided,
     }
     total = metrics["reward/nll"] + config.centring * (rewards.sum(dim=1) ** 2).mean()
     return Loss(total, {name: value.detach() for name, value in metrics.items()})

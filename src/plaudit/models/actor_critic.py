@@ -84,7 +84,7 @@ class ActorCritic(nn.Module):
         if rows is not None:
             record = take(record, rows)
         shape = record.observations.shape[:2]
-        hidden = self.body(self._inputs(record.observations).expand(self.body.weights[0].shape[0], -1, -1))
+        hidden = self.body(self._inputs(record.observations).expand(2 if self.config.critic else 1, -1, -1))
         logits = torch.addmm(self.policy_bias, hidden[0], self.policy_weight[0])
         actions = record.actions.reshape(-1, *record.actions.shape[2:])
         logp, entropy = self._distribution(logits).scores(actions)

@@ -1,0 +1,75 @@
+"""Whether an answer may be stored: the rules that need no database."""
+
+from collections.abc import Sequence
+from math import isfinite
+
+from plaudit.errors import PlauditError
+from plaudit.feedback import fields, kind_of, options_of
+from plaudit.storage.store import Conflict, NewResponse, Query, Response
+
+
+def check_claim(annotator: str, lease_seconds: float, now: float) -> None:
+    """Refuse a claim by nobody or for no time."""
+    fields.text("annotator", annotator)
+    if not (isfinite(lease_seconds) and lease_seconds > 0 and isfinite(now)):
+        raise PlauditError(f"lease_seconds: {lease_seconds!r} from {now!r} is not a positive, finite time")
+
+
+def check_fit(response: NewResponse, query: Query, shown: Sequence[int] | None) -> None:
+    """Refuse an answer of the wrong kind, about other options, or to another order than was shown (None: no claim)."""
+    feedback = response.feedback
+    if kind_of(feedback) != query.kind:
+        raise PlauditError(
+            f"response.feedback: query {query.id} asks for a {query.kind}, not a {kind_of(feedback)}"
+        )
+    if sorted(options_of(feedback)) != sorted(query.items):
+        raise PlauditError(
+            f"response.feedback: the options are not those of query {query.id}; answer by content hash"
+        )
+    if shown is not None and tuple(shown) != response.shown_order:
+        raise PlauditError(
+            f"response.shown_order: {response.shown_order} is not {tuple(shown)}, the order query {query.id} was "
+            "claimed with; send back the order of the claim"
+        )
+    if response.shown_order and sorted(response.shown_order) != list(range(len(query.items))):
+        raise PlauditError(
+            f"response.shown_order: {response.shown_order} is not an order of {len(query.items)} options"
+        )
+
+
+def check_superseded(response: NewResponse, old: Response | None, replaced: bool) -> None:
+    """Only an own answer to the same query can be superseded, and only once: corrections form a chain."""
+    if old is None or old.annotator != response.annotator or old.query_id != response.query_id:
+        raise PlauditError(
+            f"response.supersedes: {response.supersedes} is not an answer of {response.annotator!r} "
+            f"to query {response.query_id}"
+        )
+    if replaced:
+        raise Conflict(
+            f"response.supersedes: answer {old.id} has been superseded already; supersede the latest one"
+        )
+
+
+def unknown_query(query_id: int) -> PlauditError:
+    """There is no such query."""
+    return PlauditError(f"query {query_id} does not exist in this store")
+
+
+def another_body(client_uuid: str) -> Conflict:
+    """A client must never reuse the identifier of a decision for another one."""
+    return Conflict(
+        f"response.client_uuid: {client_uuid!r} is stored with another answer; draw a new identifier per decision"
+    )
+
+
+def answered_already(response: NewResponse) -> Conflict:
+    """A second answer must say what it replaces."""
+    return Conflict(
+        f"response.query_id: {response.annotator!r} has answered query {response.query_id} already; "
+        "name the earlier answer in supersedes to correct it"
+    )
+
+
+def no_room(query_id: int) -> Conflict:
+    """Every wanted answer has come from, or is leased to, other people."""
+    return Conflict(f"response.query_id: query {query_id} is with other people now; claim another query")

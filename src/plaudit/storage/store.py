@@ -1,0 +1,215 @@
+"""The Store: where queries wait, people claim them, and answers stay for good.
+
+A query is asked of `wanted` people: it has that many *slots*, and an answer fills one. A person claims a slot for a
+while (a *lease*), is shown the options in a stored order and submits. Answers are only ever added: a correction is a
+new answer that supersedes the old one. `seq` numbers the answers in the order in which they became visible, without
+gaps, so a reader that has read up to a seq has read everything up to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from plaudit.errors import PlauditError
+from plaudit.feedback import KINDS, Feedback, fields
+
+ITEMS_OF_KIND = {"comparison": (2, 2), "ranking": (2, None), "rating": (1, 1), "binary": (1, 1)}
+"""The fewest and the most options a query of each kind shows; None: no limit."""
+
+LARGEST = 2**63 - 1
+"""The largest whole number that databases hold."""
+
+
+class Conflict(PlauditError):
+    """What was sent contradicts what is stored; sending it again will not help."""
+
+
+class DiskFull(PlauditError):
+    """There is no room to store it; what was stored before is safe, and sending again works once there is room."""
+
+
+@dataclass(frozen=True)
+class NewQuery:
+    """A question to put to people."""
+
+    key: str
+    """Names the question for ever: enqueueing a key again changes nothing."""
+    kind: str
+    """The kind of feedback wanted: comparison, ranking, rating or binary."""
+    items: tuple[str, ...]
+    """Content hashes of the options."""
+    tick: int
+    """The update of the trainer that asks."""
+    payload: dict[str, Any]
+    """What a person needs beside the options, such as the prompt; anything JSON holds."""
+    wanted: int = 1
+    """From how many people an answer is wanted."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be answered."""
+        fields.text("query.key", self.key)
+        fields.one_of("query.kind", self.kind, tuple(KINDS))
+        least, most = ITEMS_OF_KIND[self.kind]
+        fields.options("query.items", self.items, least)
+        if most is not None and len(self.items) > most:
+            raise PlauditError(f"query.items: a {self.kind} shows {most} options, not {len(self.items)}")
+        whole("query.tick", self.tick, -LARGEST)
+        whole("query.wanted", self.wanted, 1)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A stored question."""
+
+    id: int
+    key: str
+    kind: str
+    items: tuple[str, ...]
+    tick: int
+    payload: dict[str, Any]
+    wanted: int
+    shown_order: tuple[int, ...] = ()
+    """For the person who claimed it: places in `items` in the order to show them; otherwise empty."""
+
+
+@dataclass(frozen=True)
+class NewResponse:
+    """An answer on its way to the store."""
+
+    client_uuid: str
+    """Drawn by the client once per decision: sending the same answer again is safe and gives the same receipt."""
+    query_id: int
+    annotator: str
+    feedback: Feedback
+    shown_order: tuple[int, ...]
+    """The order the options were shown in, as the claim gave it; empty where there was no claim."""
+    active_ms: int | None = None
+    """Milliseconds of activity by the client's monotonic clock; None: not measured."""
+    supersedes: int | None = None
+    """The id of the own earlier answer that this one replaces."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no store could hold."""
+        fields.text("response.client_uuid", self.client_uuid)
+        fields.text("response.annotator", self.annotator)
+        whole("response.query_id", self.query_id, 0)
+        if not isinstance(self.feedback, tuple(KINDS.values())):
+            raise PlauditError(f"response.feedback: {self.feedback!r} is not one of {', '.join(KINDS)}")
+        if not isinstance(self.shown_order, tuple):
+            raise PlauditError(f"response.shown_order: {self.shown_order!r} is not a tuple of places")
+        for place in self.shown_order:
+            whole("response.shown_order", place, 0)
+        if self.active_ms is not None:
+            whole("response.active_ms", self.active_ms, 0)
+        if self.supersedes is not None:
+            whole("response.supersedes", self.supersedes, 0)
+
+
+@dataclass(frozen=True)
+class Response:
+    """A stored answer."""
+
+    id: int
+    seq: int
+    """Its number in the order in which answers became visible: 1, 2, 3 ... without gaps."""
+    client_uuid: str
+    query_id: int
+    annotator: str
+    feedback: Feedback
+    shown_order: tuple[int, ...]
+    active_ms: int | None
+    supersedes: int | None
+    received_at: float
+    """Seconds since 1970 by the store's clock; may run backwards where the clock was set back."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Proof that an answer is stored for good."""
+
+    response_id: int
+    seq: int
+    sha256: str
+    """Of the answer as `wire.body` writes it."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A stored wish about the run: start, pause, stop, un-learn."""
+
+    id: int
+    kind: str
+    payload: dict[str, Any]
+
+
+@runtime_checkable
+class Store(Protocol):
+    """What trainer, annotators and web server share; safe to call from several threads and processes at a time."""
+
+    def enqueue(self, queries: Sequence[NewQuery]) -> list[int]:
+        """Store questions, all or none; the ids in order. A known key keeps what was stored under it first."""
+        ...
+
+    def claim(
+        self, annotator: str, lease_seconds: float, now: float | None = None, besides: Sequence[int] = ()
+    ) -> Query | None:
+        """A question for this person, theirs until `now + lease_seconds`; None where there is none.
+
+        What the person already holds comes first, with the same `shown_order` and a fresh lease; then the oldest
+        question with a free slot that the person has not answered. A slot whose lease ran out is free again.
+        `besides` are ids of questions not to hand out, such as those a client has fetched ahead; `now` is in
+        seconds since 1970, None: by the store's clock.
+        """
+        ...
+
+    def submit(self, response: NewResponse, now: float | None = None) -> Receipt:
+        """Store an answer; the receipt comes only after it is on disk.
+
+        The same `client_uuid` again gives the same receipt, with another body `Conflict`. A question that does not
+        exist or does not fit the answer is a PlauditError; one that this person has answered (without naming it in
+        `supersedes`), or that others hold or have answered meanwhile, is a `Conflict`.
+        """
+        ...
+
+    def view(self, upto: int) -> list[Response]:
+        """The answers that stood when answer number `upto` had come in: without superseded ones, by seq."""
+        ...
+
+    def history(self) -> list[Response]:
+        """Every answer ever given, superseded ones too, by seq."""
+        ...
+
+    def bound(self, reader: str, tick: int) -> int:
+        """Up to which seq this reader reads at this tick.
+
+        The largest seq at the first call; every later call with the same reader and tick gives the same number, so
+        a resumed trainer reads exactly what it read before.
+        """
+        ...
+
+    def queries(self, ids: Sequence[int] | None = None) -> list[Query]:
+        """The questions with these ids in that order; None: all, by id."""
+        ...
+
+    def pending(self) -> int:
+        """How many answers are still wanted."""
+        ...
+
+    def command(self, kind: str, payload: dict[str, Any]) -> int:
+        """Store a wish about the run; its id."""
+        ...
+
+    def commands(self, after: int = 0) -> list[Command]:
+        """The wishes with an id above `after`, by id."""
+        ...
+
+    def close(self) -> None:
+        """Release connections and files; safe to call twice."""
+        ...
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """A whole number from `least` to what databases hold; True and False are not numbers."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
+        raise PlauditError(f"{name}: {value!r} is not a whole number of {least} or more")
+    return value

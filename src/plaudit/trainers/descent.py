@@ -17,11 +17,12 @@ class Adam:
         self.parameters = [p for p in parameters if p.requires_grad]
         self.flat = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in self.parameters]))
         self.flat.grad = torch.zeros_like(self.flat)
+        self.gradients: list[Tensor] = []
         start = 0
         for p in self.parameters:
             piece = slice(start, start + p.numel())
             p.data = self.flat.data[piece].view_as(p)
-            p.grad = self.flat.grad[piece].view_as(p)
+            self.gradients.append(self.flat.grad[piece].view_as(p))
             start += p.numel()
         self.adam = torch.optim.AdamW([self.flat], eps=eps, weight_decay=weight_decay, fused=True)
 
@@ -29,6 +30,8 @@ class Adam:
         """Descend once; the gradient is scaled down to the maximal global norm. Returns the norm before."""
         assert self.flat.grad is not None
         self.flat.grad.zero_()
+        for p, gradient in zip(self.parameters, self.gradients, strict=True):
+            p.grad = gradient  # again each time: module.zero_grad() takes it away
         loss.backward()
         norm = self.flat.grad.norm()
         if max_grad_norm is not None:

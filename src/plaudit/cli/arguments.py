@@ -21,6 +21,14 @@ def parse(schema: type[Parsed], argv: Sequence[str], command: str, description: 
     return tyro.cli(schema, args=list(argv), prog=f"plaudit {command}", description=description, config=STYLE)
 
 
+def parse_with(default: Parsed, argv: Sequence[str], command: str, description: str) -> Parsed:
+    """A dataclass from flags that change a given one."""
+    flags = [_short(argument) for argument in argv]
+    return tyro.cli(
+        type(default), default=default, args=flags, prog=f"plaudit {command}", description=description, config=STYLE
+    )
+
+
 def override(config: RunConfig, argv: Sequence[str], command: str, description: str) -> RunConfig:
     """A run config changed by flags, and by `--set FIELD=YAML` for what a flag cannot say (a union's kind)."""
     flags, sets = _split_sets([_short(argument) for argument in argv])

@@ -28,7 +28,7 @@ class RewardSettings:
     """How answers depend on the reward."""
     fit: reward_fit.Config = reward_fit.Config()
     """How the reward model is fitted."""
-    scale: bool = False
+    scale: bool = True
     """Divide rewards by the running standard deviation of the discounted return."""
 
 

@@ -1,0 +1,28 @@
+"""plaudit export RUN --to FILE: a run's feedback as JSON lines, with the segments it is about beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from plaudit.cli import arguments
+from plaudit.pipeline.export import export_feedback
+
+
+@dataclass(frozen=True)
+class Export:
+    """What to write, and where."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    to: Path = Path("feedback.jsonl")
+    """The file to write; an existing one is not overwritten."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Export one run's feedback."""
+    given = arguments.parse(Export, argv, "export", str(__doc__))
+    count = export_feedback(given.run, given.to)
+    print(f"{count} answers written to {given.to}")
+    return 0

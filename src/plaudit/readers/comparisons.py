@@ -1,0 +1,89 @@
+"""Comparisons of control segments as JSON lines: one answer a line, with both segments inside.
+
+Each line is a mapping with `kind` ("comparison"), `answer` (first, second, equal, both_bad, skip), `first` and
+`second` (each with `observations` and `actions`, [steps][...]), and whatever else is known of the answer, such as
+`annotator`. What is written reads back, and writing that again gives the same bytes.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plaudit.errors import PlauditError
+from plaudit.readers.arrays import RecordedPairs
+
+LABELS = {"first": 1.0, "second": 0.0, "equal": 0.5}
+UNDECIDED = ("both_bad", "skip")
+
+
+def write_lines(rows: Iterable[dict[str, Any]], path: Path) -> int:
+    """Write rows to a new .jsonl or .jsonl.gz file; returns how many."""
+    if path.exists():
+        raise PlauditError(f"{path}: exists already; give another name")
+    lines = [json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n" for row in rows]
+    data = "".join(lines).encode()
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    partial.rename(path)
+    return len(lines)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a .jsonl or .jsonl.gz file."""
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
+    except FileNotFoundError:
+        raise PlauditError(f"{path}: no such file; give the path of a .jsonl file") from None
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise PlauditError(f"{path}: not readable as UTF-8 text ({error}); convert it") from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise PlauditError(f"{path}, line {number}: not JSON ({error}); mend or drop the line") from None
+        if not isinstance(row, dict):
+            raise PlauditError(f"{path}, line {number}: a line holds one mapping, not {type(row).__name__}")
+        yield row
+
+
+def read_comparisons(path: Path) -> RecordedPairs:
+    """The decided and equal comparisons as arrays; skipped and `both bad` ones are left out."""
+    sides: tuple[list[Any], list[Any], list[Any], list[Any]] = ([], [], [], [])
+    labels = []
+    for number, row in enumerate(read_lines(path), 1):
+        where = f"{path}, line {number}"
+        answer = row.get("answer")
+        if row.get("kind") != "comparison" or answer not in (*LABELS, *UNDECIDED):
+            raise PlauditError(f"{where}: not a comparison with an answer (one of {', '.join((*LABELS, *UNDECIDED))})")
+        if answer in UNDECIDED:
+            continue
+        labels.append(LABELS[answer])
+        for i, side in enumerate(("first", "second")):
+            sides[2 * i].append(_array(row, side, "observations", where))
+            sides[2 * i + 1].append(_array(row, side, "actions", where))
+    if not labels:
+        raise PlauditError(f"{path}: there is no decided comparison in it; give a file with answers")
+    try:
+        stacked = [np.stack(side) for side in sides]
+    except ValueError:
+        raise PlauditError(f"{path}: the segments differ in length; export them with one `segment` length") from None
+    return RecordedPairs((stacked[0], stacked[2]), (stacked[1], stacked[3]), np.array(labels))
+
+
+def _array(row: dict[str, Any], side: str, name: str, where: str) -> np.ndarray:
+    try:
+        array = np.asarray(row[side][name], dtype=np.float32)
+    except (KeyError, TypeError):
+        raise PlauditError(f"{where}: `{side}.{name}` is missing; each side needs observations and actions") from None
+    except ValueError:
+        raise PlauditError(f"{where}: `{side}.{name}` is not a rectangular list of numbers; mend the line") from None
+    if array.ndim < 2 or not np.isfinite(array).all():
+        raise PlauditError(f"{where}: `{side}.{name}` must be [steps][...] of finite numbers; mend the line")
+    return array

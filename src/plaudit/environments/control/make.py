@@ -58,7 +58,7 @@ def make(config: EnvironmentConfig) -> Source:
         )
     vector = _vector(config, spec, vectorization)
     try:
-        return Source(vector, spec.id, config.kwargs, config.resume)
+        return Source(vector, spec.id, config.kwargs, config.resume, _limit(config, spec))
     except PlauditError:
         vector.close()
         raise
@@ -92,6 +92,14 @@ def _have(id: str, config: EnvironmentConfig) -> bool:
     return set(config.kwargs) <= {*inspect.signature(PHYSICS[id]).parameters, "max_episode_steps"}
 
 
+def _limit(config: EnvironmentConfig, spec: Any) -> int | None:
+    """The time limit; None where there is none (Gymnasium's -1)."""
+    limit = config.kwargs.get("max_episode_steps", spec.max_episode_steps)
+    if limit is not None and limit != -1 and limit < 1:
+        raise PlauditError(f"environment.kwargs.max_episode_steps: {limit} is no time limit; give 1 or more, or -1")
+    return None if limit == -1 else limit
+
+
 def _vector(config: EnvironmentConfig, spec: Any, vectorization: str) -> VectorEnv:
     try:
         if vectorization == "numpy":
@@ -120,9 +128,8 @@ def _classic(config: EnvironmentConfig, spec: Any) -> ClassicVectorEnv:
     if not _have(spec.id, config):
         why = f"with kwargs {config.kwargs}" if spec.id in PHYSICS else f"; ours are {', '.join(PHYSICS)}"
         raise PlauditError(f"environment.vectorization: there is no NumPy {spec.id} {why}; set it to auto")
-    kwargs = dict(config.kwargs)
-    horizon = kwargs.pop("max_episode_steps", None)
-    return ClassicVectorEnv(PHYSICS[spec.id](**kwargs), config.envs, horizon)
+    kwargs = {name: value for name, value in config.kwargs.items() if name != "max_episode_steps"}
+    return ClassicVectorEnv(PHYSICS[spec.id](**kwargs), config.envs, _limit(config, spec))
 
 
 def _entry_point(config: EnvironmentConfig, spec: Any) -> VectorEnv:
@@ -138,12 +145,13 @@ def _one(config: EnvironmentConfig, spec: Any) -> Callable[[], gymnasium.Env]:
         # the passive checker only warns, and costs as much as a small environment's physics
         env = gymnasium.make(config.id, disable_env_checker=True, **config.kwargs)
         if config.horizon == "fixed":
-            if env.spec is None or env.spec.max_episode_steps is None:
+            horizon = _limit(config, spec)
+            if horizon is None:
                 raise PlauditError(
                     f"environment.horizon: {spec.id} has no time limit to fix the horizon at; "
                     "give one in environment.kwargs as max_episode_steps"
                 )
-            env = FixedHorizon(env, env.spec.max_episode_steps)
+            env = FixedHorizon(env, horizon)
         return Replayable(env)
 
     return one

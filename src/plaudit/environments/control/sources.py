@@ -53,13 +53,15 @@ class Source:
         name: str | None = None,
         kwargs: dict[str, Any] | None = None,
         resume: Literal["exact", "statistical"] = "exact",
+        horizon: int | None = None,
     ):
         self.vector = vector
         self.name = name or _name(vector)
         self.num_envs = vector.num_envs
         self.observation_space = vector.single_observation_space
         self.action_space = vector.single_action_space
-        self.horizon = _horizon(vector)
+        self.horizon = horizon or _horizon(vector)
+        """The time limit of an episode, where it is known."""
         self.mode = _mode(vector, self.name)
         if not isinstance(self.observation_space, Box):
             raise PlauditError(
@@ -126,7 +128,7 @@ class Source:
         something); otherwise fresh episodes, with seeds drawn from the first seed and the number of steps.
         """
         observations = np.asarray(saved["observations"], dtype=self.observation_space.dtype)
-        if (saved["name"], len(observations), saved["memory"]) != (
+        if (str(saved["name"]), len(observations), str(saved["memory"])) != (
             self.name,
             self.num_envs,
             type(self.memory).__name__,
@@ -164,7 +166,7 @@ class Source:
     def _apart(
         self, reached: np.ndarray, ended: np.ndarray, infos: dict[str, Any]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Observations to act on, and true successors, where episodes ended and are reset in the same step."""
+        """Observations to act on, and true successors, where episodes ended and are reset at once."""
         if self.mode == AutoresetMode.DISABLED:
             fresh, _ = self._guarded("reset", lambda: self.vector.reset(options={"reset_mask": ended.copy()}))
             observations = reached.copy()

@@ -113,7 +113,7 @@ class Tape:
             self.memory.opening(row)
         if not 0 <= first <= last < len(self.columns):
             raise PlauditError(
-                f"{self.environment}: steps {first} to {last} lie outside the rollout's {len(self.columns)} steps"
+                f"{self.environment}: steps {first} to {last} lie outside the rollout's {len(self.columns)}"
             )
         final = len(self.columns) - 1
         within = [

@@ -23,11 +23,12 @@ class ClassicVectorEnv(VectorEnv):
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
 
-    def __init__(self, physics: Physics, num_envs: int, horizon: int | None = None):
+    def __init__(self, physics: Physics, num_envs: int, horizon: int | None):
         self.physics_of_one = physics
         self.num_envs = num_envs
         self.name = physics.id
-        self.horizon = physics.horizon if horizon is None else horizon
+        self.horizon = horizon
+        """Steps until the time limit; None: there is none."""
         self.spec = None
         self.render_mode = None
         self.single_observation_space, self.single_action_space = (
@@ -64,7 +65,7 @@ class ClassicVectorEnv(VectorEnv):
         actions = np.asarray(actions, dtype=self.single_action_space.dtype)
         states, rewards, terminated = self.physics_of_one.advance(self.states, actions, self.elapsed == 0)
         self.elapsed = self.elapsed + 1
-        truncated = self.elapsed >= self.horizon
+        truncated = self.elapsed >= (np.inf if self.horizon is None else self.horizon)
         observations = self.physics_of_one.observe(states)
         infos: dict[str, Any] = {}
         ended = terminated | truncated

@@ -1,0 +1,173 @@
+"""Simulated people as clients of the store: they claim a question, answer and submit, as real people do."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from uuid import UUID, uuid5
+
+import numpy as np
+from jaxtyping import Float
+
+from plaudit.annotators.simulated import Cuts, SimulatedPerson, cuts, draws, felt_returns, judge, mistaken
+from plaudit.errors import PlauditError
+from plaudit.feedback import Comparison
+from plaudit.storage.store import NewResponse, Query, Store
+
+RewardsOf = Callable[[str], np.ndarray]
+"""The true rewards of a segment's steps [L] by its content hash, hidden from everyone else."""
+
+LEASE_SECONDS = 600.0
+"""How long a question is held while it is answered; after a crash others wait no longer than this."""
+
+NAMESPACE = UUID("6f1c2f6e-8a70-5c0e-9c0b-2f6c8a7d4b11")
+"""Any fixed UUID: the names in it are simulated decisions."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of questions: achieved, not asked for."""
+
+    answers: int = 0
+    decided: int = 0
+    """Those that prefer one of the two."""
+    equal: int = 0
+    skip: int = 0
+    mistakes: int = 0
+    """Decided answers that were flipped."""
+    ordered: int = 0
+    """Decided answers about segments whose true returns differ."""
+    agree: int = 0
+    """Those among `ordered` that name the segment with the larger true return."""
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Both together."""
+        return Counts(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
+
+    def rates(self) -> dict[str, float]:
+        """Shares: equal and skip of the answers, mistakes of the decided, agreement of those with an order.
+
+        0 where there is nothing to take a share of.
+        """
+        return {
+            "equal": self.equal / max(self.answers, 1),
+            "skip": self.skip / max(self.answers, 1),
+            "mistakes": self.mistakes / max(self.decided, 1),
+            "agreement": self.agree / max(self.ordered, 1),
+        }
+
+
+class SimulatedAnnotator:
+    """One simulated person at one store; keeps nothing that the store and the seed do not give again."""
+
+    def __init__(self, name: str, person: SimulatedPerson, seed: int):
+        self.name, self.person, self.seed = name, person, seed
+        self._felt: dict[str, float] = {}
+        self._true: dict[str, float] = {}
+        self._counted, self._counts = 0, Counts()
+
+    def work(self, store: Store, rewards_of: RewardsOf, besides: Iterable[int] = ()) -> Counts:
+        """Answer comparisons until none is left; the counts of a lifetime.
+
+        Questions with ids in `besides` and other kinds of questions are left to others. Quantiles are over the
+        distinct segments of all comparisons up to the tick of the question, so an answer depends on what was
+        asked until then, not on when it is given.
+        """
+        known = {query.id: query for query in store.queries()}
+        left = {*besides, *(query.id for query in known.values() if query.kind != "comparison")}
+        found: dict[int, Cuts] = {}
+        while (query := store.claim(self.name, LEASE_SECONDS, besides=sorted(left))) is not None:
+            if query.kind != "comparison":
+                left.add(query.id)
+                continue
+            if query.id not in known:  # somebody goes on asking meanwhile
+                known, found = {query.id: query for query in store.queries()}, {}
+            if query.tick not in found:
+                found[query.tick] = cuts(self.person, self._reference(known.values(), query.tick, rewards_of))
+            store.submit(self._answer(query, found[query.tick], rewards_of))
+        return self.counts(store, rewards_of)
+
+    def counts(self, store: Store, rewards_of: RewardsOf) -> Counts:
+        """What became of all questions this person has ever answered, by what the store holds."""
+        fresh = [response for response in store.history() if response.seq > self._counted]
+        mine = [(r.query_id, r.feedback) for r in fresh if r.annotator == self.name]
+        queries = store.queries([query_id for query_id, _ in mine])
+        flips = mistaken(self.person, self._chance([query.key for query in queries]))
+        for (_, said), flipped in zip(mine, flips, strict=True):
+            if isinstance(said, Comparison):
+                self._counts += self._count(said, bool(flipped), rewards_of)
+        self._counted = max((response.seq for response in fresh), default=self._counted)
+        return self._counts
+
+    def _answer(self, query: Query, cuts: Cuts, rewards_of: RewardsOf) -> NewResponse:
+        first, second = query.items
+        self._learn_returns(query.items, rewards_of)
+        returns = np.array([self._felt[first]]), np.array([self._felt[second]])
+        (said,) = judge(returns, self.person, cuts, self._chance([query.key]))
+        decision = json.dumps([self.seed, query.key, self.name])
+        return NewResponse(
+            client_uuid=str(uuid5(NAMESPACE, decision)),
+            query_id=query.id,
+            annotator=self.name,
+            feedback=Comparison((first, second), said),
+            shown_order=query.shown_order,
+        )
+
+    def _chance(self, keys: Sequence[str]) -> Float[np.ndarray, "P 2"]:
+        """Two people with one seed still err independently."""
+        return draws(self.seed, [json.dumps([self.name, key]) for key in keys])
+
+    def _reference(
+        self, queries: Iterable[Query], tick: int, rewards_of: RewardsOf
+    ) -> Float[np.ndarray, "N"]:
+        """The felt returns of the distinct segments of all comparisons up to this tick."""
+        if self.person.skip == self.person.equal == 0:
+            return np.zeros(0)  # never read, and loading every segment takes time
+        asked = [query for query in queries if query.kind == "comparison" and query.tick <= tick]
+        items = sorted({item for query in asked for item in query.items})
+        self._learn_returns(items, rewards_of)
+        return np.array([self._felt[item] for item in items])
+
+    def _learn_returns(self, items: Sequence[str], rewards_of: RewardsOf) -> None:
+        for item in items:
+            if item not in self._felt:
+                rewards = np.asarray(rewards_of(item), dtype=np.float64)
+                if rewards.ndim != 1:
+                    raise PlauditError(
+                        f"rewards of {item}: an array [L] is wanted, not one of shape {rewards.shape}; "
+                        "mend rewards_of"
+                    )
+                self._felt[item] = float(felt_returns(rewards[None], self.person.myopia)[0])
+                self._true[item] = float(felt_returns(rewards[None], 1.0)[0])
+
+    def _count(self, said: Comparison, flipped: bool, rewards_of: RewardsOf) -> Counts:
+        if said.answer not in ("first", "second"):
+            return Counts(answers=1, equal=int(said.answer == "equal"), skip=int(said.answer == "skip"))
+        self._learn_returns(said.options, rewards_of)
+        difference = self._true[said.options[0]] - self._true[said.options[1]]
+        return Counts(
+            answers=1,
+            decided=1,
+            mistakes=int(flipped),
+            ordered=int(difference != 0),
+            agree=int(difference > 0 if said.answer == "first" else difference < 0),
+        )
+
+
+def take_turns(
+    people: Sequence[SimulatedAnnotator], store: Store, rewards_of: RewardsOf
+) -> dict[str, Counts]:
+    """Let people share the open comparisons evenly; the counts of each one's lifetime by name.
+
+    Who answers follows from the question's id alone (as many people in a row as answers are wanted), and each
+    works through their own, so a killed run that resumes has the same people say the same in the same order.
+    """
+    answered: dict[int, int] = {}
+    for response in store.history():
+        if response.supersedes is None:
+            answered[response.query_id] = answered.get(response.query_id, 0) + 1
+    pending = [query for query in store.queries() if answered.get(query.id, 0) < query.wanted]
+    lives = {}
+    for place, person in enumerate(people):
+        others = [query.id for query in pending if (place - query.id) % len(people) >= query.wanted]
+        lives[person.name] = person.work(store, rewards_of, others)
+    return lives

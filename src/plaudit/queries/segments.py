@@ -1,0 +1,52 @@
+"""Where segments may be cut from a rollout: windows of consecutive decisions inside one episode.
+
+Every possible start counts, the last one too: `np.random.choice(len_traj - size_segment)` in B-Pref (Lee et
+al. 2021, arXiv:2111.03026, `reward_model.py`) never draws it and fails where the segment is the whole
+episode.
+"""
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from plaudit.errors import PlauditError
+from plaudit.queries.random import Allowed
+
+
+def windows(mask: Bool[Tensor, "B T"], last: Bool[Tensor, "B T"], length: int) -> Int[Tensor, "W 2"]:
+    """(row, first step) of every window of `length` decisions that lies inside one episode, in reading order.
+
+    An episode may end at the window's last step only; a step that is not a decision is never inside. Raises
+    `PlauditError` where there is no such window.
+    """
+    if length < 1:
+        raise PlauditError(f"segment: a segment has at least 1 step, not {length}; raise this field")
+    runs = run_lengths(mask, last)
+    rows, ends = torch.nonzero(runs >= length, as_tuple=True)
+    if len(rows) == 0:
+        longest = int(runs.max()) if runs.numel() else 0
+        raise PlauditError(
+            f"segment: no {length} consecutive steps of one episode in this rollout, "
+            f"the longest run has {longest}; choose a shorter segment, a longer rollout, or `horizon: fixed`"
+        )
+    return torch.stack([rows, ends - length + 1], dim=1)
+
+
+def run_lengths(mask: Bool[Tensor, "B T"], last: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+    """How many consecutive decisions of one episode end with this step, itself included; 0 off the mask."""
+    before = torch.nn.functional.pad(mask & ~last, (1, 0))[:, :-1]  # the step before belongs to the same run
+    steps = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
+    opened = torch.where(before, 0, steps)
+    if mask.shape[1]:  # cummax refuses an empty dimension
+        opened = opened.cummax(dim=1).values
+    return torch.where(mask, steps - opened + 1, 0)
+
+
+def apart(places: Int[Tensor, "W 2"], length: int) -> Allowed:
+    """A test for pairs of these windows: true where the two share no step."""
+
+    def allowed(pairs: Int[Tensor, "P 2"]) -> Bool[Tensor, "P"]:
+        first, second = places[pairs[:, 0]], places[pairs[:, 1]]
+        return (first[:, 0] != second[:, 0]) | ((first[:, 1] - second[:, 1]).abs() >= length)
+
+    return allowed

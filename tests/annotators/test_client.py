@@ -1,0 +1,229 @@
+"""Simulated people at the memory store: what they answer, in any order and however often restarted."""
+
+import json
+import math
+from dataclasses import asdict
+from math import inf
+
+import numpy as np
+import pytest
+
+from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
+from plaudit.annotators.simulated import SimulatedPerson, answers, draws, felt_returns
+from plaudit.errors import PlauditError
+from plaudit.feedback import Binary, Comparison
+from plaudit.storage.memory import MemoryStore
+from plaudit.storage.store import NewQuery, NewResponse
+
+FLAWED = SimulatedPerson(beta=0.8, mistake=0.2, equal=0.15, skip=0.3, myopia=0.9)
+
+
+class Hidden:
+    """The true rewards of segments; remembers which were asked for."""
+
+    def __init__(self, count: int, seed: int = 0):
+        rewards = np.random.default_rng(seed).normal(-3, 1, (count, 4)).astype(np.float32)
+        self.rewards = {f"segment-{i}": row for i, row in enumerate(rewards)}
+        self.loaded: list[str] = []
+
+    def __call__(self, item: str) -> np.ndarray:
+        self.loaded.append(item)
+        return self.rewards[item]
+
+
+def comparisons(ticks: int, each: int, wanted: int = 1) -> list[NewQuery]:
+    """Query i compares segments 2i and 2i + 1."""
+    queries = []
+    for i in range(ticks * each):
+        items = (f"segment-{2 * i}", f"segment-{2 * i + 1}")
+        queries.append(NewQuery(f"query-{i}", "comparison", items, i // each, {}, wanted))
+    return queries
+
+
+def said(store: MemoryStore, name: str) -> dict[str, str]:
+    """Answers of a person by the question's key."""
+    found = {}
+    for response in store.history():
+        if response.annotator == name and isinstance(response.feedback, Comparison):
+            found[store.queries([response.query_id])[0].key] = response.feedback.answer
+    return found
+
+
+def slow_answers(
+    queries: list[NewQuery], hidden: Hidden, person: SimulatedPerson, name: str, seed: int
+) -> dict:
+    """One question at a time, the population gathered afresh for each."""
+    found = {}
+    for query in queries:
+        population = {item for other in queries if other.tick <= query.tick for item in other.items}
+        rewards = np.stack([hidden.rewards[item] for item in sorted(population)]).astype(np.float64)
+        first, second = (hidden.rewards[item][None].astype(np.float64) for item in query.items)
+        chance = draws(seed, [json.dumps([name, query.key])])
+        found[query.key] = answers(first, second, person, felt_returns(rewards, person.myopia), chance)[0]
+    return found
+
+
+def test_answers_all_and_says_what_the_functions_say() -> None:
+    store, hidden, queries = MemoryStore(), Hidden(240), comparisons(3, 40)
+    store.enqueue(queries)
+    counts = SimulatedAnnotator("ann", FLAWED, 5).work(store, hidden)
+    assert store.pending() == 0
+    assert counts.answers == 120
+    assert said(store, "ann") == slow_answers(queries, hidden, FLAWED, "ann", 5)
+    assert sorted(hidden.loaded) == sorted(hidden.rewards)  # each segment once
+
+
+def test_the_answer_is_about_items_whatever_the_side() -> None:
+    store, hidden, queries = MemoryStore(), Hidden(200), comparisons(1, 100)
+    store.enqueue(queries)
+    SimulatedAnnotator("ann", SimulatedPerson(), 0).work(store, hidden)
+    responses = store.history()
+    assert {response.shown_order for response in responses} == {(0, 1), (1, 0)}
+    for response in responses:
+        assert isinstance(response.feedback, Comparison)
+        totals = [hidden.rewards[item].astype(float).sum() for item in response.feedback.options]
+        assert response.feedback.answer == ("first" if totals[0] > totals[1] else "second")
+
+
+def test_order_and_restarts_change_nothing() -> None:
+    hidden, queries = Hidden(240), comparisons(3, 40)
+    straight = MemoryStore()
+    straight.enqueue(queries)
+    whole = SimulatedAnnotator("ann", FLAWED, 5).work(straight, hidden)
+
+    clock = [0.0]
+    broken = MemoryStore(clock=lambda: clock[0])
+    for tick in range(3):  # asked tick by tick, in another order, by somebody who forgets and crashes
+        broken.enqueue([query for query in reversed(queries) if query.tick == tick])
+        with pytest.raises(KeyboardInterrupt):
+            SimulatedAnnotator("ann", FLAWED, 5).work(broken, Interrupted(hidden, 70 * (tick + 1)))
+        assert broken.pending() > 0 or tick == 0
+        broken.enqueue([query for query in queries if query.tick <= tick])
+        again = SimulatedAnnotator("ann", FLAWED, 5).work(broken, hidden)
+        assert broken.pending() == 0
+
+    assert said(broken, "ann") == said(straight, "ann")
+    assert again == whole
+    uuids = [{response.client_uuid for response in store.history()} for store in (straight, broken)]
+    assert uuids[0] == uuids[1] and len(uuids[0]) == 120
+
+
+class Interrupted:
+    """Breaks off when so many segments have been loaded."""
+
+    def __init__(self, hidden: Hidden, after: int):
+        self.hidden, self.left = hidden, after
+
+    def __call__(self, item: str) -> np.ndarray:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return self.hidden(item)
+
+
+def test_counts_are_those_of_the_loop_and_come_again_from_the_store() -> None:
+    store, hidden, queries = MemoryStore(), Hidden(800), comparisons(4, 100)
+    annotator = SimulatedAnnotator("ann", FLAWED, 1)
+    for tick in range(4):
+        store.enqueue([query for query in queries if query.tick == tick])
+        counts = annotator.work(store, hidden)
+    expected = dict.fromkeys(asdict(Counts()), 0)
+    for query in queries:
+        answer = said(store, "ann")[query.key]
+        expected["answers"] += 1
+        if answer in ("equal", "skip"):
+            expected[answer] += 1
+            continue
+        expected["decided"] += 1
+        expected["mistakes"] += draws(1, [json.dumps(["ann", query.key])])[0, 1] < FLAWED.mistake
+        one, two = (hidden.rewards[item].astype(float).sum() for item in query.items)
+        expected["ordered"] += one != two
+        expected["agree"] += answer == ("first" if one > two else "second")
+    assert asdict(counts) == expected
+    assert SimulatedAnnotator("ann", FLAWED, 1).counts(store, hidden) == counts
+    assert SimulatedAnnotator("ann", FLAWED, 1).work(store, hidden) == counts  # nothing left to do
+
+
+def test_achieved_rates_are_the_asked_ones() -> None:
+    # every return is negative, where B-Pref's thresholds would never fire
+    store, hidden = MemoryStore(), Hidden(1000)
+    store.enqueue(comparisons(1, 500))
+    rates = SimulatedAnnotator("ann", SimulatedPerson(equal=0.2, mistake=0.1), 0).work(store, hidden).rates()
+    assert rates["equal"] == pytest.approx(0.2, abs=5 * math.sqrt(0.2 * 0.8 / 500))
+    assert rates["mistakes"] == pytest.approx(0.1, abs=5 * math.sqrt(0.1 * 0.9 / 400))
+    assert rates["agreement"] == pytest.approx(1 - rates["mistakes"])
+    store.enqueue([NewQuery(f"more-{q.key}", q.kind, q.items, q.tick, {}) for q in comparisons(1, 500)])
+    rates = SimulatedAnnotator("bob", SimulatedPerson(skip=0.4), 0).work(store, hidden).rates()
+    assert rates["skip"] == pytest.approx(0.4**2, abs=5 * math.sqrt(0.16 * 0.84 / 500))
+    assert rates["agreement"] == 1
+
+
+def test_two_people_with_one_seed_err_apart() -> None:
+    store, hidden = MemoryStore(), Hidden(400)
+    store.enqueue(comparisons(1, 200, wanted=2))
+    coin = SimulatedPerson(beta=0.0)
+    for name in ("ann", "bob"):
+        SimulatedAnnotator(name, coin, 0).work(store, hidden)
+    ann, bob = said(store, "ann"), said(store, "bob")
+    alike = sum(ann[key] == bob[key] for key in ann)
+    assert len(ann) == len(bob) == 200
+    assert abs(alike - 100) < 5 * math.sqrt(50)
+
+
+def test_turns_are_shared_and_survive_a_restart() -> None:
+    hidden, queries = Hidden(120), comparisons(1, 60)
+    staff = [("ann", SimulatedPerson()), ("bob", FLAWED), ("cy", SimulatedPerson(beta=inf, mistake=1.0))]
+
+    def people() -> list[SimulatedAnnotator]:
+        return [SimulatedAnnotator(name, person, 3) for name, person in staff]
+
+    straight, broken = MemoryStore(), MemoryStore()
+    for store in (straight, broken):
+        store.enqueue(queries)
+    lives = take_turns(people(), straight, hidden)
+    assert {name: counts.answers for name, counts in lives.items()} == {"ann": 20, "bob": 20, "cy": 20}
+    assert lives["ann"].rates()["agreement"] == 1 and lives["cy"].rates()["agreement"] == 0
+    with pytest.raises(KeyboardInterrupt):
+        take_turns(people(), broken, Interrupted(hidden, 20))
+    assert 0 < len(broken.history()) < 60
+    assert take_turns(people(), broken, hidden) == lives
+    assert [(r.annotator, r.query_id, r.feedback) for r in broken.history()] == [
+        (r.annotator, r.query_id, r.feedback) for r in straight.history()
+    ]
+
+
+def test_turns_with_several_answers_wanted() -> None:
+    store, hidden = MemoryStore(), Hidden(60)
+    store.enqueue(comparisons(1, 30, wanted=2))
+    lives = take_turns(
+        [SimulatedAnnotator(n, SimulatedPerson(), 0) for n in ("ann", "bob", "cy")], store, hidden
+    )
+    assert store.pending() == 0
+    assert [counts.answers for counts in lives.values()] == [20, 20, 20]
+
+
+def test_other_kinds_are_left_to_others() -> None:
+    store, hidden = MemoryStore(), Hidden(4)
+    rating = NewQuery("thumb", "binary", ("segment-0",), 0, {})
+    store.enqueue([rating, *comparisons(1, 2)])
+    assert SimulatedAnnotator("ann", SimulatedPerson(), 0).work(store, hidden).answers == 2
+    left = store.claim("human", 10)
+    assert left is not None and left.key == "thumb"
+    store.submit(NewResponse("1", left.id, "human", Binary("segment-0", True), left.shown_order))
+    assert SimulatedAnnotator("human", SimulatedPerson(), 0).counts(store, hidden) == Counts()
+
+
+def test_counts_add_up() -> None:
+    one, two = Counts(4, 2, 1, 1, 1, 2, 1), Counts(10, 8, 1, 1, 0, 8, 8)
+    assert one + two == Counts(14, 10, 2, 2, 1, 10, 9)
+    assert (one + two).rates() == {"equal": 2 / 14, "skip": 2 / 14, "mistakes": 1 / 10, "agreement": 9 / 10}
+    assert set(Counts().rates().values()) == {0.0}
+
+
+def test_rewards_that_are_no_row_are_refused() -> None:
+    store = MemoryStore()
+    store.enqueue(comparisons(1, 1))
+    with pytest.raises(
+        PlauditError, match=r"rewards of segment-0: an array \[L\] is wanted, not one of shape \(2, 2\)"
+    ):
+        SimulatedAnnotator("ann", SimulatedPerson(), 0).work(store, lambda item: np.zeros((2, 2)))

@@ -1,0 +1,1 @@
+"""One file per version of the tables; what is released is never edited."""

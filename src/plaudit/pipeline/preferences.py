@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plaudit.annotators.client import SimulatedAnnotator
+from plaudit.annotators.client import Counts, SimulatedAnnotator
 from plaudit.batches import Comparisons
 from plaudit.environments.control.collect import Walk
 from plaudit.feedback import Comparison
@@ -64,9 +64,19 @@ class Preferences:
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
             self.ask(walk, self.plan[self.asked][1], number)
             self.asked += 1
-        for person in self.desk.people:
-            person.work(self.desk.store, self.hidden_rewards)
-        return self.learn(walk, number)
+        return self.simulate() | self.learn(walk, number)
+
+    def simulate(self) -> dict[str, float]:
+        """Let the simulated people answer what waits, each their share; returns the rates they achieved."""
+        people = self.desk.people
+        if not people:
+            return {}
+        waiting = [query.id for query in self.desk.store.queries()] if len(people) > 1 else []
+        total = Counts()
+        for place, person in enumerate(people):
+            others = [query for query in waiting if query % len(people) != place]
+            total += person.work(self.desk.store, self.hidden_rewards, others)
+        return {f"people/{name}": value for name, value in total.rates().items()}
 
     def ask(self, walk: Walk, count: int, number: int) -> None:
         """Enqueue comparisons of segments; asking again after a resume changes nothing, the keys are the same."""
@@ -116,16 +126,16 @@ class Preferences:
         self.asked, self.cursor, self.fits = state["asked"], state["cursor"], state["fits"]
 
     def _choose(self, walk: Walk, windows: torch.Tensor, count: int) -> torch.Tensor:
+        apart = segments.apart(windows, self.settings.segment)
         if self.settings.ask == "random" or self.fits == 0:
-            return random.pairs(len(windows), count, self.generator)
-        candidates = random.pairs(len(windows), count * self.settings.candidates, self.generator)
+            return random.pairs(len(windows), count, self.generator, apart)
+        candidates = random.pairs(len(windows), count * self.settings.candidates, self.generator, apart)
         with torch.no_grad():
             rewards = self.model(self.model.features(walk.record))
         sums = torch.nn.functional.pad(rewards.cumsum(dim=-1), (1, 0))
         rows, starts = windows.unbind(dim=1)
         returns = sums[:, rows, starts + self.settings.segment] - sums[:, rows, starts]
-        scaled = returns * self.reward.likelihood.scale
-        return disagreement.pairs(scaled, candidates, count, self.generator)
+        return disagreement.pairs(returns, candidates, count, self.generator, self.reward.likelihood.scale)
 
     def _keep_replay(self, place: Window) -> str:
         return self.desk.artifacts.put(self.desk.replay(place))

@@ -209,6 +209,9 @@ def spaces(source: Source) -> Spaces:
     action: Any = source.action_space
     if hasattr(action, "n"):
         return Spaces(observation, int(action.n), "discrete")
+    if not np.issubdtype(action.dtype, np.floating):
+        raise PlauditError(f"{source.name}: policies for actions of the kind {action} are not there yet; "
+                           "wrap the environment so that its actions are Discrete or a Box of floats")  # fmt: skip
     return Spaces(observation, int(np.prod(action.shape)), "continuous")
 
 

@@ -31,7 +31,9 @@ def test_step_for_step_the_same_as_torch(weight_decay: float, limit: float | Non
     mine, theirs = network(), network()
     adam = Adam(mine.parameters(), weight_decay=weight_decay)
     if weight_decay:
-        oracle: torch.optim.Optimizer = torch.optim.AdamW(theirs.parameters(), eps=1e-5, weight_decay=weight_decay)
+        oracle: torch.optim.Optimizer = torch.optim.AdamW(
+            theirs.parameters(), eps=1e-5, weight_decay=weight_decay
+        )
     else:
         oracle = torch.optim.Adam(theirs.parameters(), eps=1e-5)
     for i, (x, y) in enumerate(losses(30, scale=5.0)):
@@ -90,17 +92,14 @@ def test_a_saved_state_continues_bit_for_bit() -> None:
         assert torch.equal(a, b)
 
 
-def test_a_saved_state_is_a_copy_and_an_empty_one_starts_afresh() -> None:
+def test_a_saved_state_is_a_copy() -> None:
     parameter = nn.Parameter(torch.ones(3))
     adam = Adam([parameter])
-    assert adam.state_dict() == {}
     adam.step(parameter.sum(), 0.1, None)
-    saved = {name: value.clone() for name, value in adam.state_dict().items()}
     kept = adam.state_dict()
+    saved = {name: torch.as_tensor(value).clone() for name, value in kept.items()}
     adam.step(parameter.sum(), 0.1, None)
-    assert all(torch.equal(saved[name], kept[name]) for name in saved)
-    adam.load_state_dict({})
-    assert adam.state_dict() == {}
+    assert all(torch.equal(saved[name], torch.as_tensor(kept[name])) for name in saved)
 
 
 def test_parameters_keep_their_values_shapes_and_frozen_ones_stay() -> None:
@@ -132,6 +131,6 @@ def test_a_parameter_the_loss_does_not_touch_has_no_gradient() -> None:
     adam = Adam([used, idle])
     adam.step((used + idle).sum(), 0.1, None)
     moved = idle.detach().clone()
-    adam.load_state_dict({})
+    adam.load_state_dict(Adam([nn.Parameter(torch.ones(4))]).state_dict())  # no moments left
     adam.step(used.sum(), 0.1, None)
     assert torch.equal(idle, moved)

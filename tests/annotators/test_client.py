@@ -121,6 +121,18 @@ class Interrupted:
         return self.hidden(item)
 
 
+def test_questions_that_come_meanwhile_are_answered_by_what_was_asked_until_then() -> None:
+    store, hidden, queries = MemoryStore(), Hidden(240), comparisons(3, 40)
+    store.enqueue([query for query in queries if query.tick == 0])
+
+    def rewards_of(item: str) -> np.ndarray:
+        store.enqueue(queries)  # somebody asks the rest as soon as this person begins
+        return hidden(item)
+
+    SimulatedAnnotator("ann", FLAWED, 5).work(store, rewards_of)
+    assert said(store, "ann") == slow_answers(queries, hidden, FLAWED, "ann", 5)
+
+
 def test_counts_are_those_of_the_loop_and_come_again_from_the_store() -> None:
     store, hidden, queries = MemoryStore(), Hidden(800), comparisons(4, 100)
     annotator = SimulatedAnnotator("ann", FLAWED, 1)

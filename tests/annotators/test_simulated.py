@@ -164,6 +164,12 @@ def test_quantile_of_all_differences(returns: list[float], quantile: float, shif
     assert sum(d <= got for d in differences) >= quantile * len(differences)  # the one on the threshold too
 
 
+def test_difference_quantile_survives_rounding() -> None:
+    low, high = -6.65, 3.52
+    assert low + (high - low) < high  # in floating point: a pair would not lie within its own difference
+    assert difference_quantile(np.array([low, high]), 0.5) == high - low
+
+
 def test_identical_returns() -> None:
     # CartPole: every full segment is worth the same. A tie is "equal" to those who say so, else a coin
     same = np.ones((20_000, 4))

@@ -43,6 +43,12 @@ def test_few_of_many_are_distinct() -> None:
     assert abs(drawn.double().mean() / 59_999 - 0.5) < 5 * (1 / 12 / 6000) ** 0.5  # five standard errors
 
 
+def test_distinct_where_most_are_drawn(way: str) -> None:
+    for seed in range(20):  # 90 of 190: without the check several would come twice
+        drawn = random.pairs(20, 90, seeded(seed))
+        assert len({frozenset(pair) for pair in drawn.tolist()}) == 90
+
+
 def test_uniform_over_pairs_and_orders(way: str) -> None:
     generator = seeded(1)
     tries = 3000

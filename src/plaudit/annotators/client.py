@@ -68,7 +68,7 @@ class SimulatedAnnotator:
     def work(self, store: Store, rewards_of: RewardsOf, besides: Iterable[int] = ()) -> Counts:
         """Answer comparisons until none is left; the counts of a lifetime.
 
-        Questions with ids in `besides` and other kinds of questions are left to others. Quantiles are over the
+        Questions with ids in `besides` and other kinds of questions are left alone. Quantiles are over the
         distinct segments of all comparisons up to the tick of the question, so an answer depends on what was
         asked until then, not on when it is given.
         """

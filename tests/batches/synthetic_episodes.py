@@ -1,4 +1,4 @@
-"""Random episodes for tests: rows of several episodes, gaps inside them, and rubbish wherever the mask is false."""
+"""Random episodes for tests: rows of several episodes, gaps inside them, rubbish where the mask is false."""
 
 from dataclasses import replace
 
@@ -24,8 +24,14 @@ def random_episodes(seed: int, rows: int = 3, columns: int = 7, present: float =
     last[:, -1] = True
     terminated = last & torch.from_numpy(rng.random((rows, columns)) < 0.5)
     return Episodes(
-        logp=normal(0.5) - 1, rewards=normal(), terminated=terminated, last=last, mask=mask,
-        values=normal(), next_values=normal(), ref_logp=normal(0.5) - 1,
+        logp=normal(0.5) - 1,
+        rewards=normal(),
+        terminated=terminated,
+        last=last,
+        mask=mask,
+        values=normal(),
+        next_values=normal(),
+        ref_logp=normal(0.5) - 1,
     )
 
 

@@ -39,7 +39,9 @@ def test_take_descends_into_the_record_and_leaves_other_fields() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(seed=seeds, rows=st.integers(1, 4), columns=st.integers(2, 6))
-def test_decisions_become_rows_in_order_and_nothing_masked_survives(seed: int, rows: int, columns: int) -> None:
+def test_decisions_become_rows_in_order_and_nothing_masked_survives(
+    seed: int, rows: int, columns: int
+) -> None:
     e = replace(random_episodes(seed, rows, columns), group=torch.arange(rows))
     if rows == columns:
         record = torch.arange(rows * columns * 3).reshape(rows, columns, 3)

@@ -22,8 +22,12 @@ WIKIPEDIA_STRENGTHS = {"A": 0.639835, "B": 1.043314, "C": 0.659810, "D": 2.27037
 
 reliabilities = st.sampled_from([0.0, 0.2, 0.5, 0.7, 0.95, 1.0])
 judgement = st.tuples(
-    st.floats(-20, 20), st.floats(-20, 20), st.sampled_from([0.0, 0.5, 1.0]), reliabilities,
-    st.floats(-2, 2), st.floats(0.1, 5),
+    st.floats(-20, 20),
+    st.floats(-20, 20),
+    st.sampled_from([0.0, 0.5, 1.0]),
+    reliabilities,
+    st.floats(-2, 2),
+    st.floats(0.1, 5),
 )
 
 
@@ -46,7 +50,9 @@ def test_equals_the_definition_with_reliability_bias_ties_and_weights(people: li
     for first, second, preference, eta, delta, weight in people:
         d = scale * (first - second) + delta
         likely = [eta * sigma(x) + (1 - eta) * sigma(-x) for x in (d, -d)]
-        total -= weight * sum(p * math.log(q) for p, q in zip((preference, 1 - preference), likely, strict=True) if p)
+        total -= weight * sum(
+            p * math.log(q) for p, q in zip((preference, 1 - preference), likely, strict=True) if p
+        )
         weights += weight
         centring += (first + second) ** 2 / len(people)
     assert mine.metrics["reward/nll"].item() == pytest.approx(total / weights, rel=1e-6, abs=1e-9)
@@ -65,7 +71,9 @@ def test_published_losses(pair: tuple[float, float], expected: float) -> None:
 def test_published_margin_and_centring() -> None:
     # a margin of 1 that the first must win by is a side bias of -1: -log sigma(2 - -1 - 1) = .12692801
     judged = Comparisons(torch.ones(1), side_bias=-torch.ones(1))
-    assert bradley_terry.loss(torch.tensor([[2.0, -1.0]]), judged, Config()).total.item() == pytest.approx(0.12692801)
+    assert bradley_terry.loss(torch.tensor([[2.0, -1.0]]), judged, Config()).total.item() == pytest.approx(
+        0.12692801
+    )
     plain, centred = (loss([(2.0, -1.0)], [1.0], Config(centring=c)) for c in (0.0, 0.01))
     assert centred - plain == pytest.approx(0.01, abs=1e-7)  # .01 * (2 - 1)^2
 
@@ -75,12 +83,14 @@ def test_an_untrained_model_loses_ln_2() -> None:
 
 
 def test_reliability_worked_by_hand() -> None:
-    # d = ln 3: sigma(d) = 3/4. eta .9: P = .9*.75 + .1*.25 = .7; an adversary with eta .1: .1*.75 + .9*.25 = .3;
+    # d = ln 3: sigma(d) = 3/4. eta .9: P = .9*.75 + .1*.25 = .7; an adversary, eta .1: .1*.75 + .9*.25 = .3;
     # eta 0 always says the contrary: .25; eta .5 is a coin: .5; a tie pays half of each side.
     pair = torch.tensor([[math.log(3), 0.0]])
     for eta, first in [(1.0, 0.75), (0.9, 0.7), (0.5, 0.5), (0.1, 0.3), (0.0, 0.25)]:
         for preference, nll in [
-            (1.0, -math.log(first)), (0.0, -math.log(1 - first)), (0.5, -math.log(first * (1 - first)) / 2),
+            (1.0, -math.log(first)),
+            (0.0, -math.log(1 - first)),
+            (0.5, -math.log(first * (1 - first)) / 2),
         ]:
             judged = Comparisons(torch.tensor([preference]), reliability=torch.tensor([eta]))
             assert bradley_terry.loss(pair, judged, Config()).total.item() == pytest.approx(nll, abs=1e-6)
@@ -94,7 +104,9 @@ def test_mistakes_are_a_share_of_coin_flips() -> None:
 @pytest.mark.parametrize("eta", [0.0, 0.2, 0.5, 0.8, 1.0])
 @pytest.mark.parametrize("d", [0.0, 1.0, -1.0, 50.0, -50.0, 1e4, -1e4])
 @pytest.mark.parametrize("preference", [0.0, 0.5, 1.0])
-def test_loss_and_gradient_are_finite_and_right_however_far_apart(eta: float, d: float, preference: float) -> None:
+def test_loss_and_gradient_are_finite_and_right_however_far_apart(
+    eta: float, d: float, preference: float
+) -> None:
     rewards = torch.tensor([[d, 0.0]], requires_grad=True)
     reliability = torch.tensor([eta], requires_grad=True)
     judged = Comparisons(torch.tensor([preference]), reliability=reliability)
@@ -102,7 +114,9 @@ def test_loss_and_gradient_are_finite_and_right_however_far_apart(eta: float, d:
     gradient, of_eta = torch.autograd.grad(total, [rewards, reliability])
     assert torch.isfinite(total) and torch.isfinite(gradient).all() and torch.isfinite(of_eta).all()
 
-    def slope(x: float, e: float) -> float:  # d/dx log(e sigma(x) + (1-e) sigma(-x)), in a form that cannot overflow
+    def slope(
+        x: float, e: float
+    ) -> float:  # d/dx log(e sigma(x) + (1-e) sigma(-x)), in a form that cannot overflow
         small = math.exp(-abs(x))
         s, c = (1 / (1 + small), small / (1 + small)) if x > 0 else (small / (1 + small), 1 / (1 + small))
         if e in (0.0, 1.0):
@@ -199,13 +213,17 @@ def test_accuracy_leaves_ties_out() -> None:
 
 
 def test_only_ties_give_no_nan() -> None:
-    metrics = bradley_terry.loss(torch.tensor([[1.0, 0.0]]), Comparisons(torch.tensor([0.5])), Config()).metrics
+    metrics = bradley_terry.loss(
+        torch.tensor([[1.0, 0.0]]), Comparisons(torch.tensor([0.5])), Config()
+    ).metrics
     assert all(torch.isfinite(value) for value in metrics.values())
 
 
 def test_a_model_that_says_nothing_foresees_nothing_whichever_side_won() -> None:
     accuracies = [
-        bradley_terry.loss(torch.zeros(1, 2), Comparisons(torch.tensor([p])), Config()).metrics["reward/accuracy"]
+        bradley_terry.loss(torch.zeros(1, 2), Comparisons(torch.tensor([p])), Config()).metrics[
+            "reward/accuracy"
+        ]
         for p in (0.0, 1.0)
     ]
     assert accuracies[0] == accuracies[1]

@@ -1,4 +1,4 @@
-"""Generalised advantage estimation against the double sum of the paper, published numbers and a hand calculation."""
+"""Generalised advantage estimation against the double sum of the paper and published numbers."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ unit = st.sampled_from([0.0, 0.3, 0.9, 0.99, 1.0])
 
 
 def slow_gae(e: Episodes, discount: float, lam: float) -> Tensor:
-    """Eq. 16 as it stands: A_t = sum over k of (discount lam)^k delta_{t+k}, the sum ending with the episode."""
+    """Eq. 16 as it stands: A_t = sum over k of (discount lam)^k delta_{t+k}, up to the end of the episode."""
     assert e.values is not None and e.next_values is not None
     result = torch.zeros_like(e.rewards)
     for b, columns in episode_indices(e):
@@ -69,10 +69,13 @@ def test_rows_permute(seed: int) -> None:
 def test_gaps_inside_an_episode_are_invisible(seed: int) -> None:
     e = random_episodes(seed, rows=1, columns=9)
     with_gaps = gae(e, 0.9, 0.8)[e.mask]
-    compact = replace(e, **{
-        name: getattr(e, name)[e.mask].unsqueeze(0)
-        for name in ("logp", "rewards", "terminated", "last", "mask", "values", "next_values", "ref_logp")
-    })
+    compact = replace(
+        e,
+        **{
+            name: getattr(e, name)[e.mask].unsqueeze(0)
+            for name in ("logp", "rewards", "terminated", "last", "mask", "values", "next_values", "ref_logp")
+        },
+    )
     assert torch.allclose(gae(compact, 0.9, 0.8)[0], with_gaps, atol=1e-12)
 
 
@@ -99,7 +102,9 @@ def test_worked_by_hand() -> None:
 
 def test_one_step_that_truncates_and_terminates_at_once_is_a_termination() -> None:
     yes = torch.ones(1, 1, dtype=torch.bool)
-    e = Episodes(torch.zeros(1, 1), torch.tensor([[1.0]]), yes, yes, yes, torch.tensor([[0.25]]), torch.tensor([[9.0]]))
+    e = Episodes(
+        torch.zeros(1, 1), torch.tensor([[1.0]]), yes, yes, yes, torch.tensor([[0.25]]), torch.tensor([[9.0]])
+    )
     assert gae(e, 0.99, 0.95).tolist() == [[0.75]]  # 1 - .25: the value 9 of the successor is not added
 
 
@@ -135,12 +140,19 @@ def test_published_numbers_with_and_without_a_masked_gap() -> None:
     assert torch.allclose(adv, expected, atol=1e-7)
     assert torch.allclose(adv + e.values[0], torch.tensor([0.88232438, 0.92761762, 0.96525, 1.0]), atol=1e-7)
 
-    def with_gap(x: Tensor, fill: float) -> Tensor:  # another speaker's token between the second and the third
+    def with_gap(
+        x: Tensor, fill: float
+    ) -> Tensor:  # another speaker's token between the second and the third
         return torch.cat([x[:, :2], torch.full((1, 1), fill, dtype=x.dtype), x[:, 2:]], dim=1)
 
     gap = Episodes(
-        with_gap(e.logp, 999), with_gap(e.rewards, 999), with_gap(e.terminated, 1), with_gap(e.last, 1),
-        with_gap(e.mask, 0), with_gap(e.values, 999), with_gap(e.next_values, 999),
+        with_gap(e.logp, 999),
+        with_gap(e.rewards, 999),
+        with_gap(e.terminated, 1),
+        with_gap(e.last, 1),
+        with_gap(e.mask, 0),
+        with_gap(e.values, 999),
+        with_gap(e.next_values, 999),
     )
     adv = gae(gap, 0.99, 0.95)[0]
     assert torch.allclose(adv, torch.cat([expected[:2], torch.zeros(1), expected[2:]]), atol=1e-7)

@@ -12,7 +12,9 @@ from synthetic_episodes import random_episodes, refilled
 from plaudit.batches import Episodes
 from plaudit.maths import kl
 
-two = st.integers(2, 6).flatmap(lambda n: st.tuples(*[st.lists(st.floats(-3, 3), min_size=n, max_size=n)] * 2))
+two = st.integers(2, 6).flatmap(
+    lambda n: st.tuples(*[st.lists(st.floats(-3, 3), min_size=n, max_size=n)] * 2)
+)
 
 
 def distributions(case: tuple) -> tuple[list[float], list[float]]:
@@ -49,7 +51,9 @@ def test_the_gradient_of_k2_is_that_of_the_kl() -> None:
     assert torch.allclose(exact, sampled, atol=1e-12)
     logp = theta.log_softmax(0)
     (of_k1,) = torch.autograd.grad((logp.exp().detach() * kl.k1(logp, q.log())).sum(), theta)
-    assert torch.allclose(of_k1, torch.zeros(3, dtype=torch.float64), atol=1e-12)  # k1 as a loss teaches nothing
+    assert torch.allclose(
+        of_k1, torch.zeros(3, dtype=torch.float64), atol=1e-12
+    )  # k1 as a loss teaches nothing
 
 
 def test_by_hand() -> None:
@@ -96,7 +100,9 @@ def test_the_rewards_of_an_episode_are_its_score_minus_the_summed_kl(seed: int, 
     assert e.ref_logp is not None
     for b in range(3):
         paid = sum(float(e.logp[b, t] - e.ref_logp[b, t]) for t in range(7) if e.mask[b, t])
-        assert float(charged[b].sum()) == pytest.approx(float(e.rewards[b].sum()) - coefficient * paid, abs=1e-9)
+        assert float(charged[b].sum()) == pytest.approx(
+            float(e.rewards[b].sum()) - coefficient * paid, abs=1e-9
+        )
     assert torch.equal(charged[~e.mask], torch.zeros_like(charged[~e.mask]))
     dirty = replace(refilled(e, seed + 1), rewards=e.rewards)
     assert torch.equal(kl.in_reward(dirty, coefficient).rewards, charged)
@@ -115,12 +121,16 @@ def test_a_policy_at_its_reference_pays_nothing() -> None:
 
 
 def test_published_steps_of_the_controller() -> None:
-    # 12 / 6 - 1 = 1, clipped to .2: .15 * (1 + .2 * 256 / 10000) = .150768; 3 / 6 - 1 = -.5, clipped to -.2: .149232
+    # 12 / 6 - 1 = 1, clipped to .2: .15 * (1 + .2 * .0256) = .150768; 3 / 6 - 1 = -.5, to -.2: .149232
     assert kl.adapt(0.15, 12.0, 6.0, 256, 10_000) == pytest.approx(0.150768, abs=1e-12)
     assert kl.adapt(0.15, 3.0, 6.0, 256, 10_000) == pytest.approx(0.149232, abs=1e-12)
-    assert kl.adapt(0.15, 6.6, 6.0, 256, 10_000) == pytest.approx(0.15 * (1 + 0.1 * 0.0256))  # inside the clip
+    assert kl.adapt(0.15, 6.6, 6.0, 256, 10_000) == pytest.approx(
+        0.15 * (1 + 0.1 * 0.0256)
+    )  # inside the clip
     assert kl.adapt(0.15, 6.0, 6.0, 256, 10_000) == 0.15
 
 
 def test_the_controller_never_turns_a_price_into_a_subsidy() -> None:
-    assert kl.adapt(0.1, 0.0, 0.02, 65_536, 10_000) >= 0  # more decisions in one update than the whole horizon
+    assert (
+        kl.adapt(0.1, 0.0, 0.02, 65_536, 10_000) >= 0
+    )  # more decisions in one update than the whole horizon

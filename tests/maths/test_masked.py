@@ -14,9 +14,12 @@ from plaudit.maths import masked
 GRID = torch.tensor([[1.2, 1.3, 1.4], [1.5, 1.6, 1.7], [1.8, 1.9, 2.0]])
 ALL = torch.ones(3, 3, dtype=torch.bool)
 
-numbers = st.lists(
-    st.tuples(st.floats(-100, 100, width=32), st.booleans()), min_size=1, max_size=12
-).map(lambda pairs: (torch.tensor([p[0] for p in pairs], dtype=torch.float64), torch.tensor([p[1] for p in pairs])))
+numbers = st.lists(st.tuples(st.floats(-100, 100, width=32), st.booleans()), min_size=1, max_size=12).map(
+    lambda pairs: (
+        torch.tensor([p[0] for p in pairs], dtype=torch.float64),
+        torch.tensor([p[1] for p in pairs]),
+    )
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -26,7 +29,9 @@ def test_total_mean_and_var_are_those_of_the_compacted_list(case: tuple, seed: i
     kept = [float(v) for v, m in zip(x, mask, strict=True) if m]
     dirty = rubbish(x, mask, seed)
     assert math.isclose(float(masked.total(dirty, mask)), math.fsum(kept), abs_tol=1e-9)
-    assert math.isclose(float(masked.mean(dirty, mask)), statistics.fmean(kept) if kept else 0.0, abs_tol=1e-9)
+    assert math.isclose(
+        float(masked.mean(dirty, mask)), statistics.fmean(kept) if kept else 0.0, abs_tol=1e-9
+    )
     expected = statistics.variance(kept) if len(kept) > 1 else 0.0
     assert math.isclose(float(masked.var(dirty, mask)), expected, rel_tol=1e-9, abs_tol=1e-9)
 
@@ -76,7 +81,9 @@ def test_the_mean_is_over_tokens_not_over_rows() -> None:
 
 def test_a_batch_split_unevenly_gives_the_same_mean_when_weighted_by_decisions() -> None:
     x = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
-    mask = torch.tensor([[1, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]], dtype=torch.bool)
+    mask = torch.tensor(
+        [[1, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]], dtype=torch.bool
+    )
     parts = sum(masked.mean(x[i : i + 1], mask[i : i + 1]) * mask[i].sum() for i in range(4)) / mask.sum()
     assert torch.allclose(torch.as_tensor(parts), masked.mean(x, mask))
 
@@ -109,4 +116,4 @@ def test_explained_variance_by_hand() -> None:
     assert masked.explained_variance(prediction, target, mask).item() == pytest.approx(0.75)
     assert masked.explained_variance(target, target, mask).item() == 1
     assert masked.explained_variance(torch.full((4,), 7.0), target, mask).item() == pytest.approx(0)
-    assert masked.explained_variance(-target, target, mask).item() == pytest.approx(-3)  # residual 2y, variance 4
+    assert masked.explained_variance(-target, target, mask).item() == pytest.approx(-3)  # residual 2y

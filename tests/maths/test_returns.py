@@ -48,11 +48,13 @@ def test_masked_positions_are_invisible(seed: int, other: int) -> None:
 
 
 def test_by_hand() -> None:
-    # one row, discount .5: an episode of rewards 1 2 4 that terminates, then one of rewards 8 16 cut by the rollout
+    # one row, discount .5: rewards 1 2 4 of an episode that terminates, then 8 16 of one cut by the rollout
     # returns 1 + .5*(2 + .5*4) = 3, 2 + 2 = 4, 4 | 8 + 8 = 16, 16
     e = random_episodes(0, rows=1, columns=5, present=1.0)
     e = replace(
-        e, rewards=torch.tensor([[1.0, 2, 4, 8, 16]]), values=torch.ones(1, 5),
+        e,
+        rewards=torch.tensor([[1.0, 2, 4, 8, 16]]),
+        values=torch.ones(1, 5),
         last=torch.tensor([[False, False, True, False, True]]),
         terminated=torch.tensor([[False, False, True, False, False]]),
     )

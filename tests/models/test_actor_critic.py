@@ -1,4 +1,4 @@
-"""The control policy: distributions of torch, separate networks, nothing global, nothing updated by looking."""
+"""The control policy: torch's distributions, separate networks, nothing global, no update by looking."""
 
 from dataclasses import replace
 
@@ -81,7 +81,10 @@ def test_policy_and_critic_share_no_gradient(spaces: Spaces) -> None:
     def gradient(of: Tensor) -> dict[str, Tensor]:
         network.zero_grad()
         of.sum().backward()
-        return {n: torch.zeros_like(p) if p.grad is None else p.grad.clone() for n, p in network.named_parameters()}
+        return {
+            n: torch.zeros_like(p) if p.grad is None else p.grad.clone()
+            for n, p in network.named_parameters()
+        }
 
     scores = network.scores(seen)
     assert scores.values is not None
@@ -123,7 +126,10 @@ def test_actions_are_drawn_as_often_as_the_policy_says() -> None:
     state = torch.ones(1, 4)
     drawn = network.distribution(state.expand(50_000, 4)).sample(torch.Generator().manual_seed(0))
     each = Transitions(
-        state.expand(3, 1, 4), torch.arange(3).unsqueeze(1), torch.zeros(3, 1, 3), state.expand(3, 1, 4),
+        state.expand(3, 1, 4),
+        torch.arange(3).unsqueeze(1),
+        torch.zeros(3, 1, 3),
+        state.expand(3, 1, 4),
         torch.zeros(3, 1),
     )
     probabilities = network.scores(each).logp.exp().detach().squeeze(1)
@@ -160,7 +166,9 @@ def test_normalised_observations_are_those_numpy_would_standardise() -> None:
     normal.observe(data)
     seen = record(KINDS[0])
     by_hand = (seen.observations - data.mean(0)) / data.std(0, unbiased=False)
-    assert torch.allclose(normal.scores(seen).logp, plain.scores(replace(seen, observations=by_hand)).logp, atol=1e-5)
+    assert torch.allclose(
+        normal.scores(seen).logp, plain.scores(replace(seen, observations=by_hand)).logp, atol=1e-5
+    )
 
 
 def ends(seen: Transitions) -> Tensor:

@@ -26,16 +26,19 @@ def test_categorical_scores_are_those_of_torch(seed: int, actions: int, scale: f
 
 
 def test_uniform_logits_have_the_entropy_log_n() -> None:
-    assert Categorical(torch.zeros(1, 50257)).scores(torch.zeros(1, dtype=torch.long))[1].item() == pytest.approx(
-        10.8249, abs=1e-3
-    )
+    assert Categorical(torch.zeros(1, 50257)).scores(torch.zeros(1, dtype=torch.long))[
+        1
+    ].item() == pytest.approx(10.8249, abs=1e-3)
 
 
 @settings(max_examples=60, deadline=None)
 @given(seed=seeds, dimensions=st.integers(1, 6))
 def test_gaussian_scores_are_the_sum_over_dimensions_of_torch(seed: int, dimensions: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    mean, log_std = torch.randn(5, dimensions, generator=generator), torch.randn(dimensions, generator=generator)
+    mean, log_std = (
+        torch.randn(5, dimensions, generator=generator),
+        torch.randn(dimensions, generator=generator),
+    )
     actions = mean + torch.randn(5, dimensions, generator=generator)
     oracle = torch.distributions.Normal(mean, log_std.exp().expand_as(mean))
     logp, entropy = Gaussian(mean, log_std).scores(actions)

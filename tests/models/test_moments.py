@@ -10,7 +10,8 @@ from plaudit.models.moments import RunningMoments
 
 @settings(max_examples=60, deadline=None)
 @given(
-    seed=st.integers(0, 9999), sizes=st.lists(st.integers(0, 9), min_size=1, max_size=6),
+    seed=st.integers(0, 9999),
+    sizes=st.lists(st.integers(0, 9), min_size=1, max_size=6),
     centre=st.sampled_from([0.0, 5.0, -1e4]),
 )
 def test_pieces_add_up_to_the_moments_of_the_whole(seed: int, sizes: list[int], centre: float) -> None:

@@ -7,7 +7,9 @@ from torch import nn
 from plaudit.models.stacked_mlp import Activation, StackedMLP, orthogonal
 
 
-def twins(members: int, sizes: tuple[int, ...], activation: Activation) -> tuple[StackedMLP, list[nn.Sequential]]:
+def twins(
+    members: int, sizes: tuple[int, ...], activation: Activation
+) -> tuple[StackedMLP, list[nn.Sequential]]:
     """A stack, and its members rebuilt from torch layers with the same weights."""
     stack = StackedMLP(members, 5, sizes, activation, torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -47,7 +49,11 @@ def test_values_and_gradients_are_those_of_separate_networks(
     for layer, (weight, bias) in enumerate(zip(stack.weights, stack.biases, strict=True)):
         for k, network in enumerate(networks):
             linear = network[2 * layer]
-            assert isinstance(linear, nn.Linear) and linear.weight.grad is not None and linear.bias.grad is not None
+            assert (
+                isinstance(linear, nn.Linear)
+                and linear.weight.grad is not None
+                and linear.bias.grad is not None
+            )
             assert weight.grad is not None and bias.grad is not None
             assert torch.allclose(weight.grad[k], linear.weight.grad.T, atol=1e-5)
             assert torch.allclose(bias.grad[k, 0], linear.bias.grad, atol=1e-5)

@@ -43,7 +43,7 @@ def new_scores(e: Episodes, seed: int, spread: float = 0.3) -> Scores:
 
 
 def slow_loss(new: Scores, e: Episodes, adv: Tensor, config: ppo.Config) -> Tensor:
-    """Eq. 7 to 9 for one decision after another; python chooses the branch, so autograd sees only that one."""
+    """Eq. 7 to 9 one decision at a time; python chooses the branch, so autograd sees only that one."""
     assert e.values is not None and e.ref_logp is not None and new.values is not None
     chosen = [(b, t) for b in range(e.mask.shape[0]) for t in range(e.mask.shape[1]) if e.mask[b, t]]
     weights = [float(adv[i]) for i in chosen]
@@ -162,10 +162,14 @@ def test_published_sign_table_and_where_the_gradient_is_flat(
 def test_value_loss_worked_by_hand() -> None:
     # old value 1, advantage 1: target 2. New value 1.5: error .25, loss .125.
     # With a clip of .2 the value counts as 1.2: error .64 > .25, loss .32 and no gradient.
-    # Moving away instead, to 0: error 4; clipped .8: error 1.44; the larger is 4, loss 2, gradient 0 - 2 = -2.
+    # Moving away instead, to 0: error 4; clipped .8: error 1.44; the larger is 4, loss 2, gradient -2.
     x, yes = torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool)
     e = Episodes(x, x, yes, yes, yes, values=torch.ones(1, 1), next_values=x)
-    for value, clip, expected, slope in [(1.5, None, 0.125, -0.5), (1.5, 0.2, 0.32, 0.0), (0.0, 0.2, 2.0, -2.0)]:
+    for value, clip, expected, slope in [
+        (1.5, None, 0.125, -0.5),
+        (1.5, 0.2, 0.32, 0.0),
+        (0.0, 0.2, 2.0, -2.0),
+    ]:
         now = torch.tensor([[value]], requires_grad=True)
         loss = ppo.value_loss(now, e, torch.ones(1, 1), clip)
         assert loss.item() == pytest.approx(expected, abs=1e-6)
@@ -239,13 +243,17 @@ def test_a_price_in_the_loss_without_a_reference_is_told_so() -> None:
         ppo.advantages(e, ppo.Config(kl_in_reward=0.1))
 
 
-@pytest.mark.xfail(strict=True, reason="standardising moves the zero weight of decisions Monte Carlo cannot judge")
+@pytest.mark.xfail(
+    strict=True, reason="standardising moves the zero weight of decisions Monte Carlo cannot judge"
+)
 def test_decisions_monte_carlo_cannot_judge_have_no_weight_in_the_loss() -> None:
     # two episodes of return 5 and 7 that terminate, and two decisions of an episode cut by the rollout
     yes = torch.ones(1, 4, dtype=torch.bool)
     last = torch.tensor([[True, True, False, True]])
     x = torch.zeros(1, 4)
-    e = Episodes(x, torch.tensor([[5.0, 7.0, 0.0, 0.0]]), torch.tensor([[True, True, False, False]]), last, yes)
+    e = Episodes(
+        x, torch.tensor([[5.0, 7.0, 0.0, 0.0]]), torch.tensor([[True, True, False, False]]), last, yes
+    )
     config = ppo.Config(advantage=MonteCarlo())
     logp = x.clone().requires_grad_()
     total = ppo.loss(Scores(logp, x), e, ppo.advantages(e, config), config).total

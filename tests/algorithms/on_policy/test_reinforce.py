@@ -50,7 +50,9 @@ def test_the_return_and_q_multiply_the_log_probability_without_a_baseline(
     e = random_episodes(seed)
     if not critic:
         kind, e = ReturnToGo(), replace(e, values=None, next_values=None)
-    config = reinforce.Config(discount=0.9, weight=kind, standardise_weights=False, entropy_coef=0.02, value_coef=0.3)
+    config = reinforce.Config(
+        discount=0.9, weight=kind, standardise_weights=False, entropy_coef=0.02, value_coef=0.3
+    )
     new = scores(e, seed + 1)
     loss = reinforce.loss(new, e, reinforce.advantages(e, config), config)
     weight, n = slow_weight(e, kind, 0.9), int(e.mask.sum())
@@ -80,7 +82,9 @@ def test_padding_is_invisible(seed: int, kind: object, standardise: bool) -> Non
     assert torch.equal(one.total, two.total)
     assert new.values is not None
     inputs = [new.logp, new.values]
-    for mine, other in zip(torch.autograd.grad(one.total, inputs), torch.autograd.grad(two.total, inputs), strict=True):
+    for mine, other in zip(
+        torch.autograd.grad(one.total, inputs), torch.autograd.grad(two.total, inputs), strict=True
+    ):
         assert torch.equal(mine, other)
 
 
@@ -103,7 +107,9 @@ def one_step(actions: list[int], rewards: list[float], theta: Tensor) -> tuple[S
     chosen = logp[torch.tensor(actions)].unsqueeze(1)
     yes = torch.ones(len(actions), 1, dtype=torch.bool)
     entropy = -(logp.exp() * logp).sum().expand(len(actions), 1)
-    return Scores(chosen, entropy), Episodes(chosen.detach(), torch.tensor(rewards).unsqueeze(1), yes, yes, yes)
+    return Scores(chosen, entropy), Episodes(
+        chosen.detach(), torch.tensor(rewards).unsqueeze(1), yes, yes, yes
+    )
 
 
 @pytest.mark.parametrize("baseline", [0.0, 1.0, -7.0, 100.0])
@@ -113,7 +119,9 @@ def test_a_constant_baseline_changes_no_expected_gradient(baseline: float) -> No
     rewards = [2.0, 2.0, 4.0, 0.0]
     new, e = one_step([0, 0, 1, 2], [r - baseline for r in rewards], theta)
     config = reinforce.Config(weight=ReturnToGo(), standardise_weights=False)
-    (gradient,) = torch.autograd.grad(reinforce.loss(new, e, reinforce.advantages(e, config), config).total, theta)
+    (gradient,) = torch.autograd.grad(
+        reinforce.loss(new, e, reinforce.advantages(e, config), config).total, theta
+    )
     # d E[r] / d theta_i = p_i (r_i - E[r]), E[r] = 2: (0, .25*2, -.25*2); the loss descends its negative
     assert gradient.tolist() == pytest.approx([0.0, -0.5, 0.5], abs=2e-5)
 
@@ -125,7 +133,9 @@ def test_published_number() -> None:
     logp = torch.tensor([[-0.5, -1.0, -1.5]])
     weight = torch.tensor([[-1.0, 1.0, -2.0]])  # products .5, -1, 3
     config = reinforce.Config(standardise_weights=False)
-    assert reinforce.loss(Scores(logp, x), e, weight, config).total.item() == pytest.approx(-0.83333, abs=1e-5)
+    assert reinforce.loss(Scores(logp, x), e, weight, config).total.item() == pytest.approx(
+        -0.83333, abs=1e-5
+    )
 
 
 def test_critic_q_without_a_critic_is_told_so() -> None:
@@ -134,11 +144,15 @@ def test_critic_q_without_a_critic_is_told_so() -> None:
         reinforce.advantages(e, reinforce.Config(weight=CriticQ()))
 
 
-@pytest.mark.xfail(strict=True, reason="standardising moves the zero weight of decisions Monte Carlo cannot judge")
+@pytest.mark.xfail(
+    strict=True, reason="standardising moves the zero weight of decisions Monte Carlo cannot judge"
+)
 def test_decisions_monte_carlo_cannot_judge_have_no_weight_in_the_loss() -> None:
     yes, x = torch.ones(1, 4, dtype=torch.bool), torch.zeros(1, 4)
     ends = torch.tensor([[True, True, False, False]])
-    e = Episodes(x, torch.tensor([[5.0, 7.0, 0.0, 0.0]]), ends, torch.tensor([[True, True, False, True]]), yes)
+    e = Episodes(
+        x, torch.tensor([[5.0, 7.0, 0.0, 0.0]]), ends, torch.tensor([[True, True, False, True]]), yes
+    )
     config = reinforce.Config(weight=MonteCarlo())
     logp = x.clone().requires_grad_()
     total = reinforce.loss(Scores(logp, x), e, reinforce.advantages(e, config), config).total

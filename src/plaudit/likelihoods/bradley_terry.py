@@ -36,7 +36,7 @@ def loss(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config)
     first, second = _log_mixture(d, eta), _log_mixture(-d, eta)
     nll = -(j.preference * first + (1 - j.preference) * second)
     weight = torch.ones_like(nll) if j.weight is None else j.weight
-    leaning = torch.sign(j.preference - 0.5) * d  # towards the side that won; 0 for a tie, of people or of the model
+    leaning = torch.sign(j.preference - 0.5) * d  # towards the side that won; 0 for a tie
     decided = j.preference.ne(0.5).sum().clamp(min=1)
     metrics = {
         "reward/nll": (weight * nll).sum() / weight.sum(),

@@ -56,7 +56,9 @@ def test_steps_from_given_states_equal_gymnasiums_bit_for_bit(id):
         np.testing.assert_array_equal(observations[i], observation)
         assert (rewards[i], terminated[i], truncated[i]) == (reward, over, late)
         if not ended[i]:
-            np.testing.assert_array_equal(vector.physics()[i], np.asarray(env.unwrapped.state, dtype=np.float64))
+            np.testing.assert_array_equal(
+                vector.physics()[i], np.asarray(env.unwrapped.state, dtype=np.float64)
+            )
     if id != "Pendulum-v1":
         assert terminated.any()
     assert truncated.any() and (id == "Pendulum-v1" or (terminated & truncated).any())

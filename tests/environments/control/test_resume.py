@@ -35,7 +35,9 @@ def plan(source, steps):
     generator, n = np.random.default_rng(5), source.num_envs
     if hasattr(source.action_space, "n"):
         return generator.integers(0, source.action_space.n, (steps, n))
-    return to_environment(generator.uniform(-1.3, 1.3, (steps, n, *source.action_space.shape)), source.action_space)
+    return to_environment(
+        generator.uniform(-1.3, 1.3, (steps, n, *source.action_space.shape)), source.action_space
+    )
 
 
 def run(source, actions):
@@ -93,6 +95,12 @@ def test_ours(id):
 def test_lunar_lander(mode):
     pytest.importorskip("Box2D")
     check_exact(EnvironmentConfig("LunarLander-v3", 2, "sync", mode), 130, 60)
+
+
+def test_bipedal_walker():
+    """Its world outlives an episode in Gymnasium, and with it traces of what was before."""
+    pytest.importorskip("Box2D")
+    check_exact(EnvironmentConfig("BipedalWalker-v3", 2, "sync", kwargs={"max_episode_steps": 45}), 50, 50)
 
 
 @pytest.mark.parametrize("mode", ["same_step", "disabled"])

@@ -71,7 +71,9 @@ def test_dead_rows_are_counted_and_empty(mode):
         assert alive[0].all()
         for (_, _, before), (_, _, s) in zip(columns, columns[1:], strict=False):
             rows = ~s.alive
-            assert (s.rewards[rows] == 0).all() and not s.terminated[rows].any() and not s.truncated[rows].any()
+            assert (
+                (s.rewards[rows] == 0).all() and not s.terminated[rows].any() and not s.truncated[rows].any()
+            )
             assert (s.observations[rows, 0] == 0).all()
             np.testing.assert_array_equal(before.observations[rows], before.successors[rows])
     else:
@@ -79,7 +81,9 @@ def test_dead_rows_are_counted_and_empty(mode):
         for _, _, s in columns:
             ended = s.terminated | s.truncated
             assert (s.observations[ended, 0] == 0).all()  # begun again in the same step
-            np.testing.assert_array_equal(s.successors[ended, 0], s.successors[ended, 1])  # but seen to the end
+            np.testing.assert_array_equal(
+                s.successors[ended, 0], s.successors[ended, 1]
+            )  # but seen to the end
             np.testing.assert_array_equal(s.successors[~ended], s.observations[~ended])
 
 
@@ -134,7 +138,9 @@ def test_time_limit_with_mujoco_dtype_and_async_equals_sync():
         generator = np.random.default_rng(0)
         columns = walk(source, 12, act=lambda o: generator.uniform(-2, 2, (2, 1)))
         source.close()
-        results.append([np.concatenate([s.observations, s.successors, s.rewards[:, None]], 1) for *_, s in columns])
+        results.append(
+            [np.concatenate([s.observations, s.successors, s.rewards[:, None]], 1) for *_, s in columns]
+        )
         assert [bool(s.truncated.all()) for *_, s in columns] == [t in (4, 9) for t in range(12)]
         assert not any(s.terminated.any() for *_, s in columns)
         assert source.horizon == 5
@@ -219,7 +225,11 @@ BOX = Box(-1, 1, (2,), np.float32)
         (Dict({"a": BOX}), BOX, "observations of the kind Dict are not supported.*FlattenObservation"),
         (Discrete(4), BOX, "observations of the kind Discrete are not supported"),
         (BOX, MultiBinary(3), "actions of the kind MultiBinary"),
-        (BOX, Box(0, 3, (2,), np.int64), "actions of the kind Box.*Discrete, MultiDiscrete or a Box of floats"),
+        (
+            BOX,
+            Box(0, 3, (2,), np.int64),
+            "actions of the kind Box.*Discrete, MultiDiscrete or a Box of floats",
+        ),
     ],
 )
 def test_unsupported_spaces(observed, acted, message):

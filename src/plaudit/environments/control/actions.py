@@ -59,7 +59,8 @@ def from_environment(actions: np.ndarray, space: Space) -> np.ndarray:
         np.where(np.isfinite(low), np.abs(low), 0), np.where(np.isfinite(high), np.abs(high), 0)
     )
     slack = TOLERANCE * largest
-    outside = ~np.isfinite(actions) | (actions < low - slack) | (actions > high + slack)
+    with np.errstate(over="ignore"):
+        outside = ~np.isfinite(actions) | (actions < low - slack) | (actions > high + slack)
     _reject(outside, actions, space)
     width = np.where(half > 0, half, 1.0)  # equal bounds: one action, called 0
     return np.where(

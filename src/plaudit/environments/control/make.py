@@ -96,7 +96,9 @@ def _limit(config: EnvironmentConfig, spec: Any) -> int | None:
     """The time limit; None where there is none (Gymnasium's -1)."""
     limit = config.kwargs.get("max_episode_steps", spec.max_episode_steps)
     if limit is not None and limit != -1 and limit < 1:
-        raise PlauditError(f"environment.kwargs.max_episode_steps: {limit} is no time limit; give 1 or more, or -1")
+        raise PlauditError(
+            f"environment.kwargs.max_episode_steps: {limit} is no time limit; give 1 or more, or -1"
+        )
     return None if limit == -1 else limit
 
 
@@ -126,8 +128,8 @@ def _vector(config: EnvironmentConfig, spec: Any, vectorization: str) -> VectorE
 
 def _classic(config: EnvironmentConfig, spec: Any) -> ClassicVectorEnv:
     if not _have(spec.id, config):
-        why = f"with kwargs {config.kwargs}" if spec.id in PHYSICS else f"; ours are {', '.join(PHYSICS)}"
-        raise PlauditError(f"environment.vectorization: there is no NumPy {spec.id} {why}; set it to auto")
+        why = f" with kwargs {config.kwargs}" if spec.id in PHYSICS else f"; ours are {', '.join(PHYSICS)}"
+        raise PlauditError(f"environment.vectorization: there is no NumPy {spec.id}{why}; set it to auto")
     kwargs = {name: value for name, value in config.kwargs.items() if name != "max_episode_steps"}
     return ClassicVectorEnv(PHYSICS[spec.id](**kwargs), config.envs, _limit(config, spec))
 

@@ -17,6 +17,9 @@ from plaudit.environments.control.tape import Replay
 from plaudit.environments.control.wrappers import Replayable
 from plaudit.errors import PlauditError
 
+WARM_UP = 10
+"""Pictures drawn and thrown away before a segment: LunarLander's smoke fades with every picture, not every step."""
+
 
 def frames(replay: Replay, size: tuple[int, int] = (240, 240)) -> np.ndarray:
     """uint8 [T + 1, H, W, 3] for a segment of T decisions: before its first action and after each.
@@ -26,16 +29,19 @@ def frames(replay: Replay, size: tuple[int, int] = (240, 240)) -> np.ndarray:
     """
     _without_a_screen()
     env = _make(replay)
+    pictures: list[np.ndarray] = []
+    final = None
     try:
         _begin(env, replay)
-        pictures, over = [], False
         for number, action in enumerate(replay.actions):
             if number >= replay.first_frame:
-                pictures.append(pictures[-1] if over and pictures else _picture(env, replay, size))
-            if not over:
+                pictures.append(_picture(env, replay, size) if final is None else final)
+            elif number >= replay.first_frame - WARM_UP and hasattr(env.unwrapped, "particles"):
+                env.render()
+            if final is None:
                 _, _, terminated, truncated, _ = env.step(action)
-                over = terminated or truncated
-        pictures.append(_picture(env, replay, size))
+                final = _picture(env, replay, size) if terminated or truncated else None
+        pictures.append(_picture(env, replay, size) if final is None else final)
     finally:
         env.close()
     return np.stack(pictures)

@@ -14,7 +14,8 @@ class Replayable(gymnasium.Wrapper):
 
     Copying physics instead is not exact (contact caches, warm starts); doing the same again is. Only the
     environment's own generator (`unwrapped.np_random`) is remembered: an environment with other hidden
-    randomness does not come back, which `Source.restore` notices.
+    randomness does not come back, which `Source.restore` notices. Box2D environments begin every episode in a new
+    world: the old one remembers earlier episodes in its broad phase (BipedalWalker and CarRacing keep it).
     """
 
     def __init__(self, env: gymnasium.Env):
@@ -33,6 +34,7 @@ class Replayable(gymnasium.Wrapper):
         self.start = {"generator": self._bits().state} if seed is None else {"seed": int(seed)}
         self.actions = []  # a new list: whoever holds the old one keeps the old episode
         self.failed = True
+        _renew_world(self.unwrapped)
         result = self.env.reset(seed=seed, options=options)
         self.failed = False
         return result
@@ -105,3 +107,10 @@ class FixedHorizon(gymnasium.Wrapper):
         if terminated or truncated:
             self._absorbed = np.array(observation)
         return observation, reward, False, over, info
+
+
+def _renew_world(bare: Any) -> None:
+    world = getattr(bare, "world", None)
+    if type(world).__module__.startswith("Box2D") and hasattr(bare, "_destroy"):
+        bare._destroy()
+        bare.world = type(world)(gravity=world.gravity)

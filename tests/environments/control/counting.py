@@ -8,9 +8,9 @@ KINDS = ("terminated", "truncated", "both")
 
 
 class Counting(gymnasium.Env):
-    """Observation (steps so far, length of this episode, how it will end, seed draw); reward 10 * steps + action.
+    """Observation (steps so far, length of the episode, how it ends, a draw); reward 10 * steps + action.
 
-    Lengths 1 to 6 and endings are drawn at the reset; `fault` = (draw, step, what) breaks one environment.
+    Lengths and endings are drawn at the reset; `broken_at` (first seed, step) breaks one environment.
     """
 
     def __init__(self, longest=6, broken_at=None, fault="raise", memory=False, render_mode=None):
@@ -54,7 +54,7 @@ def policy(observations):
 
 
 def oracle(seed, decisions, **kwargs):
-    """The first decisions of one environment by a plain loop: (observation, action, reward, successor, ends)."""
+    """The first decisions of one environment by a loop: (observation, action, reward, successor, ends)."""
     env = Counting(**kwargs)
     observation = env.reset(seed=seed)[0].copy()
     rows = []

@@ -51,7 +51,7 @@ def assert_same(ours, theirs):
 
 
 def check_exact(config, steps, go_on):
-    """Snapshots in the middle of an episode, before its last step, after it, and after the first of the next."""
+    """Snapshots inside an episode, before its last step, after it, and after the first of the next."""
     source = make(config)
     assert source.resume == "exact"
     source.reset(9)

@@ -17,9 +17,10 @@ KINDS = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}
 
 
 def counting(kind, mode, envs=3, **kwargs):
-    # wrapped as `make` does: AsyncVectorEnv sends final_obs after the reset that overwrites the buffer it lies in
+    # wrapped as `make` does: AsyncVectorEnv sends final_obs after the reset, which overwrites its buffer
     one = (lambda: Counting(**kwargs)) if kind == "sync" else (lambda: Replayable(Counting(**kwargs)))
-    return Source(KINDS[kind]([one] * envs, autoreset_mode=mode), name=None if kind == "sync" else "Counting")
+    name = None if kind == "sync" else "Counting"
+    return Source(KINDS[kind]([one] * envs, autoreset_mode=mode), name)
 
 
 def walk(source, steps, seed=11, act=policy):
@@ -98,7 +99,7 @@ def test_one_step_episodes_that_terminate_and_truncate_at_once(mode):
 
 
 def test_vector_entry_point():
-    """CartPole's own vector class resets in the next step; its float32 successors obey x' = x + .02 v to the end."""
+    """CartPole's own vector class resets in the next step; its successors obey x' = x + .02 v to the end."""
     source = make(EnvironmentConfig("CartPole-v1", 4, "vector_entry_point"))
     assert source.mode == AutoresetMode.NEXT_STEP and source.resume == "statistical"
     check_cartpole(source, dead=True)
@@ -131,12 +132,12 @@ def check_cartpole(source, dead):
     assert ends > 10
 
 
-def test_time_limit_with_mujoco_dtype_and_async_equals_sync():
+def test_time_limit_and_async_equals_sync():
     results = []
     for kind in ("sync", "async"):
         source = make(EnvironmentConfig("Pendulum-v1", 2, kind, kwargs={"max_episode_steps": 5}))
         generator = np.random.default_rng(0)
-        columns = walk(source, 12, act=lambda o: generator.uniform(-2, 2, (2, 1)))
+        columns = walk(source, 12, act=lambda o, g=generator: g.uniform(-2, 2, (2, 1)))
         source.close()
         results.append(
             [np.concatenate([s.observations, s.successors, s.rewards[:, None]], 1) for *_, s in columns]

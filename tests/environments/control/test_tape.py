@@ -15,7 +15,7 @@ from plaudit.errors import PlauditError
 
 
 def watched(replay, env):
-    """Observations before each action of the segment and after the last, by Gymnasium's scalar environment."""
+    """Observations before each action of the segment and after the last, by a scalar environment."""
     env = Replayable(env)
     if "physics" in replay.start:
         env.reset(seed=0)

@@ -18,7 +18,7 @@ from plaudit.environments.control.wrappers import Replayable
 from plaudit.errors import PlauditError
 
 WARM_UP = 10
-"""Pictures drawn and thrown away before a segment: LunarLander's smoke fades with every picture, not every step."""
+"""Pictures drawn and thrown away before a segment: LunarLander's smoke fades by pictures, not by steps."""
 
 
 def frames(replay: Replay, size: tuple[int, int] = (240, 240)) -> np.ndarray:
@@ -47,7 +47,7 @@ def frames(replay: Replay, size: tuple[int, int] = (240, 240)) -> np.ndarray:
     return np.stack(pictures)
 
 
-def animation(frames: np.ndarray, fps: float) -> bytes:
+def animation(frames: np.ndarray, fps: float | int) -> bytes:
     """An animated WebP, repeated for ever, of frames [T, H, W, 3]."""
     first, *others = (Image.fromarray(frame) for frame in frames)
     file = BytesIO()

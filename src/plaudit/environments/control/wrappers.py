@@ -14,8 +14,9 @@ class Replayable(gymnasium.Wrapper):
 
     Copying physics instead is not exact (contact caches, warm starts); doing the same again is. Only the
     environment's own generator (`unwrapped.np_random`) is remembered: an environment with other hidden
-    randomness does not come back, which `Source.restore` notices. Box2D environments begin every episode in a new
-    world: the old one remembers earlier episodes in its broad phase (BipedalWalker and CarRacing keep it).
+    randomness does not come back, which `Source.restore` notices. Box2D environments begin every
+    episode in a new world: the old one, which BipedalWalker and CarRacing keep, remembers earlier episodes in
+    its broad phase.
     """
 
     def __init__(self, env: gymnasium.Env):
@@ -110,7 +111,7 @@ class FixedHorizon(gymnasium.Wrapper):
 
 
 def _renew_world(bare: Any) -> None:
-    world = getattr(bare, "world", None)
+    world: Any = getattr(bare, "world", None)
     if type(world).__module__.startswith("Box2D") and hasattr(bare, "_destroy"):
         bare._destroy()
         bare.world = type(world)(gravity=world.gravity)

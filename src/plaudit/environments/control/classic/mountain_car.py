@@ -8,7 +8,7 @@ from plaudit.environments.control.classic.physics import Advanced, Physics
 LEFT, RIGHT, MAX_SPEED, GOAL, FORCE, GRAVITY = -1.2, 0.6, 0.07, 0.5, 0.001, 0.0025
 
 
-def physics(goal_velocity: float = 0) -> Physics:
+def physics(goal_velocity: float | int = 0) -> Physics:
     """States (position, speed); reward -1 a step until the goal."""
 
     def advance(states: np.ndarray, actions: np.ndarray, first: np.ndarray) -> Advanced:

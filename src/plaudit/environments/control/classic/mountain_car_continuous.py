@@ -11,7 +11,7 @@ from plaudit.environments.control.classic.physics import Advanced, Physics
 LEFT, RIGHT, MAX_SPEED, GOAL, POWER, GRAVITY = -1.2, 0.6, 0.07, 0.45, 0.0015, 0.0025
 
 
-def physics(goal_velocity: float = 0) -> Physics:
+def physics(goal_velocity: float | int = 0) -> Physics:
     """States (position, speed); reward 100 at the goal, minus a tenth of the squared force."""
 
     def advance(states: np.ndarray, actions: np.ndarray, first: np.ndarray) -> Advanced:
@@ -36,7 +36,9 @@ def physics(goal_velocity: float = 0) -> Physics:
     )
 
 
-def _moved(states: np.ndarray, force: np.ndarray, goal_velocity: float) -> tuple[np.ndarray, np.ndarray]:
+def _moved(
+    states: np.ndarray, force: np.ndarray, goal_velocity: float | int
+) -> tuple[np.ndarray, np.ndarray]:
     """Next states [N, 2] in the precision of `states`, and whether the goal is reached."""
     position, speed = np.ascontiguousarray(states.T)
     slope = GRAVITY * np.cos((3 * position).astype(np.float64))

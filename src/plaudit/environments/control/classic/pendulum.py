@@ -10,7 +10,7 @@ from plaudit.environments.control.classic.physics import Advanced, Physics
 MAX_SPEED, MAX_TORQUE, SECONDS, MASS, LENGTH = 8, 2.0, 0.05, 1.0, 1.0
 
 
-def physics(g: float = 10.0) -> Physics:
+def physics(g: float | int = 10.0) -> Physics:
     """States (angle from upright, angle'); reward: minus the squared angle, speed and torque, weighted."""
     high = np.array([1.0, 1.0, MAX_SPEED], dtype=np.float32)
 

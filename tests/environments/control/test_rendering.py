@@ -124,6 +124,7 @@ def test_the_last_picture_stays_after_the_end():
     assert (drawn[fallen:] == drawn[fallen]).all() and (drawn[fallen] != drawn[fallen - 1]).any()
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_an_environment_without_pictures():
     gymnasium.register("Blind-v0", "counting:Counting", max_episode_steps=10)
     replay = Replay("Blind-v0", {}, {"seed": 0}, np.zeros(2, np.int64), 0)

@@ -121,8 +121,8 @@ def _vector(config: EnvironmentConfig, spec: Any, vectorization: str) -> VectorE
         raise
     except Exception as error:
         raise PlauditError(
-            f"{spec.id} could not be made with kwargs {config.kwargs}: {type(error).__name__}: {' '.join(str(error).split())}; "
-            "correct environment.kwargs"
+            f"{spec.id} could not be made with kwargs {config.kwargs}: {type(error).__name__}: "
+            f"{' '.join(str(error).split())}; correct environment.kwargs"
         ) from error
 
 

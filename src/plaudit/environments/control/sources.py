@@ -218,7 +218,7 @@ class Source:
             which = "" if row is None else f"environment {row} "
             raise PlauditError(
                 f"{self.name}: {which}failed in {doing} at step {self._steps}: "
-                f"{type(error).__name__}: {' '.join(str(error).split())}; mend the environment or its settings"
+                f"{type(error).__name__}: {' '.join(str(error).split())}; mend the environment or its config"
             ) from error
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_episodes import episode_indices, random_episodes, refilled
 
-from plaudit.maths.advantage import GAE, MonteCarlo, advantage
+from plaudit.maths.advantage import GAE, MonteCarlo, advantage, with_estimate
 from plaudit.maths.gae import gae
 from plaudit.maths.returns import complete, returns_to_go
 
@@ -44,7 +44,8 @@ def test_masked_positions_are_invisible(seed: int, other: int) -> None:
     assert torch.equal(returns_to_go(dirty, 0.9), returns_to_go(e, 0.9))
     assert torch.equal(complete(dirty), complete(e))
     for estimator in (GAE(0.7), MonteCarlo()):
-        assert torch.equal(advantage(dirty, 0.9, estimator), advantage(e, 0.9, estimator))
+        pair = advantage(dirty, 0.9, estimator), advantage(e, 0.9, estimator)
+        torch.testing.assert_close(*pair, rtol=0, atol=0, equal_nan=True)
 
 
 def test_by_hand() -> None:
@@ -60,8 +61,11 @@ def test_by_hand() -> None:
     )
     assert returns_to_go(e, 0.5).tolist() == [[3, 4, 4, 16, 16]]
     assert complete(e).tolist() == [[True, True, True, False, False]]
-    assert advantage(e, 0.5, MonteCarlo()).tolist() == [[2, 3, 3, 0, 0]]
-    assert advantage(replace(e, values=None), 0.5, MonteCarlo()).tolist() == [[3, 4, 4, 0, 0]]
+    assert advantage(e, 0.5, MonteCarlo()).nan_to_num(-9).tolist() == [[2, 3, 3, -9, -9]]  # NaN: no estimate
+    assert advantage(replace(e, values=None), 0.5, MonteCarlo()).nan_to_num(-9).tolist() == [[3, 4, 4, -9, -9]]
+    known, advantages = with_estimate(e, advantage(e, 0.5, MonteCarlo()))
+    assert known.mask.tolist() == [[True, True, True, False, False]]
+    assert advantages.tolist() == [[2, 3, 3, 0, 0]]
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,6 +1,6 @@
 """How an advantage is estimated, as a value: `GAE(lam)` or `MonteCarlo()`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -21,16 +21,24 @@ class GAE:
 
 @dataclass(frozen=True)
 class MonteCarlo:
-    """Return-to-go minus the baseline, on episodes that terminate inside the rollout; others get no weight."""
+    """Return-to-go minus the baseline, on episodes that terminate inside the rollout; others are left out."""
 
 
 Estimator = GAE | MonteCarlo
 
 
 def advantage(episodes: Episodes, discount: float, estimator: Estimator) -> Float[Tensor, "B T"]:
-    """The advantage of every decision by the chosen estimator; 0 outside the mask."""
+    """The advantage of every decision by the chosen estimator; 0 outside the mask, NaN where there is no estimate."""
     if isinstance(estimator, GAE):
         return gae(episodes, discount, estimator.lam)
     gain = returns_to_go(episodes, discount)
     baseline = torch.zeros_like(gain) if episodes.values is None else episodes.values
-    return torch.where(complete(episodes), gain - baseline, 0.0)
+    return torch.where(complete(episodes), gain - baseline, torch.where(episodes.mask, torch.nan, 0.0))
+
+
+def with_estimate(
+    episodes: Episodes, advantages: Float[Tensor, "B T"]
+) -> tuple[Episodes, Float[Tensor, "B T"]]:
+    """The episodes without the decisions whose advantage is not known (NaN), and the advantages with 0 there."""
+    known = ~advantages.isnan()
+    return replace(episodes, mask=episodes.mask & known), torch.where(known, advantages, 0.0)

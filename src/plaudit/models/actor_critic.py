@@ -109,7 +109,9 @@ class ActorCritic(nn.Module):
 
     @torch.no_grad()
     def refresh(self, episodes: Episodes, record: Transitions) -> Episodes:
-        """The same episodes with the values of the critic as it is now."""
+        """The same episodes with the values of the critic as it is now; without a critic, unchanged."""
+        if not self.config.critic:
+            return episodes
         values, following = self.values_of(record, episodes.last)
         return replace(episodes, values=values, next_values=following)
 

@@ -125,6 +125,9 @@ def checked(config: RunConfig) -> RunConfig:
     priced = any(getattr(config.settings, name, 0) for name in ("kl_in_reward", "kl_in_loss"))
     if priced and config.reference is None:
         raise PlauditError("reference: a KL price is set but there is no policy to stay near; give its folder here")
+    target = config.trainer.kl_target
+    if target is not None and (target <= 0 or not getattr(config.settings, "kl_in_reward", 0)):
+        raise PlauditError("trainer.kl_target: the controller scales settings.kl_in_reward; give both a number above 0")
     for name in ("steps", "rollout", "checkpoint_every", "evaluate_episodes"):
         if getattr(config, name) < 1:
             raise PlauditError(f"{name}: must be at least 1; change this field")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plaudit.annotators.client import Counts, SimulatedAnnotator
+from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
 from plaudit.batches import Comparisons
 from plaudit.environments.control.collect import Walk
 from plaudit.feedback import Comparison
@@ -68,14 +68,10 @@ class Preferences:
 
     def simulate(self) -> dict[str, float]:
         """Let the simulated people answer what waits, each their share; returns the rates they achieved."""
-        people = self.desk.people
-        if not people:
+        if not self.desk.people:
             return {}
-        waiting = [query.id for query in self.desk.store.queries()] if len(people) > 1 else []
-        total = Counts()
-        for place, person in enumerate(people):
-            others = [query for query in waiting if query % len(people) != place]
-            total += person.work(self.desk.store, self.hidden_rewards, others)
+        counts = take_turns(self.desk.people, self.desk.store, self.hidden_rewards)
+        total = sum(counts.values(), Counts())
         return {f"people/{name}": value for name, value in total.rates().items()}
 
     def ask(self, walk: Walk, count: int, number: int) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from plaudit.batches import Episodes, Loss, Rollout, Scores
 from plaudit.batches.rows import as_decisions, take
 from plaudit.maths import kl, masked
+from plaudit.maths.advantage import with_estimate
 from plaudit.trainers.descent import Adam
 
 
@@ -87,7 +88,10 @@ def train(
     `collect(limit)` gives a rollout of at most `limit` decisions.
     """
     while state.decisions < budget:
-        rollout = collect(budget - state.decisions)
+        left = budget - state.decisions
+        rollout = collect(left)
+        if not 0 < int(rollout.episodes.mask.sum()) <= left:
+            raise ValueError(f"a rollout of {int(rollout.episodes.mask.sum())} decisions where 1 to {left} were asked for")
         update(state, rollout, learner, budget)
         yield state
 
@@ -100,21 +104,19 @@ def update(state: State, rollout: Rollout, learner: Learner, budget: int) -> Non
     rate = config.learning_rate * (remaining if config.schedule == "linear" else 1.0)
     episodes, record = rollout.episodes, rollout.record
     seen: list[dict[str, Tensor]] = []
-    before = episodes
+    before: _Batch | None = None
     for epoch in range(config.epochs):
         if epoch > 0 and config.refresh_values == "each epoch":
             episodes = state.policy.refresh(episodes, record)
         if epoch == 0 or config.refresh_values == "each epoch":
-            advantages = learner.algorithm.advantages(episodes, settings)
-            batch = _Batch(episodes, advantages, record)
-            if state.policy.memoryless:
-                batch = as_decisions(batch, episodes.mask)
+            batch = _batch(episodes, record, learner, settings, state.policy.memoryless)
+            before = before or batch
         if not _epoch(state, batch, learner, settings, rate, seen):
             break
     state.updates += 1
     decisions = int(episodes.mask.sum())
     state.decisions += decisions
-    _control_kl(state, before, settings, config, decisions)
+    _control_kl(state, rollout.episodes, settings, config, decisions)
     state.metrics = rollout.metrics | _report(before, seen, rate)
 
 
@@ -123,6 +125,13 @@ class _Batch:
     episodes: Episodes
     advantages: Float[Tensor, "B T"]
     record: Any
+
+
+def _batch(episodes: Episodes, record: Any, learner: Learner, settings: Any, memoryless: bool) -> _Batch:
+    """What the epochs draw from; decisions without an advantage are left out."""
+    known, advantages = with_estimate(episodes, learner.algorithm.advantages(episodes, settings))
+    batch = _Batch(known, advantages, record)
+    return as_decisions(batch, known.mask) if memoryless else batch
 
 
 def _epoch(
@@ -157,11 +166,17 @@ def _control_kl(state: State, episodes: Episodes, settings: Any, config: Config,
         state.kl_price = kl.adapt(settings.kl_in_reward, current, config.kl_target, decisions, config.kl_horizon)
 
 
-def _report(episodes: Episodes, seen: list[dict[str, Tensor]], rate: float) -> dict[str, float]:
+def _report(batch: _Batch | None, seen: list[dict[str, Tensor]], rate: float) -> dict[str, float]:
     """Means over the minibatches, and what the rollout itself says."""
+    if batch is None:
+        return {}
+    episodes, advantages = batch.episodes, batch.advantages
     names = {name for metrics in seen for name in metrics}
     report = {name: float(torch.stack([m[name] for m in seen if name in m]).mean()) for name in sorted(names)}
     report["policy/learning_rate"] = rate
+    if episodes.values is not None:
+        target = advantages + episodes.values
+        report["val/explained_variance"] = float(masked.explained_variance(episodes.values, target, episodes.mask))
     if episodes.ref_logp is not None:
         price = masked.mean(kl.k1(episodes.logp, episodes.ref_logp), episodes.mask)
         report["objective/kl"] = float(price)  # k1, per decision

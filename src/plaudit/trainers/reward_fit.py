@@ -24,7 +24,7 @@ class Config:
     """Gradient steps of the first fit."""
     steps: int = 60
     """Gradient steps of every later fit, which goes on from the one before."""
-    minibatch: int = 256
+    minibatch: int = 64
     """Pairs per gradient step."""
     drawn: float = 0.25
     """Share of the time steps of a segment drawn afresh for each gradient step; the sum is scaled up by it."""

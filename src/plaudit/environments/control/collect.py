@@ -40,8 +40,8 @@ class Control:
         self.source, self.steps, self.reward_scale = source, steps, reward_scale
         self.generator = torch.Generator().manual_seed(seed)
         self.observations = _flat(source.reset(seed))
-        self.unseen = torch.from_numpy(self.observations)
         self.spaces = spaces(source)
+        self.unseen = torch.zeros(0, self.spaces.observation)  # a few reset states alone would mislead
         self.returns = np.zeros(source.num_envs)
         self.lengths = np.zeros(source.num_envs, dtype=np.int64)
 

@@ -1,0 +1,224 @@
+"""The learning table: what plaudit learns from its example configs, over several seeds.
+
+    python -m benchmarks.control [--only NAME] [--seeds 5] [--jobs 2]
+
+Every run goes through `plaudit.pipeline` as `plaudit run` does, in a process of its own with one thread. Results are
+kept in benchmarks/results/control.json, row by row, and written as a table to control.md.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.machine import EXAMPLES, RESULTS, described, today
+
+DEMONSTRATIONS = Path(__file__).parents[2] / "shared" / "data" / "control_demos" / "cartpole-v1.npz"
+PACKAGES = ("plaudit", "torch", "numpy", "gymnasium", "mujoco", "box2d")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row of the table."""
+
+    name: str
+    example: str
+    """The config in examples/; for a clone, only its environment counts."""
+    learns_from: str
+    """What the learner is given, in words."""
+    required: float | None = None
+    """The true return it must reach; none: shown without a requirement."""
+    by: Literal["mean", "worst"] = "mean"
+    """Whether the mean over seeds must reach it, or every seed."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Fields that differ from the example."""
+    episodes: int = 0
+    """Demonstrated episodes to clone; 0: this is not a clone."""
+    long: bool = False
+    """Takes minutes per seed: only run when asked for by name."""
+
+
+def _people(**flaws: float) -> dict[str, Any]:
+    return {"feedback": {"people": [flaws]}}
+
+
+REWARD, COMPARISONS = "the environment's reward", "{labels} comparisons, no reward"
+CASES = (
+    Case("cartpole", "cartpole", REWARD, 475, "worst"),
+    Case("cartpole_reinforce", "reinforce_cartpole", REWARD),
+    Case("cartpole_clone", "cartpole", "10 expert episodes", 450, episodes=10),
+    Case("pendulum", "pendulum", REWARD, -200),
+    Case("acrobot", "acrobot", REWARD, -100),
+    Case("preferences", "pendulum_preferences", COMPARISONS, -250),
+    Case("preferences_mistakes", "pendulum_preferences", COMPARISONS + ", one in ten wrong", -300,
+         changes=_people(mistake=0.1)),
+    Case("preferences_few", "pendulum_preferences", COMPARISONS,
+         changes={"feedback": {"labels": 50, "first": 20}}),
+    Case("preferences_coins", "pendulum_preferences", COMPARISONS + ", all coin flips (a control: should not learn)",
+         changes=_people(mistake=0.5)),
+    Case("lunar_lander", "lunar_lander", REWARD, 200, long=True),
+    Case("hopper", "hopper", REWARD, long=True),
+)  # fmt: skip
+
+
+def run(case: Case, seed: int, demonstrations: Path) -> dict[str, Any]:
+    """One run in this process: its true return, and the CPU seconds of learning and of the final evaluation."""
+    import torch
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.process_time()
+        work = _clone(case, seed, demonstrations, folder) if case.episodes else _optimise(case, seed, folder)
+        return {"seed": seed, **work, "cpu_seconds": time.process_time() - began}
+
+
+def _optimise(case: Case, seed: int, folder: str) -> dict[str, Any]:
+    from plaudit.pipeline import config, optimise, settings
+
+    path = EXAMPLES / f"{case.example}.yaml"
+    mapping = _merged(settings.load_yaml(path), case.changes | {"seed": seed})
+    made = config.from_mapping(mapping, f"{path} as {case.name}")
+    done = optimise.start(made, Path(folder) / "run", lambda row: None)
+    last = list(done.rows())[-1]
+    return {
+        "environment": made.environment.id,
+        "algorithm": made.algorithm.upper(),
+        "return": done.read_manifest()["result"]["return_mean"],
+        "labels": last.get("feedback/labels", 0),
+        "steps": last["decisions"],
+    }
+
+
+def _clone(case: Case, seed: int, demonstrations: Path, folder: str) -> dict[str, Any]:
+    from plaudit.pipeline import config, pretrain
+    from plaudit.readers.arrays import read_demonstrations
+
+    environment = config.load(EXAMPLES / f"{case.example}.yaml").environment
+    plan = pretrain.CloneConfig(environment, episodes=case.episodes, seed=seed)
+    result = pretrain.clone(plan, read_demonstrations(demonstrations), Path(folder) / "clone", lambda row: None)
+    return {"environment": environment.id, "algorithm": "BC", "return": result["return_mean"], "labels": 0, "steps": 0}
+
+
+def _merged(mapping: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The mapping with changes to single fields, at any depth."""
+    merged = dict(mapping)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def chosen(only: Sequence[str], demonstrations: Path) -> list[Case]:
+    """The cases to run; says which are left out and why."""
+    unknown = set(only) - {case.name for case in CASES}
+    if unknown:
+        sys.exit(f"--only {sorted(unknown)[0]}: no such row; there are {', '.join(case.name for case in CASES)}")
+    cases = [case for case in CASES if case.name in only or (not only and not case.long)]
+    if not demonstrations.exists() and any(case.episodes for case in cases):
+        print(f"cloning is left out: there are no demonstrations at {demonstrations} (see --demonstrations)")
+        cases = [case for case in cases if not case.episodes]
+    return cases
+
+
+def measure(cases: Sequence[Case], seeds: int, jobs: int, demonstrations: Path) -> dict[str, list[dict[str, Any]]]:
+    """Run all cases and seeds, `jobs` at a time, each in a fresh process; results by case, in order of seeds."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # before the processes start: torch reads it when it is imported
+    results: dict[str, list[dict[str, Any]]] = {case.name: [] for case in cases}
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, fresh, max_tasks_per_child=1) as pool:
+        work = {pool.submit(run, case, seed, demonstrations): case for case in cases for seed in range(seeds)}
+        for future in as_completed(work):
+            row, name = future.result(), work[future].name
+            results[name].append(row)
+            print(f"{name:22} seed {row['seed']}: {row['return']:8.1f}  {row['cpu_seconds']:6.1f} CPU s", flush=True)
+            if len(results[name]) == seeds:
+                keep(name, sorted(results[name], key=lambda r: r["seed"]))
+    return results
+
+
+def keep(name: str, runs: list[dict[str, Any]]) -> None:
+    """Put a finished row into the file of results, and write the table again."""
+    rows = recorded() | {name: {"date": today(), "runs": runs}}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "control.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / "control.md").write_text(table(rows), encoding="utf-8")
+
+
+def recorded() -> dict[str, Any]:
+    """The rows measured so far."""
+    path = RESULTS / "control.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def table(rows: dict[str, Any]) -> str:
+    """All measured rows as Markdown."""
+    lines = [
+        "# What plaudit learns",
+        "",
+        "True returns: the environment's own reward, undiscounted, mean of 50 fresh episodes with the likeliest actions.",
+        "Mean over seeds with its 95 % t-interval. CPU seconds are of one run, its final evaluation included, one thread.",
+        "",
+        "| environment | algorithm | learns from | steps | true return of each seed | mean | 95 % interval | worst "
+        "| CPU s | required | date |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_line(case, rows[case.name]) for case in CASES if case.name in rows]
+    lines += ["", f"Made by `python -m benchmarks.control`. {described(*PACKAGES)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _line(case: Case, row: dict[str, Any]) -> str:
+    from plaudit.pipeline.statistics import mean_interval
+
+    runs = row["runs"]
+    returns = [run["return"] for run in runs]
+    mean, low, high = mean_interval(returns)
+    seconds = [run["cpu_seconds"] for run in runs]
+    cells = [
+        runs[0]["environment"],
+        runs[0]["algorithm"],
+        case.learns_from.format(labels=runs[0]["labels"]),
+        f"{runs[0]['steps']:,}" if runs[0]["steps"] else "",
+        ", ".join(f"{value:.0f}" for value in returns),
+        f"{mean:.1f}",
+        f"{low:.1f} to {high:.1f}" if len(runs) > 1 else "(one seed)",
+        f"{min(returns):.1f}",
+        f"{sum(seconds) / len(seconds):.1f}",
+        _verdict(case, mean, min(returns)),
+        row["date"],
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _verdict(case: Case, mean: float, worst: float) -> str:
+    if case.required is None:
+        return ""
+    who, reached = ("every seed", worst) if case.by == "worst" else ("mean", mean)
+    return f"{who} >= {case.required:g}: {'yes' if reached >= case.required else 'NO'}"
+
+
+def main() -> int:
+    """Measure, and fail where a requirement is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", default=[], help="a row by name (may be repeated); default: all short ones")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds of each row")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--demonstrations", type=Path, default=DEMONSTRATIONS, help="an .npz of CartPole episodes to clone")
+    given = parser.parse_args()
+    cases = chosen(given.only, given.demonstrations)
+    measure(cases, given.seeds, given.jobs, given.demonstrations)
+    text = table({case.name: recorded()[case.name] for case in cases})
+    print(text)
+    return 1 if ": NO |" in text else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -47,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+def run() -> None:
+    """The entry point of the installed command."""
+    sys.exit(main())
+
+
 EXTRAS = {"gymnasium": "control", "mujoco": "control", "PIL": "control", "sqlalchemy": "store",
           "alembic": "store", "matplotlib": "report", "transformers": "language"}  # fmt: skip
 
@@ -72,4 +77,4 @@ def _fail(message: str, status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -95,6 +95,12 @@ def load(path: Path) -> RunConfig:
     return from_mapping(settings.load_yaml(path), str(path))
 
 
+def demo(seed: int) -> RunConfig:
+    """Pendulum from 200 comparisons, without the environment's reward."""
+    mapping = settings.load_yaml(Path(__file__).with_name("demo.yaml"))
+    return replace(from_mapping(mapping, "demo"), seed=seed)
+
+
 def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:
     """A config from plain data; `where` names its source in errors."""
     if isinstance(mapping.get("environment"), str):

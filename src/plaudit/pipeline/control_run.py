@@ -12,6 +12,7 @@ from plaudit.pipeline import algorithms, saved
 from plaudit.pipeline.config import RunConfig
 from plaudit.pipeline.preferences import Desk, Preferences, people
 from plaudit.pipeline.run_folder import RunFolder, seed_of
+from plaudit.pipeline.segments import Window
 from plaudit.storage import Artifacts, open_store
 from plaudit.trainers import on_policy
 
@@ -86,8 +87,16 @@ class ControlRun:
         if not config.feedback.labels:
             return None
         model = self._reward_model()
-        desk = Desk(open_store(folder.feedback), Artifacts(folder.artifacts), people(config.feedback, config.seed))
+        source = self.control.source
+        store = open_store(folder.feedback, seed_of(config.seed, "sides"))
+        artifacts = Artifacts(folder.artifacts)
+        replay = self._replay if source.resume == "exact" else None
+        desk = Desk(store, artifacts, people(config.feedback, config.seed), replay)
         return Preferences(desk, config.feedback, config.reward, model, _generator(config.seed, "feedback"))
+
+    def _replay(self, place: Window) -> bytes:
+        """What it takes to show a segment of the latest rollout to a person."""
+        return self.control.source.tape.replay(place.row, place.start, place.start + place.length - 1).to_bytes()
 
     def _reward_model(self) -> RewardEnsemble:
         config, spaces = self.config, self.control.spaces

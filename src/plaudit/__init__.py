@@ -1,2 +1,1 @@
 """plaudit: learn what people want from what they say about behaviour, and make a policy do more of it."""
-

@@ -25,7 +25,12 @@ def parse_with(default: Parsed, argv: Sequence[str], command: str, description: 
     """A dataclass from flags that change a given one."""
     flags = [_short(argument) for argument in argv]
     return tyro.cli(
-        type(default), default=default, args=flags, prog=f"plaudit {command}", description=description, config=STYLE
+        type(default),
+        default=default,
+        args=flags,
+        prog=f"plaudit {command}",
+        description=description,
+        config=STYLE,
     )
 
 
@@ -34,11 +39,19 @@ def override(config: RunConfig, argv: Sequence[str], command: str, description: 
     flags, sets = _split_sets([_short(argument) for argument in argv])
     config = _set(config, sets)
     typed = make_dataclass(
-        "RunFlags", [("settings", type(config.settings), field(default=config.settings))], bases=(RunConfig,), frozen=True
+        "RunFlags",
+        [("settings", type(config.settings), field(default=config.settings))],
+        bases=(RunConfig,),
+        frozen=True,
     )
     values = {f.name: getattr(config, f.name) for f in fields(config)}
     parsed = tyro.cli(
-        typed, default=typed(**values), args=flags, prog=f"plaudit {command}", description=description, config=STYLE
+        typed,
+        default=typed(**values),
+        args=flags,
+        prog=f"plaudit {command}",
+        description=description,
+        config=STYLE,
     )
     return run_config.checked(RunConfig(**{f.name: getattr(parsed, f.name) for f in fields(RunConfig)}))
 

@@ -44,7 +44,11 @@ def main(argv: Sequence[str]) -> int:
         policy_folder, environment = folder.path / "policy", load(folder.config).environment
     policy = saved.load_policy(policy_folder, environment.id)
     returns = true_returns(policy, environment, given.episodes, given.seed, not given.sample)
-    result = {"return_mean": float(returns.mean()), "return_std": float(returns.std()), "episodes": len(returns)}
+    result = {
+        "return_mean": float(returns.mean()),
+        "return_std": float(returns.std()),
+        "episodes": len(returns),
+    }
     if given.json:
         print(json.dumps(result))
     else:

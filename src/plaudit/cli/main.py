@@ -67,7 +67,16 @@ def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
     return "\n".join(
-        ["usage: plaudit COMMAND ...", "", str(__doc__), "", "commands:", *lines, "", "plaudit COMMAND --help tells more."]
+        [
+            "usage: plaudit COMMAND ...",
+            "",
+            str(__doc__),
+            "",
+            "commands:",
+            *lines,
+            "",
+            "plaudit COMMAND --help tells more.",
+        ]
     )
 
 

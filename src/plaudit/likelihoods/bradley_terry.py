@@ -51,6 +51,8 @@ def _log_mixture(d: Float[Tensor, "P"], eta: Float[Tensor, "P"]) -> Float[Tensor
     """log(eta sigma(d) + (1 - eta) sigma(-d)), stable for large |d| and for eta in {0, 1}, gradients included."""
     certain = torch.where(eta > 0.5, logsigmoid(d), logsigmoid(-d))
     mixed = (eta > 0) & (eta < 1)
-    inside = torch.where(mixed, eta, torch.full_like(eta, 0.5))  # keeps log(0) and its gradient out of the graph
+    inside = torch.where(
+        mixed, eta, torch.full_like(eta, 0.5)
+    )  # keeps log(0) and its gradient out of the graph
     mixture = torch.logaddexp(inside.log() + logsigmoid(d), (-inside).log1p() + logsigmoid(-d))
     return torch.where(mixed, mixture, certain)

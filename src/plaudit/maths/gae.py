@@ -15,7 +15,9 @@ def gae(episodes: Episodes, discount: float, lam: float) -> Float[Tensor, "B T"]
     """
     e = episodes
     if e.values is None or e.next_values is None:
-        raise ValueError("GAE needs episodes with values and next_values; give the policy a critic or use MonteCarlo")
+        raise ValueError(
+            "GAE needs episodes with values and next_values; give the policy a critic or use MonteCarlo"
+        )
     follows = torch.where(e.terminated, 0.0, discount * e.next_values)
     delta = torch.where(e.mask, e.rewards + follows - e.values, 0.0)
     carries = discount * lam * (~e.last).to(delta.dtype)

@@ -38,7 +38,9 @@ def in_reward(episodes: Episodes, coefficient: float) -> Episodes:
     if coefficient == 0:
         return episodes
     if episodes.ref_logp is None:
-        raise ValueError("a KL price needs episodes with ref_logp; load a reference policy or set the price to 0")
+        raise ValueError(
+            "a KL price needs episodes with ref_logp; load a reference policy or set the price to 0"
+        )
     price = torch.where(episodes.mask, coefficient * k1(episodes.logp, episodes.ref_logp), 0.0)
     return replace(episodes, rewards=episodes.rewards - price)
 

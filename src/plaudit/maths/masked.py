@@ -47,5 +47,7 @@ def explained_variance(
     return 1 - var(target - prediction, mask) / var(target, mask).clamp(min=1e-12)
 
 
-def _to_unit_variance(centred: Float[Tensor, "*S"], mask: Bool[Tensor, "*S"], eps: float) -> Float[Tensor, "*S"]:
+def _to_unit_variance(
+    centred: Float[Tensor, "*S"], mask: Bool[Tensor, "*S"], eps: float
+) -> Float[Tensor, "*S"]:
     return centred / (((centred**2).sum() / (mask.sum() - 1)).sqrt() + eps)

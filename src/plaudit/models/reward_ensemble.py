@@ -41,7 +41,11 @@ class RewardEnsemble(nn.Module):
     def __init__(self, spaces: Spaces, config: RewardConfig, generator: torch.Generator):
         super().__init__()
         self.spaces, self.config = spaces, config
-        parts = {"state": 0, "state_action": spaces.action, "state_action_next": spaces.action + spaces.observation}
+        parts = {
+            "state": 0,
+            "state_action": spaces.action,
+            "state_action_next": spaces.action + spaces.observation,
+        }
         features = spaces.observation + parts[config.inputs]
         self.scaling = RunningMoments(features)
         self.body = StackedMLP(config.members, features, config.hidden, config.activation, generator)

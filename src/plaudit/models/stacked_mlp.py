@@ -23,7 +23,12 @@ class StackedMLP(nn.Module):
     """
 
     def __init__(
-        self, members: int, inputs: int, sizes: Sequence[int], activation: Activation, generator: torch.Generator
+        self,
+        members: int,
+        inputs: int,
+        sizes: Sequence[int],
+        activation: Activation,
+        generator: torch.Generator,
     ):
         super().__init__()
         self.activation = activation
@@ -48,7 +53,9 @@ class StackedMLP(nn.Module):
         return x
 
 
-def orthogonal(members: int, fan_in: int, fan_out: int, gain: float, generator: torch.Generator) -> nn.Parameter:
+def orthogonal(
+    members: int, fan_in: int, fan_out: int, gain: float, generator: torch.Generator
+) -> nn.Parameter:
     """Weights [members, fan_in, fan_out] whose matrices have W W^T or W^T W = gain^2 I."""
     weight = torch.empty(members, fan_in, fan_out)
     for matrix in weight:

@@ -15,7 +15,9 @@ REQUIRED = {"on_policy": ("Config", "advantages", "loss"), "imitation": ("Config
 def names(kind: str) -> list[str]:
     """The algorithms of one kind, such as on_policy."""
     package = importlib.import_module(f"plaudit.algorithms.{kind}")
-    return sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
+    return sorted(
+        info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")
+    )
 
 
 def find(name: str, kind: str = "on_policy") -> ModuleType:
@@ -39,7 +41,9 @@ def _from_file(path: Path, kind: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise PlauditError(f"{path}: importing it raised {type(error).__name__}: {error}; mend the file") from error
+        raise PlauditError(
+            f"{path}: importing it raised {type(error).__name__}: {error}; mend the file"
+        ) from error
     missing = [name for name in REQUIRED[kind] if not hasattr(module, name)]
     if missing:
         raise PlauditError(f"{path}: `{missing[0]}` is missing; an algorithm of this kind has {_needs(kind)}")
@@ -48,5 +52,3 @@ def _from_file(path: Path, kind: str) -> ModuleType:
 
 def _needs(kind: str) -> str:
     return ", ".join(REQUIRED[kind])
-
-

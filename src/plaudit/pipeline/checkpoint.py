@@ -38,9 +38,13 @@ def load_tree(folder: Path) -> Any:
         tensors = load_file(folder / TENSORS)
         plain = json.loads((folder / TREE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise PlauditError(f"{folder}: not a checkpoint ({Path(str(error.filename)).name} is missing)") from None
+        raise PlauditError(
+            f"{folder}: not a checkpoint ({Path(str(error.filename)).name} is missing)"
+        ) from None
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise PlauditError(f"{folder}: damaged checkpoint ({error}); delete this folder to use the one before") from None
+        raise PlauditError(
+            f"{folder}: damaged checkpoint ({error}); delete this folder to use the one before"
+        ) from None
     return _join(plain, tensors)
 
 

@@ -26,7 +26,9 @@ def table(entries: list[list[Path]]) -> str:
             folder = RunFolder.open(path)
             manifest = folder.read_manifest()
             if manifest.get("status") != "finished":
-                raise PlauditError(f"{path}: this run is {manifest.get('status')}; finish it with: plaudit resume {path}")
+                raise PlauditError(
+                    f"{path}: this run is {manifest.get('status')}; finish it with: plaudit resume {path}"
+                )
             results.append(manifest["result"]["return_mean"])
             last = next(reversed(list(folder.rows())), {})
         mean, low, high = mean_interval(results)
@@ -36,4 +38,6 @@ def table(entries: list[list[Path]]) -> str:
         lines.append((str(name), str(len(results)), f"{mean:.1f}", interval, f"{min(results):.1f}", str(labels),
                       str(last.get("decisions", "")), f"{last.get('time/seconds', 0):.0f}"))  # fmt: skip
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
+    )

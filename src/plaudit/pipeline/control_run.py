@@ -96,7 +96,9 @@ class ControlRun:
 
     def _replay(self, place: Window) -> bytes:
         """What it takes to show a segment of the latest rollout to a person."""
-        return self.control.source.tape.replay(place.row, place.start, place.start + place.length - 1).to_bytes()
+        return self.control.source.tape.replay(
+            place.row, place.start, place.start + place.length - 1
+        ).to_bytes()
 
     def _reward_model(self) -> RewardEnsemble:
         config, spaces = self.config, self.control.spaces

@@ -32,7 +32,9 @@ def true_returns(
         source.close()
 
 
-def _play(policy: ActorCritic, source: Any, quota: np.ndarray, generator: torch.Generator, how: tuple[int, bool]):
+def _play(
+    policy: ActorCritic, source: Any, quota: np.ndarray, generator: torch.Generator, how: tuple[int, bool]
+):
     seed, greedy = how
     observations = source.reset(seed)
     running, finished = np.zeros(len(quota)), [[] for _ in quota]

@@ -60,20 +60,26 @@ def read(pairs: RecordedPairs) -> tuple[Transitions, Transitions, torch.Tensor]:
     return sides[0], sides[1], torch.from_numpy(pairs.preference.astype(np.float32))
 
 
-def learn(pairs: RecordedPairs, config: LearnRewardConfig, out: Path, about: dict[str, Any]) -> dict[str, Accuracy]:
+def learn(
+    pairs: RecordedPairs, config: LearnRewardConfig, out: Path, about: dict[str, Any]
+) -> dict[str, Accuracy]:
     """Cross-validate the model beside its baselines, then fit it to all pairs and save it in `out`."""
     if (out / saved.CARD).exists():
         raise PlauditError(f"{out}: a model is here already; choose another --out")
     first, second, preference = read(pairs)
     decided = int((preference != 0.5).sum())
     if decided < 2 * config.folds:
-        raise PlauditError(f"only {decided} pairs are decided; give at least {2 * config.folds}, or fewer --folds")
+        raise PlauditError(
+            f"only {decided} pairs are decided; give at least {2 * config.folds}, or fewer --folds"
+        )
     results = cross_validate(first, second, preference, config) if config.repeats else {}
     model = _fit(first, second, preference, config, seed_of(config.seed, "all"))
     everything = Transitions(*(torch.cat([getattr(first, name), getattr(second, name)]) for name in _FIELDS))
     model.standardise(everything, torch.ones(everything.observations.shape[:2], dtype=torch.bool))
     shown = {name: vars(accuracy) for name, accuracy in results.items()}
-    saved.save_reward(out, model, about | {"pairs": len(preference), "decided": decided, "cross_validation": shown})
+    saved.save_reward(
+        out, model, about | {"pairs": len(preference), "decided": decided, "cross_validation": shown}
+    )
     return results
 
 
@@ -91,7 +97,11 @@ def cross_validate(
     decided = torch.nonzero(preference != 0.5).flatten()
     equal = torch.nonzero(preference == 0.5).flatten()
     difference = _mean_features(first) - _mean_features(second)
-    hits: dict[str, list[float]] = {"reward model": [], "linear on mean features": [], "best single feature": []}
+    hits: dict[str, list[float]] = {
+        "reward model": [],
+        "linear on mean features": [],
+        "best single feature": [],
+    }
     for repeat in range(config.repeats):
         generator = torch.Generator().manual_seed(seed_of(config.seed, "folds", repeat))
         folds = decided[torch.randperm(len(decided), generator=generator)].tensor_split(config.folds)
@@ -99,7 +109,11 @@ def cross_validate(
         for number, test in enumerate(folds):
             train = torch.cat([*folds[:number], *folds[number + 1 :], equal])
             model = _fit(
-                take(first, train), take(second, train), preference[train], config, seed_of(config.seed, repeat, number)
+                take(first, train),
+                take(second, train),
+                preference[train],
+                config,
+                seed_of(config.seed, repeat, number),
             )
             margins = {
                 "reward model": _margin(model, take(first, test), take(second, test)),
@@ -110,7 +124,9 @@ def cross_validate(
                 right[name] += int(((margin > 0) == (preference[test] > 0.5)).sum())
         for name in hits:
             hits[name].append(right[name] / len(decided))
-    return {name: Accuracy(float(np.mean(values)), float(np.std(values, ddof=1))) for name, values in hits.items()}
+    return {
+        name: Accuracy(float(np.mean(values)), float(np.std(values, ddof=1))) for name, values in hits.items()
+    }
 
 
 def linear(train: torch.Tensor, preference: torch.Tensor, test: torch.Tensor) -> torch.Tensor:

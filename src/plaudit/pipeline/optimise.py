@@ -42,7 +42,9 @@ def _guarded(config: RunConfig, folder: RunFolder, watch: Watch) -> RunFolder:
         folder.write_manifest({"status": "stopped"})
         raise
     except OSError as error:
-        raise PlauditError(f"{folder.path}: {error.strerror}; free some space and go on with: plaudit resume {folder.path}") from error
+        raise PlauditError(
+            f"{folder.path}: {error.strerror}; free some space and go on with: plaudit resume {folder.path}"
+        ) from error
     except PlauditError as error:
         folder.write_manifest({"status": "failed", "error": str(error)})
         raise
@@ -77,7 +79,10 @@ def _loop(run: ControlRun, folder: RunFolder, metrics: JsonLines, watch: Watch) 
         row = {"update": state.updates, "decisions": state.decisions} | row
         if config.evaluate_every and state.updates % config.evaluate_every == 0:
             returns = true_returns(
-                state.policy, config.environment, config.evaluate_episodes, seed_of(config.seed, "watch", state.updates)
+                state.policy,
+                config.environment,
+                config.evaluate_episodes,
+                seed_of(config.seed, "watch", state.updates),
             )
             row |= {"eval/return_mean": float(returns.mean()), "eval/return_std": float(returns.std())}
         row["time/seconds"] = time.perf_counter() - began
@@ -97,5 +102,9 @@ def _finish(run: ControlRun, folder: RunFolder) -> None:
     returns = true_returns(
         run.state.policy, config.environment, config.evaluate_episodes, seed_of(config.seed, "evaluation")
     )
-    result = {"return_mean": float(returns.mean()), "return_std": float(returns.std()), "episodes": len(returns)}
+    result = {
+        "return_mean": float(returns.mean()),
+        "return_std": float(returns.std()),
+        "episodes": len(returns),
+    }
     folder.write_manifest({"status": "finished", "result": result, "finished": time.time()})

@@ -82,7 +82,11 @@ class Preferences:
         for i, (first, second) in enumerate(chosen.tolist()):
             places = [Window(*windows[j].tolist(), self.settings.segment) for j in (first, second)]
             items = tuple(self.desk.artifacts.put(to_bytes(cut(walk.record, place))) for place in places)
-            shown = {} if self.desk.replay is None else {"replays": [self._keep_replay(place) for place in places]}
+            shown = (
+                {}
+                if self.desk.replay is None
+                else {"replays": [self._keep_replay(place) for place in places]}
+            )
             queries.append(NewQuery(f"{number}/{self.asked}/{i}", "comparison", items, number, shown))
         self.desk.store.enqueue(queries)
 
@@ -143,14 +147,18 @@ class Preferences:
 
     def _pairs(self, responses: Sequence[Response]) -> reward_fit.Pairs | None:
         """The decided and equal comparisons as tensors; skipped ones and `both bad` say nothing about order."""
-        said = [r.feedback for r in responses if isinstance(r.feedback, Comparison) and r.feedback.answer in SAID]
+        said = [
+            r.feedback for r in responses if isinstance(r.feedback, Comparison) and r.feedback.answer in SAID
+        ]
         if not said:
             return None
         first, first_mask = stack([self._segment(c.options[0]) for c in said])
         second, second_mask = stack([self._segment(c.options[1]) for c in said])
         preference = torch.tensor([SAID[c.answer] for c in said])
         features = self.model.features
-        return reward_fit.Pairs(features(first), features(second), first_mask, second_mask, Comparisons(preference))
+        return reward_fit.Pairs(
+            features(first), features(second), first_mask, second_mask, Comparisons(preference)
+        )
 
     def _fresh(self, responses: Sequence[Response]) -> dict[str, Any]:
         """How well the reward of before foretells the new answers: held-out data at no cost in labels."""
@@ -171,7 +179,9 @@ class Preferences:
     def _refit(self, pairs: reward_fit.Pairs) -> dict[str, float]:
         fit = self.reward.fit
         if self.fits == 0:
-            self.model.scale_inputs(torch.cat([pairs.first[pairs.first_mask], pairs.second[pairs.second_mask]]))
+            self.model.scale_inputs(
+                torch.cat([pairs.first[pairs.first_mask], pairs.second[pairs.second_mask]])
+            )
         steps = fit.first_steps if self.fits == 0 else fit.steps
         likelihood = reward_fit.Likelihood(bradley_terry, self.reward.likelihood)
         self.fits += 1

@@ -66,8 +66,14 @@ def clone(config: CloneConfig, steps: RecordedSteps, out: Path, watch: Watch) ->
     for metrics in supervised.train(policy, data, held_out, task, _generator(config.seed, "minibatches")):
         watch(metrics | {"decisions": metrics["epoch"]})
     saved.save_policy(out, policy, config.environment.id)
-    returns = true_returns(policy, config.environment, config.evaluate_episodes, seed_of(config.seed, "evaluation"))
-    return metrics | {"return_mean": float(returns.mean()), "return_std": float(returns.std()), "episodes": len(returns)}
+    returns = true_returns(
+        policy, config.environment, config.evaluate_episodes, seed_of(config.seed, "evaluation")
+    )
+    return metrics | {
+        "return_mean": float(returns.mean()),
+        "return_std": float(returns.std()),
+        "episodes": len(returns),
+    }
 
 
 def _record(steps: RecordedSteps, source: Source) -> Transitions:

@@ -34,7 +34,9 @@ class RunFolder:
         """A new run; an existing one is never overwritten."""
         folder = cls(path)
         if folder.manifest.exists():
-            raise PlauditError(f"{path}: a run is here already; resume it (plaudit resume {path}) or choose another --out")
+            raise PlauditError(
+                f"{path}: a run is here already; resume it (plaudit resume {path}) or choose another --out"
+            )
         path.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         write_whole(folder.config, text)
@@ -57,7 +59,9 @@ class RunFolder:
         """An existing run."""
         folder = cls(path)
         if not folder.manifest.exists():
-            raise PlauditError(f"{path}: not a run folder (manifest.json is missing); give the folder a run was written to")
+            raise PlauditError(
+                f"{path}: not a run folder (manifest.json is missing); give the folder a run was written to"
+            )
         return folder
 
     def read_manifest(self) -> dict[str, Any]:

@@ -20,10 +20,16 @@ WEIGHTS, CARD = "model.safetensors", "plaudit.json"
 
 def save_policy(folder: Path, policy: ActorCritic, environment: str) -> None:
     """Write a control policy with the name of its environment."""
-    _save(folder, policy, {"kind": "control_policy", "environment": environment, "config": asdict(policy.config)})
+    _save(
+        folder,
+        policy,
+        {"kind": "control_policy", "environment": environment, "config": asdict(policy.config)},
+    )
 
 
-def load_policy(folder: str | Path, environment: str | None = None, spaces: Spaces | None = None) -> ActorCritic:
+def load_policy(
+    folder: str | Path, environment: str | None = None, spaces: Spaces | None = None
+) -> ActorCritic:
     """A control policy; refuses one made for another environment or other spaces."""
     card = _card(Path(folder), "control_policy")
     if environment is not None and card["environment"] != environment:
@@ -77,7 +83,9 @@ def _card(folder: Path, kind: str) -> dict[str, Any]:
 def _spaces(card: dict[str, Any], folder: Any, wanted: Spaces | None) -> Spaces:
     spaces = Spaces(**card["spaces"])
     if wanted is not None and spaces != wanted:
-        raise PlauditError(f"{folder}: fits {spaces}, but the environment has {wanted}; give a model made for it")
+        raise PlauditError(
+            f"{folder}: fits {spaces}, but the environment has {wanted}; give a model made for it"
+        )
     return spaces
 
 
@@ -87,4 +95,6 @@ def _load(model: Any, folder: Path) -> None:
     except FileNotFoundError:
         raise PlauditError(f"{folder}: {WEIGHTS} is missing; restore it from a copy") from None
     except (SafetensorError, RuntimeError) as error:
-        raise PlauditError(f"{folder / WEIGHTS}: damaged or of another shape ({str(error).splitlines()[0]})") from None
+        raise PlauditError(
+            f"{folder / WEIGHTS}: damaged or of another shape ({str(error).splitlines()[0]})"
+        ) from None

@@ -45,7 +45,9 @@ def from_bytes(data: bytes) -> Transitions:
         tensors: dict[str, Tensor] = load(data)
         return Transitions(**{name: tensor.unsqueeze(0) for name, tensor in tensors.items()})
     except (SafetensorError, TypeError) as error:
-        raise PlauditError(f"an artifact is not a control segment ({error}); restore it from a copy") from None
+        raise PlauditError(
+            f"an artifact is not a control segment ({error}); restore it from a copy"
+        ) from None
 
 
 def stack(segments: list[Transitions]) -> tuple[Transitions, Tensor]:

@@ -19,7 +19,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise PlauditError(f"{path}: no such file; give the path of a YAML config") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PlauditError(f"{path}: not valid YAML ({' '.join(str(error).split())}); mend the file") from None
+        raise PlauditError(
+            f"{path}: not valid YAML ({' '.join(str(error).split())}); mend the file"
+        ) from None
     if not isinstance(content, dict):
         raise PlauditError(f"{path}: a config is a mapping of names to values, not {type(content).__name__}")
     return content
@@ -124,8 +126,12 @@ def _plain(schema: Any, value: Any, where: str) -> Any:
         except ValueError:
             pass
         raise _wrong(where, value, "a whole number")
-    if isinstance(schema, type) and (not isinstance(value, schema) or (schema is int and isinstance(value, bool))):
-        raise _wrong(where, value, {"str": "a text", "bool": "true or false"}.get(schema.__name__, schema.__name__))
+    if isinstance(schema, type) and (
+        not isinstance(value, schema) or (schema is int and isinstance(value, bool))
+    ):
+        raise _wrong(
+            where, value, {"str": "a text", "bool": "true or false"}.get(schema.__name__, schema.__name__)
+        )
     return value
 
 
@@ -135,5 +141,3 @@ def _join(where: str, key: Any) -> str:
 
 def _wrong(where: str, value: Any, wanted: str) -> PlauditError:
     return PlauditError(f"{where}: {value!r} is not {wanted}; change this field")
-
-

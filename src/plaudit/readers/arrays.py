@@ -47,7 +47,9 @@ def read_demonstrations(path: Path) -> RecordedSteps:
     starts = arrays.get("episode_starts", np.arange(len(actions)) == 0).astype(bool)
     for name, array in (("actions", actions), ("episode_starts", starts)):
         if len(array) != len(observations):
-            raise PlauditError(f"{path}: {name} has {len(array)} rows but obs has {len(observations)}; they must agree")
+            raise PlauditError(
+                f"{path}: {name} has {len(array)} rows but obs has {len(observations)}; they must agree"
+            )
     if not len(observations):
         raise PlauditError(f"{path}: there is not a single step in it; give a file with demonstrations")
     return RecordedSteps(observations, actions, starts)
@@ -60,13 +62,17 @@ def read_pairs(path: Path) -> RecordedPairs:
     first, second, action_1, action_2 = (_numbers(arrays, path, name) for name in names)
     label = _numbers(arrays, path, "label")
     if first.shape != second.shape or action_1.shape != action_2.shape:
-        raise PlauditError(f"{path}: the two sides differ in shape ({first.shape} and {second.shape}); they must agree")
+        raise PlauditError(
+            f"{path}: the two sides differ in shape ({first.shape} and {second.shape}); they must agree"
+        )
     if first.ndim < 3 or first.shape[:2] != action_1.shape[:2] or len(label) != len(first):
         raise PlauditError(f"{path}: obs_1 {first.shape}, action_1 {action_1.shape}, label {label.shape} do not fit; "
                            "give [pairs, steps, ...] for segments and [pairs] for labels")  # fmt: skip
     wrong = np.flatnonzero(~np.isin(label, (0, 0.5, 1)))
     if len(wrong):
-        raise PlauditError(f"{path}: label[{wrong[0]}] is {label[wrong[0]]}; a label is 0 (first), 1 (second) or .5 (equal)")
+        raise PlauditError(
+            f"{path}: label[{wrong[0]}] is {label[wrong[0]]}; a label is 0 (first), 1 (second) or .5 (equal)"
+        )
     return RecordedPairs((first, second), (action_1, action_2), 1.0 - label)
 
 
@@ -74,8 +80,13 @@ def join_pairs(parts: list[RecordedPairs]) -> RecordedPairs:
     """Several files as one; their segments must have one shape."""
     shapes = {(part.observations[0].shape[1:], part.actions[0].shape[1:]) for part in parts}
     if len(shapes) > 1:
-        raise PlauditError(f"the files hold segments of different shapes ({sorted(map(str, shapes))}); give files that fit")
-    sides = [[np.concatenate([getattr(p, name)[i] for p in parts]) for i in (0, 1)] for name in ("observations", "actions")]
+        raise PlauditError(
+            f"the files hold segments of different shapes ({sorted(map(str, shapes))}); give files that fit"
+        )
+    sides = [
+        [np.concatenate([getattr(p, name)[i] for p in parts]) for i in (0, 1)]
+        for name in ("observations", "actions")
+    ]
     return RecordedPairs(tuple(sides[0]), tuple(sides[1]), np.concatenate([p.preference for p in parts]))  # type: ignore[arg-type]
 
 
@@ -86,17 +97,23 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise PlauditError(f"{path}: no such file; give the path of an .npz file") from None
     except (ValueError, zipfile.BadZipFile, OSError, EOFError, AttributeError) as error:
-        raise PlauditError(f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez") from None
+        raise PlauditError(
+            f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez"
+        ) from None
 
 
 def _numbers(arrays: dict[str, np.ndarray], path: Path, *names: str) -> np.ndarray:
     """The first array of these names, checked to be finite numbers."""
     found = next((arrays[name] for name in names if name in arrays), None)
     if found is None:
-        raise PlauditError(f"{path}: there is no array `{names[0]}` (found: {', '.join(sorted(arrays)) or 'none'}); add it")
+        raise PlauditError(
+            f"{path}: there is no array `{names[0]}` (found: {', '.join(sorted(arrays)) or 'none'}); add it"
+        )
     if not np.issubdtype(found.dtype, np.number) and found.dtype != bool:
         raise PlauditError(f"{path}: `{names[0]}` holds {found.dtype}, not numbers; convert it")
     bad = np.argwhere(~np.isfinite(found))
     if len(bad):
-        raise PlauditError(f"{path}: `{names[0]}`{bad[0].tolist()} is {found[tuple(bad[0])]}; drop or mend that row")
+        raise PlauditError(
+            f"{path}: `{names[0]}`{bad[0].tolist()} is {found[tuple(bad[0])]}; drop or mend that row"
+        )
     return found

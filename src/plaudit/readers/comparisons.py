@@ -24,7 +24,9 @@ def write_lines(rows: Iterable[dict[str, Any]], path: Path) -> int:
     """Write rows to a new .jsonl or .jsonl.gz file; returns how many."""
     if path.exists():
         raise PlauditError(f"{path}: exists already; give another name")
-    lines = [json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n" for row in rows]
+    lines = [
+        json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n" for row in rows
+    ]
     data = "".join(lines).encode()
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
@@ -61,7 +63,9 @@ def read_comparisons(path: Path) -> RecordedPairs:
         where = f"{path}, line {number}"
         answer = row.get("answer")
         if row.get("kind") != "comparison" or answer not in (*LABELS, *UNDECIDED):
-            raise PlauditError(f"{where}: not a comparison with an answer (one of {', '.join((*LABELS, *UNDECIDED))})")
+            raise PlauditError(
+                f"{where}: not a comparison with an answer (one of {', '.join((*LABELS, *UNDECIDED))})"
+            )
         if answer in UNDECIDED:
             continue
         labels.append(LABELS[answer])
@@ -73,7 +77,9 @@ def read_comparisons(path: Path) -> RecordedPairs:
     try:
         stacked = [np.stack(side) for side in sides]
     except ValueError:
-        raise PlauditError(f"{path}: the segments differ in length; export them with one `segment` length") from None
+        raise PlauditError(
+            f"{path}: the segments differ in length; export them with one `segment` length"
+        ) from None
     return RecordedPairs((stacked[0], stacked[2]), (stacked[1], stacked[3]), np.array(labels))
 
 
@@ -81,9 +87,13 @@ def _array(row: dict[str, Any], side: str, name: str, where: str) -> np.ndarray:
     try:
         array = np.asarray(row[side][name], dtype=np.float32)
     except (KeyError, TypeError):
-        raise PlauditError(f"{where}: `{side}.{name}` is missing; each side needs observations and actions") from None
+        raise PlauditError(
+            f"{where}: `{side}.{name}` is missing; each side needs observations and actions"
+        ) from None
     except ValueError:
-        raise PlauditError(f"{where}: `{side}.{name}` is not a rectangular list of numbers; mend the line") from None
+        raise PlauditError(
+            f"{where}: `{side}.{name}` is not a rectangular list of numbers; mend the line"
+        ) from None
     if array.ndim < 2 or not np.isfinite(array).all():
         raise PlauditError(f"{where}: `{side}.{name}` must be [steps][...] of finite numbers; mend the line")
     return array

@@ -15,7 +15,9 @@ class JsonLines:
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append a row. What is not a finite number becomes null: JSON has no NaN."""
-        self.file.write(json.dumps({name: _finite(value) for name, value in row.items()}, ensure_ascii=False) + "\n")
+        self.file.write(
+            json.dumps({name: _finite(value) for name, value in row.items()}, ensure_ascii=False) + "\n"
+        )
         self.file.flush()
 
     def close(self) -> None:

@@ -80,9 +80,7 @@ def start(policy: Any, config: Config, generator: torch.Generator) -> State:
     return State(policy, Adam(policy.parameters()), generator)
 
 
-def train(
-    state: State, collect: Callable[[int], Rollout], learner: Learner, budget: int
-) -> Iterator[State]:
+def train(state: State, collect: Callable[[int], Rollout], learner: Learner, budget: int) -> Iterator[State]:
     """Collect and update until exactly `budget` decisions have been learned from; yields after each update.
 
     `collect(limit)` gives a rollout of at most `limit` decisions.
@@ -91,7 +89,9 @@ def train(
         left = budget - state.decisions
         rollout = collect(left)
         if not 0 < int(rollout.episodes.mask.sum()) <= left:
-            raise ValueError(f"a rollout of {int(rollout.episodes.mask.sum())} decisions where 1 to {left} were asked for")
+            raise ValueError(
+                f"a rollout of {int(rollout.episodes.mask.sum())} decisions where 1 to {left} were asked for"
+            )
         update(state, rollout, learner, budget)
         yield state
 
@@ -163,7 +163,9 @@ def _settings(state: State, learner: Learner, remaining: float) -> Any:
 def _control_kl(state: State, episodes: Episodes, settings: Any, config: Config, decisions: int) -> None:
     if config.kl_target is not None and episodes.ref_logp is not None:
         current = float(masked.mean(kl.k1(episodes.logp, episodes.ref_logp), episodes.mask))
-        state.kl_price = kl.adapt(settings.kl_in_reward, current, config.kl_target, decisions, config.kl_horizon)
+        state.kl_price = kl.adapt(
+            settings.kl_in_reward, current, config.kl_target, decisions, config.kl_horizon
+        )
 
 
 def _report(batch: _Batch | None, seen: list[dict[str, Tensor]], rate: float) -> dict[str, float]:
@@ -176,7 +178,9 @@ def _report(batch: _Batch | None, seen: list[dict[str, Tensor]], rate: float) ->
     report["policy/learning_rate"] = rate
     if episodes.values is not None:
         target = advantages + episodes.values
-        report["val/explained_variance"] = float(masked.explained_variance(episodes.values, target, episodes.mask))
+        report["val/explained_variance"] = float(
+            masked.explained_variance(episodes.values, target, episodes.mask)
+        )
     if episodes.ref_logp is not None:
         price = masked.mean(kl.k1(episodes.logp, episodes.ref_logp), episodes.mask)
         report["objective/kl"] = float(price)  # k1, per decision

@@ -50,7 +50,11 @@ class Likelihood:
 
 
 def fit(
-    model: nn.Module, optimiser: Adam, pairs: Pairs, likelihood: Likelihood, plan: tuple[Config, int],
+    model: nn.Module,
+    optimiser: Adam,
+    pairs: Pairs,
+    likelihood: Likelihood,
+    plan: tuple[Config, int],
     generator: torch.Generator,
 ) -> dict[str, float]:
     """Take the planned number of gradient steps; every member sees every pair. Returns the metrics of the last."""
@@ -67,11 +71,15 @@ def fit(
         returns = segment_returns(model, part, columns) * (length / drawn)
         losses = [likelihood.module.loss(member, part.judgements, likelihood.settings) for member in returns]
         optimiser.step(torch.stack([loss.total for loss in losses]).sum(), config.learning_rate, None)
-        metrics = {name: torch.stack([loss.metrics[name] for loss in losses]).mean() for name in losses[0].metrics}
+        metrics = {
+            name: torch.stack([loss.metrics[name] for loss in losses]).mean() for name in losses[0].metrics
+        }
     return {name: float(value) for name, value in metrics.items()}
 
 
-def segment_returns(model: nn.Module, pairs: Pairs, columns: "Tensor | slice" = slice(None)) -> Float[Tensor, "K P 2"]:
+def segment_returns(
+    model: nn.Module, pairs: Pairs, columns: "Tensor | slice" = slice(None)
+) -> Float[Tensor, "K P 2"]:
     """The summed reward of both segments by every member, over the given time steps."""
     features = torch.cat([pairs.first[:, columns], pairs.second[:, columns]])
     mask = torch.cat([pairs.first_mask[:, columns], pairs.second_mask[:, columns]])

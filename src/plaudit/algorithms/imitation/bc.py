@@ -19,4 +19,6 @@ def loss(new: Scores, demonstrations: Demonstrations, config: Config) -> Loss:
     nll = -masked.mean(new.logp, demonstrations.mask)
     entropy = masked.mean(new.entropy, demonstrations.mask)
     metrics = {"loss/nll_avg": nll, "policy/entropy_avg": entropy}
-    return Loss(nll - config.entropy_coef * entropy, {name: value.detach() for name, value in metrics.items()})
+    return Loss(
+        nll - config.entropy_coef * entropy, {name: value.detach() for name, value in metrics.items()}
+    )

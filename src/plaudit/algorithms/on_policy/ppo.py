@@ -65,7 +65,9 @@ def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], conf
         total = total + config.constraint.coefficient * masked.mean(kl.k3(old, new.logp), e.mask)
     if config.kl_in_loss:
         if e.ref_logp is None:
-            raise ValueError("kl_in_loss needs episodes with ref_logp; load a reference policy or set it to 0")
+            raise ValueError(
+                "kl_in_loss needs episodes with ref_logp; load a reference policy or set it to 0"
+            )
         reference = torch.where(e.mask, e.ref_logp, new.logp.detach())
         total = total + config.kl_in_loss * masked.mean(kl.k3(new.logp, reference), e.mask)
 

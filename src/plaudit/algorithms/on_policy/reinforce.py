@@ -8,7 +8,7 @@ from torch import Tensor
 
 from plaudit.batches import Episodes, Loss, Scores
 from plaudit.maths import kl, masked
-from plaudit.maths.advantage import Estimator, GAE, advantage
+from plaudit.maths.advantage import GAE, Estimator, advantage
 from plaudit.maths.returns import returns_to_go
 
 

@@ -76,7 +76,12 @@ class Control:
 
     @torch.no_grad()
     def judge(
-        self, walk: Walk, policy: ActorCritic, reference: Any | None, reward: Reward, metrics: dict[str, float]
+        self,
+        walk: Walk,
+        policy: ActorCritic,
+        reference: Any | None,
+        reward: Reward,
+        metrics: dict[str, float],
     ) -> Rollout:
         """Episodes of what happened: log-probabilities by the trainer's forward pass, values, rewards."""
         rewards = torch.where(walk.mask, reward(walk.record), 0.0)
@@ -104,7 +109,9 @@ class Control:
 
     def _assemble(self, columns: list[tuple[Any, ...]]) -> Walk:
         def stack(arrays: list[Any], dtype: Any = None) -> Tensor:
-            return torch.from_numpy(np.stack(arrays, axis=1).astype(dtype) if dtype else np.stack(arrays, axis=1))
+            return torch.from_numpy(
+                np.stack(arrays, axis=1).astype(dtype) if dtype else np.stack(arrays, axis=1)
+            )
 
         observations, chosen, steps, alive = zip(*columns, strict=True)
         actions = stack(list(chosen))
@@ -190,9 +197,13 @@ def mixed(weights: dict[str, float], learned: Reward | None) -> Reward:
     """A weighted sum of the environment's reward and a learned one, such as {"environment": 0, "learned": 1}."""
     unknown = set(weights) - {"environment", "learned"}
     if unknown:
-        raise PlauditError(f"reward weights: unknown name {sorted(unknown)[0]!r}; known are 'environment' and 'learned'")
+        raise PlauditError(
+            f"reward weights: unknown name {sorted(unknown)[0]!r}; known are 'environment' and 'learned'"
+        )
     if weights.get("learned") and learned is None:
-        raise PlauditError("reward weights: 'learned' has a weight but there is no reward model; give one or set it to 0")
+        raise PlauditError(
+            "reward weights: 'learned' has a weight but there is no reward model; give one or set it to 0"
+        )
 
     def reward(record: Transitions) -> Tensor:
         total = weights.get("environment", 0.0) * record.environment_rewards

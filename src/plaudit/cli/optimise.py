@@ -16,9 +16,8 @@ def main(argv: Sequence[str]) -> int:
     """Optimise by the algorithm in the first argument."""
     names = ", ".join(algorithms.names("on_policy"))
     if not argv or argv[0] in ("-h", "--help"):
-        print(
-            f"usage: plaudit optimise ALGORITHM --env ID [--source] [--FIELD VALUE ...]\n\n{__doc__}\nalgorithms: {names}, or a path"
-        )
+        usage = "usage: plaudit optimise ALGORITHM --env ID [--source] [--FIELD VALUE ...]"
+        print(f"{usage}\n\n{__doc__}\nalgorithms: {names}, or the path of a Python file")
         return 0 if argv else 2
     name, rest = argv[0], list(argv[1:])
     module = algorithms.find(name)

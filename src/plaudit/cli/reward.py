@@ -46,5 +46,6 @@ def _leading(argv: Sequence[str]) -> list[str]:
 def _table(results: dict[str, Accuracy], config: LearnRewardConfig) -> str:
     width = max(map(len, results))
     lines = [f"  {name:<{width}}  {a.mean:.3f} +- {a.spread:.3f}" for name, a in results.items()]
-    head = f"accuracy on held-out decided pairs, {config.repeats} x {config.folds}-fold cross-validation (mean +- spread):"
+    folds = f"{config.repeats} x {config.folds}-fold cross-validation"
+    head = f"accuracy on held-out decided pairs, {folds} (mean +- spread):"
     return "\n".join([head, *lines])

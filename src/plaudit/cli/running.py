@@ -23,7 +23,7 @@ def run_all(config: RunConfig, argv: Sequence[str], title: str, description: str
     out, rest = arguments.take(argv, "out")
     seeds, rest = arguments.take(rest, "seeds", "1")
     count = arguments.whole(seeds, "seeds")
-    extra = "\n\nAlso: --out FOLDER (where the run is written), --seeds N (N seeds, with an interval), --set FIELD=YAML."
+    extra = "\n\nAlso: --out FOLDER (where it is written), --seeds N (N seeds, with an interval), --set FIELD=YAML."
     config = arguments.override(config, rest, title, description + extra)
     path = Path(out or f"runs/{config.environment.id}-{Path(config.algorithm).stem}-{config.seed}")
     torch.set_num_threads(1)  # small networks: a second thread costs more than it gives

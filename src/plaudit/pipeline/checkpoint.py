@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from plaudit.errors import PlauditError
 
@@ -22,11 +22,15 @@ def save_tree(folder: Path, tree: Any) -> None:
     plain = _separate(tree, "", tensors)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(tensors, partial / TENSORS)
-    (partial / TREE).write_text(json.dumps(plain), encoding="utf-8")
-    for file in (partial / TENSORS, partial / TREE, partial):
-        _sync(file)
+    try:
+        partial.mkdir(parents=True)
+        (partial / TENSORS).write_bytes(save(tensors))  # so that a full disk is an OSError
+        (partial / TREE).write_text(json.dumps(plain), encoding="utf-8")
+        for file in (partial / TENSORS, partial / TREE, partial):
+            _sync(file)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)  # on a full disk it takes the room of what is needed
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
     _sync(folder.parent)

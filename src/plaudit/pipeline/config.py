@@ -121,6 +121,11 @@ def with_settings(config: RunConfig) -> RunConfig:
 
 def checked(config: RunConfig) -> RunConfig:
     """The config, if its fields agree with one another."""
+    unknown = sorted(set(config.reward.weights) - {"environment", "learned"})
+    if unknown:
+        raise PlauditError(
+            f"reward.weights: unknown name {unknown[0]!r}; known are 'environment' and 'learned'"
+        )
     learned = config.reward.weights.get("learned", 0)
     if learned and not config.feedback.labels and config.reward.start is None:
         raise PlauditError(

@@ -64,5 +64,6 @@ def _arrays(rows: list[dict[str, Any]], to: Path) -> int:
         for name, short in (("observations", "obs"), ("actions", "action"))
         for i, side in ((1, "first"), (2, "second"))
     }
-    np.savez_compressed(to, label=1.0 - np.asarray([LABELS[row["answer"]] for row in kept]), **sides)
+    sides["label"] = 1.0 - np.asarray([LABELS[row["answer"]] for row in kept])
+    np.savez_compressed(to, **sides)  # pyright: ignore[reportArgumentType]
     return len(kept)

@@ -80,7 +80,9 @@ class Preferences:
         chosen = self._choose(walk, windows, count)
         queries = []
         for i, (first, second) in enumerate(chosen.tolist()):
-            places = [Window(*windows[j].tolist(), self.settings.segment) for j in (first, second)]
+            places = [
+                Window(int(windows[j, 0]), int(windows[j, 1]), self.settings.segment) for j in (first, second)
+            ]
             items = tuple(self.desk.artifacts.put(to_bytes(cut(walk.record, place))) for place in places)
             shown = (
                 {}

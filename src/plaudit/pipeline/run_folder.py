@@ -67,8 +67,8 @@ class RunFolder:
     def read_manifest(self) -> dict[str, Any]:
         """The manifest as it is now."""
         try:
-            return json.loads(self.manifest.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+            return _mapping(self.manifest.read_text(encoding="utf-8"))
+        except ValueError as error:
             raise PlauditError(f"{self.manifest}: damaged ({error}); restore the file from a copy") from None
 
     def write_manifest(self, changes: dict[str, Any]) -> None:
@@ -78,13 +78,19 @@ class RunFolder:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The metrics so far; a last line that a kill cut short is left out."""
-        if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8").split("\n")[:-1]:
-                yield json.loads(line)
+        if not self.metrics.exists():
+            return
+        for number, line in enumerate(self.metrics.read_text(encoding="utf-8").split("\n")[:-1], 1):
+            try:
+                yield _mapping(line)
+            except ValueError as error:
+                raise PlauditError(
+                    f"{self.metrics}, line {number}: damaged ({error}); mend or drop the line"
+                ) from None
 
     def cut_metrics(self, updates: int) -> None:
         """Drop the rows after the given update: a resumed run writes them again."""
-        kept = [json.dumps(row) for row in self.rows() if row["update"] <= updates]
+        kept = [json.dumps(row, ensure_ascii=False) for row in self.rows() if row["update"] <= updates]
         write_whole(self.metrics, "".join(line + "\n" for line in kept))
 
     def save_checkpoint(self, updates: int, tree: Any) -> None:
@@ -112,6 +118,14 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    """A mapping in JSON; ValueError where the text is something else."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"a mapping is wanted, not {type(value).__name__}")
+    return value
 
 
 def seed_of(seed: int, *purpose: object) -> int:

@@ -12,6 +12,9 @@ import yaml
 from plaudit.errors import PlauditError
 
 
+WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
 def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file."""
     try:
@@ -95,7 +98,9 @@ def _dataclass(schema: Any, value: Any, where: str) -> Any:
 def _union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     if value is None and type(None) in options:
         return None
-    members = {kind_of(option): option for option in options if is_dataclass(option)}
+    members: dict[str, Any] = {
+        kind_of(option): option for option in options if isinstance(option, type) and is_dataclass(option)
+    }
     if not members:
         for option in options:
             try:
@@ -108,31 +113,32 @@ def _union(options: tuple[Any, ...], value: Any, where: str) -> Any:
         return value
     if len(members) == 1 and kind is None and isinstance(value, Mapping):
         return _dataclass(next(iter(members.values())), value, where)
-    if kind not in members:
+    if not isinstance(kind, str) or kind not in members:
         raise _wrong(where, value, f"one of {', '.join(sorted(members))} (as `kind`)")
     return _dataclass(members[kind], {} if isinstance(value, str) else value, where)
 
 
 def _plain(schema: Any, value: Any, where: str) -> Any:
-    if schema is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            return float(value)  # YAML reads 1e-3 as a string
-        except ValueError:
-            raise _wrong(where, value, "a number") from None
-    if schema is int and isinstance(value, float | str) and not isinstance(value, bool):
-        try:
-            if float(value).is_integer():
-                return int(float(value))
-        except ValueError:
-            pass
-        raise _wrong(where, value, "a whole number")
+    if schema in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
+        return _number(schema, value, where)
     if isinstance(schema, type) and (
         not isinstance(value, schema) or (schema is int and isinstance(value, bool))
     ):
-        raise _wrong(
-            where, value, {"str": "a text", "bool": "true or false"}.get(schema.__name__, schema.__name__)
-        )
+        raise _wrong(where, value, WORDS.get(schema, schema.__name__))
     return value
+
+
+def _number(schema: Any, value: int | float | str, where: str) -> Any:
+    """YAML reads 1e-3 as a text, and 1e5 as one where a whole number is wanted."""
+    try:
+        if schema is int and isinstance(value, int):
+            return value
+        number = float(value)
+        if schema is float or number.is_integer():
+            return schema(number)
+    except (ValueError, OverflowError):
+        pass
+    raise _wrong(where, value, WORDS[schema])
 
 
 def _join(where: str, key: Any) -> str:

@@ -44,7 +44,7 @@ def read_demonstrations(path: Path) -> RecordedSteps:
     arrays = _load(path)
     observations = _numbers(arrays, path, "obs", "observations")
     actions = _numbers(arrays, path, "actions", "acts")
-    starts = arrays.get("episode_starts", np.arange(len(actions)) == 0).astype(bool)
+    starts = np.asarray(arrays.get("episode_starts", np.arange(len(actions)) == 0), dtype=bool)
     for name, array in (("actions", actions), ("episode_starts", starts)):
         if len(array) != len(observations):
             raise PlauditError(

@@ -46,9 +46,13 @@ class Config:
 class Algorithm(Protocol):
     """What an algorithm module offers."""
 
-    def advantages(self, episodes: Episodes, config: Any) -> Tensor: ...
+    def advantages(self, episodes: Episodes, config: Any) -> Tensor:
+        """Advantages [B, T]; NaN where there is no estimate."""
+        ...
 
-    def loss(self, new: Scores, episodes: Episodes, advantages: Tensor, config: Any) -> Loss: ...
+    def loss(self, new: Scores, episodes: Episodes, advantages: Tensor, config: Any) -> Loss:
+        """The loss of new scores; differentiable in them alone."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Behaviour cloning; on tokens, supervised fine-tuning (Pomerleau 1991; Ouyang et al. 2022, arXiv:2203.02155, eq. of step 1)."""
+"""Behaviour cloning (Pomerleau 1991, eq. 1); of tokens: supervised fine-tuning (Ouyang et al. 2022, arXiv:2203.02155)."""
 
 from dataclasses import dataclass
 

@@ -216,7 +216,7 @@ def mixed(weights: dict[str, float], learned: Reward | None) -> Reward:
 
 def spaces(source: Source) -> Spaces:
     """The numbers a policy for this source must fit."""
-    observation = int(np.prod(source.observation_space.shape))
+    observation = int(np.prod(source.observation_space.shape or ()))
     action: Any = source.action_space
     if hasattr(action, "n"):
         return Spaces(observation, int(action.n), "discrete")

@@ -40,16 +40,12 @@ def load_tree(folder: Path) -> Any:
     """Read a tree back: the same tensors, arrays and values."""
     try:
         tensors = load_file(folder / TENSORS)
-        plain = json.loads((folder / TREE).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PlauditError(
-            f"{folder}: not a checkpoint ({Path(str(error.filename)).name} is missing)"
-        ) from None
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise PlauditError(
-            f"{folder}: damaged checkpoint ({error}); delete this folder to use the one before"
-        ) from None
-    return _join(plain, tensors)
+        return _join(json.loads((folder / TREE).read_text(encoding="utf-8")), tensors)
+    except FileNotFoundError:
+        why = next(name for name in (TENSORS, TREE) if not (folder / name).exists()) + " is missing"
+    except (SafetensorError, ValueError, KeyError) as error:  # ValueError: neither UTF-8 nor JSON
+        why = " ".join(str(error).split())
+    raise PlauditError(f"{folder}: damaged checkpoint ({why}); delete this folder to use the one before")
 
 
 def _separate(node: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:

@@ -21,6 +21,10 @@ def load_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PlauditError(f"{path}: no such file; give the path of a YAML config") from None
+    except OSError as error:
+        raise PlauditError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a YAML config"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PlauditError(
             f"{path}: not valid YAML ({' '.join(str(error).split())}); mend the file"

@@ -45,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("stopped; what was learned up to the last checkpoint is kept (see: plaudit resume)", 130)
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        return _fail(f"{error.filename or command}: {error.strerror or error}", 1)
 
 
 def run() -> None:

@@ -9,6 +9,7 @@ from plaudit.environments.control.collect import Control, RewardScale, mixed
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.pipeline import algorithms, saved
+from plaudit.pipeline.commands import Commands
 from plaudit.pipeline.config import RunConfig
 from plaudit.pipeline.preferences import Desk, Preferences, people
 from plaudit.pipeline.run_folder import RunFolder, seed_of
@@ -51,6 +52,11 @@ class ControlRun:
         on_policy.update(state, rollout, self.learner, config.steps)
         return state.metrics
 
+    def obey(self) -> None:
+        """Pause or stop where somebody wished it; raises `Stopped`."""
+        if self.preferences is not None:
+            self.preferences.commands.obey()
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes."""
         state = self.state
@@ -91,7 +97,7 @@ class ControlRun:
         store = open_store(folder.feedback, seed_of(config.seed, "sides"))
         artifacts = Artifacts(folder.artifacts)
         replay = self._replay if source.resume == "exact" else None
-        desk = Desk(store, artifacts, people(config.feedback, config.seed), replay)
+        desk = Desk(store, artifacts, Commands(store), people(config.feedback, config.seed), replay)
         return Preferences(desk, config.feedback, config.reward, model, _generator(config.seed, "feedback"))
 
     def _replay(self, place: Window) -> bytes:

@@ -13,8 +13,7 @@ from plaudit.pipeline.run_folder import RunFolder
 from plaudit.pipeline.segments import from_bytes
 from plaudit.readers.comparisons import LABELS, write_lines
 from plaudit.storage import Artifacts, open_store
-
-EVERYTHING = 2**62
+from plaudit.storage.store import LARGEST
 
 
 def export_feedback(run: Path, to: Path) -> int:
@@ -34,7 +33,7 @@ def _rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
     artifacts = Artifacts(folder.artifacts)
     store = open_store(folder.feedback)
     try:
-        for response in store.view(EVERYTHING):
+        for response in store.view(LARGEST):
             said = response.feedback
             if isinstance(said, Comparison):
                 first, second = (from_bytes(artifacts.get(option)) for option in said.options)

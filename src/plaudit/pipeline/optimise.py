@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from plaudit.errors import PlauditError
 from plaudit.pipeline import saved, settings
+from plaudit.pipeline.commands import Stopped
 from plaudit.pipeline.config import RunConfig, load
 from plaudit.pipeline.control_run import ControlRun
 from plaudit.pipeline.evaluate import true_returns
@@ -39,16 +41,27 @@ def _guarded(config: RunConfig, folder: RunFolder, watch: Watch) -> RunFolder:
     try:
         _run(config, folder, watch)
     except KeyboardInterrupt:
-        folder.write_manifest({"status": "stopped"})
+        _note(folder, {"status": "stopped"})
         raise
+    except Stopped:
+        _note(folder, {"status": "stopped"})
+        raise PlauditError(
+            f"{folder.path}: stopped by command; go on with: plaudit resume {folder.path}"
+        ) from None
     except OSError as error:
         raise PlauditError(
             f"{folder.path}: {error.strerror}; free some space and go on with: plaudit resume {folder.path}"
         ) from error
     except PlauditError as error:
-        folder.write_manifest({"status": "failed", "error": str(error)})
+        _note(folder, {"status": "failed", "error": str(error)})
         raise
     return folder
+
+
+def _note(folder: RunFolder, changes: dict[str, Any]) -> None:
+    """Write to the manifest if the disk lets us: what stopped the run matters more."""
+    with suppress(OSError):
+        folder.write_manifest(changes)
 
 
 def _run(config: RunConfig, folder: RunFolder, watch: Watch) -> None:
@@ -90,6 +103,11 @@ def _loop(run: ControlRun, folder: RunFolder, metrics: JsonLines, watch: Watch) 
         watch(row)
         if state.updates % config.checkpoint_every == 0 or state.decisions >= config.steps:
             folder.save_checkpoint(state.updates, run.state_dict())
+        try:
+            run.obey()
+        except Stopped:
+            folder.save_checkpoint(state.updates, run.state_dict())
+            raise
 
 
 def _finish(run: ControlRun, folder: RunFolder) -> None:

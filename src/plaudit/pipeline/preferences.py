@@ -1,5 +1,6 @@
 """The human side of the loop: ask about fresh behaviour, read what was said, refit the reward."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,12 +15,13 @@ from plaudit.feedback import Comparison
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.models.transitions import Transitions
+from plaudit.pipeline.commands import Commands
 from plaudit.pipeline.config import FeedbackSettings, RewardSettings
 from plaudit.pipeline.run_folder import seed_of
 from plaudit.pipeline.segments import Window, cut, from_bytes, stack, to_bytes
 from plaudit.queries import disagreement, random, segments
 from plaudit.storage.artifacts import Artifacts
-from plaudit.storage.store import NewQuery, Response, Store
+from plaudit.storage.store import LARGEST, NewQuery, Response, Store
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 
@@ -32,6 +34,8 @@ class Desk:
 
     store: Store
     artifacts: Artifacts
+    commands: Commands
+    """Wishes about the run: pause, start, stop."""
     people: Sequence[SimulatedAnnotator] = ()
     replay: Any = None
     """Window -> bytes from which the segment can be shown to a person; none: nothing is kept for showing."""
@@ -59,12 +63,19 @@ class Preferences:
         self.optimiser = Adam(self.model.parameters(), weight_decay=fit.weight_decay)
         self.plan = schedule(self.settings)
 
+    @property
+    def commands(self) -> Commands:
+        """Wishes about the run."""
+        return self.desk.commands
+
     def tick(self, walk: Walk, number: int, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
             self.ask(walk, self.plan[self.asked][1], number)
             self.asked += 1
-        return self.simulate() | self.learn(walk, number)
+        rates = self.simulate()
+        self._await_first_answer()
+        return rates | self.learn(walk, number)
 
     def simulate(self) -> dict[str, float]:
         """Let the simulated people answer what waits, each their share; returns the rates they achieved."""
@@ -104,6 +115,12 @@ class Preferences:
             metrics = self._fresh(fresh) | self._refit(pairs)
         self.model.standardise(walk.record, walk.mask)
         return metrics | {"feedback/labels": len(view)}
+
+    def _await_first_answer(self) -> None:
+        """Without any answer there is nothing to optimise: wait, politely, until real people have begun."""
+        while self.fits == 0 and not self.desk.people and not self.desk.store.view(LARGEST):
+            self.commands.obey()
+            time.sleep(0.5)
 
     def hidden_rewards(self, item: str) -> np.ndarray:
         """What the environment paid on a segment: for simulated people only."""

@@ -110,11 +110,11 @@ class RunFolder:
         return sorted(path for path in self.checkpoints.glob("*") if path.is_dir() and path.name.isdigit())
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that it is either the old one or the new one, whatever happens."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is either the old one or the new one, whatever happens."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with partial.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)

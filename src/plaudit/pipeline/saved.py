@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
@@ -64,7 +64,7 @@ def environment_of(folder: str | Path) -> str:
 def _save(folder: Path, model: Any, card: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().contiguous().clone() for name, tensor in model.state_dict().items()}
-    save_file(weights, folder / WEIGHTS)
+    write_whole(folder / WEIGHTS, save(weights))
     write_whole(folder / CARD, json.dumps(card | {"spaces": asdict(model.spaces)}, indent=2) + "\n")
 
 

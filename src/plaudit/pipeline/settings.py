@@ -11,7 +11,6 @@ import yaml
 
 from plaudit.errors import PlauditError
 
-
 WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 

@@ -1,6 +1,7 @@
 """Control data in .npz files: demonstrations, and comparisons of segments."""
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class RecordedSteps:
 
     def first_episodes(self, count: int) -> "RecordedSteps":
         """The first `count` episodes alone."""
+        if count < 1:
+            raise PlauditError(f"episodes: {count} are too few; give 1 or more")
         begins = np.flatnonzero(self.starts)
         stop = begins[count] if count < len(begins) else len(self.starts)
         return RecordedSteps(self.observations[:stop], self.actions[:stop], self.starts[:stop])
@@ -44,7 +47,8 @@ def read_demonstrations(path: Path) -> RecordedSteps:
     arrays = _load(path)
     observations = _numbers(arrays, path, "obs", "observations")
     actions = _numbers(arrays, path, "actions", "acts")
-    starts = np.asarray(arrays.get("episode_starts", np.arange(len(actions)) == 0), dtype=bool)
+    arrays.setdefault("episode_starts", np.arange(len(actions)) == 0)
+    starts = _numbers(arrays, path, "episode_starts").astype(bool)
     for name, array in (("actions", actions), ("episode_starts", starts)):
         if len(array) != len(observations):
             raise PlauditError(
@@ -65,7 +69,7 @@ def read_pairs(path: Path) -> RecordedPairs:
         raise PlauditError(
             f"{path}: the two sides differ in shape ({first.shape} and {second.shape}); they must agree"
         )
-    if first.ndim < 3 or first.shape[:2] != action_1.shape[:2] or len(label) != len(first):
+    if first.ndim < 3 or first.shape[:2] != action_1.shape[:2] or label.shape != first.shape[:1]:
         raise PlauditError(f"{path}: obs_1 {first.shape}, action_1 {action_1.shape}, label {label.shape} do not fit; "
                            "give [pairs, steps, ...] for segments and [pairs] for labels")  # fmt: skip
     wrong = np.flatnonzero(~np.isin(label, (0, 0.5, 1)))
@@ -92,13 +96,15 @@ def join_pairs(parts: list[RecordedPairs]) -> RecordedPairs:
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise PlauditError(f"{path}: no such file; give the path of an .npz file") from None
-    except (ValueError, zipfile.BadZipFile, OSError, EOFError, AttributeError) as error:
+    except (ValueError, AttributeError, zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
+        why = " ".join(str(error).split())  # AttributeError: a single .npy
         raise PlauditError(
-            f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez"
+            f"{path}: not a readable .npz of plain arrays ({why}); write it with numpy.savez"
         ) from None
 
 
@@ -111,6 +117,10 @@ def _numbers(arrays: dict[str, np.ndarray], path: Path, *names: str) -> np.ndarr
         )
     if not np.issubdtype(found.dtype, np.number) and found.dtype != bool:
         raise PlauditError(f"{path}: `{names[0]}` holds {found.dtype}, not numbers; convert it")
+    if not found.ndim:
+        raise PlauditError(
+            f"{path}: `{names[0]}` is a single number, not an array; give a row for each step or pair"
+        )
     bad = np.argwhere(~np.isfinite(found))
     if len(bad):
         raise PlauditError(

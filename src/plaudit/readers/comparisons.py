@@ -7,6 +7,7 @@ Each line is a mapping with `kind` ("comparison"), `answer` (first, second, equa
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,37 +30,47 @@ def write_lines(rows: Iterable[dict[str, Any]], path: Path) -> int:
     ]
     data = "".join(lines).encode()
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-    partial.rename(path)
+    try:
+        partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+        partial.rename(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise PlauditError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
     return len(lines)
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a .jsonl or .jsonl.gz file."""
+    for _, row in _numbered(path):
+        yield row
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows with their line numbers; a byte order mark, Windows line ends and empty lines do no harm."""
     try:
         data = path.read_bytes()
-        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
     except FileNotFoundError:
         raise PlauditError(f"{path}: no such file; give the path of a .jsonl file") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise PlauditError(f"{path}: not readable as UTF-8 text ({error}); convert it") from None
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise PlauditError(f"{path}, line {number}: not JSON ({error}); mend or drop the line") from None
         if not isinstance(row, dict):
             raise PlauditError(f"{path}, line {number}: a line holds one mapping, not {type(row).__name__}")
-        yield row
+        yield number, row
 
 
 def read_comparisons(path: Path) -> RecordedPairs:
     """The decided and equal comparisons as arrays; skipped and `both bad` ones are left out."""
-    sides: tuple[list[Any], list[Any], list[Any], list[Any]] = ([], [], [], [])
+    sides: tuple[list[Any], ...] = ([], [], [], [])
     labels = []
-    for number, row in enumerate(read_lines(path), 1):
+    for number, row in _numbered(path):
         where = f"{path}, line {number}"
         answer = row.get("answer")
         if row.get("kind") != "comparison" or answer not in (*LABELS, *UNDECIDED):
@@ -68,24 +79,38 @@ def read_comparisons(path: Path) -> RecordedPairs:
             )
         if answer in UNDECIDED:
             continue
+        found = [*_side(row, "first", where), *_side(row, "second", where)]
+        shapes = [array.shape for array in found]
+        wanted = [side[0].shape for side in sides] if labels else [*shapes[:2], *shapes[:2]]
+        if shapes != wanted:
+            raise PlauditError(
+                f"{where}: its segments are of another shape than the first ones ({shapes} and {wanted}); "
+                "give segments of one length, with as many numbers in every step"
+            )
         labels.append(LABELS[answer])
-        for i, side in enumerate(("first", "second")):
-            sides[2 * i].append(_array(row, side, "observations", where))
-            sides[2 * i + 1].append(_array(row, side, "actions", where))
+        for side, array in zip(sides, found, strict=True):
+            side.append(array)
     if not labels:
         raise PlauditError(f"{path}: there is no decided comparison in it; give a file with answers")
-    try:
-        stacked = [np.stack(side) for side in sides]
-    except ValueError:
+    first, given_1, second, given_2 = (np.stack(side) for side in sides)
+    return RecordedPairs((first, second), (given_1, given_2), np.array(labels))
+
+
+def _side(row: dict[str, Any], side: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Observations and actions of one side, [L, ...] each."""
+    observations, actions = (_array(row, side, name, where) for name in ("observations", "actions"))
+    if len(observations) != len(actions):
         raise PlauditError(
-            f"{path}: the segments differ in length; export them with one `segment` length"
-        ) from None
-    return RecordedPairs((stacked[0], stacked[2]), (stacked[1], stacked[3]), np.array(labels))
+            f"{where}: `{side}` has {len(observations)} steps of observations but {len(actions)} of actions; "
+            "mend the line"
+        )
+    return observations, actions
 
 
 def _array(row: dict[str, Any], side: str, name: str, where: str) -> np.ndarray:
     try:
-        array = np.asarray(row[side][name], dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused below
+            array = np.asarray(row[side][name], dtype=np.float32)
     except (KeyError, TypeError):
         raise PlauditError(
             f"{where}: `{side}.{name}` is missing; each side needs observations and actions"

@@ -1,8 +1,20 @@
-"""Questions and answers in few words, for the tests of the stores."""
+"""Places, questions and answers in few words, for the tests of the stores."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from plaudit.feedback import Comparison
 from plaudit.feedback.comparison import Answer
 from plaudit.storage import NewQuery, NewResponse, Query, Store
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a store lives, and how to open it (again)."""
+
+    make: str
+    address: str
+    open: Callable[[], Store]
 
 
 def question(key: str, wanted: int = 1, tick: int = 0) -> NewQuery:

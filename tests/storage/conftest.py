@@ -7,26 +7,17 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from plaudit.storage import Store, open_store
+from tests.storage.asking import Place
 
 POSTGRES_FOLDERS = ("/usr/lib/postgresql/15/bin", "/usr/local/bin", "/usr/bin")
 
 SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a store lives, and how to open it (again)."""
-
-    make: str
-    address: str
-    open: Callable[[], Store]
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
@@ -95,7 +86,9 @@ def postgres_server() -> Iterator[str]:
 
     options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off -c max_connections=60"
     try:
-        _run("initdb", "-D", str(data), "-U", "tester", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale")
+        _run(
+            "initdb", "-D", str(data), "-U", "tester", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"
+        )
         _run("pg_ctl", "-D", str(data), "-w", "-t", "30", "-o", options, "-l", str(folder / "log"), "start")
         try:
             yield f"postgresql://tester@/postgres?host={folder}"

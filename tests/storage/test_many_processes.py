@@ -11,10 +11,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from asking import ask, claimed, reply
-from workers import make, work
 
 from plaudit.storage import open_store
+from tests.storage.asking import ask, claimed, reply
+from tests.storage.workers import make, work
 
 QUESTIONS, WANTED = 40, 2
 
@@ -30,7 +30,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def _pool(processes: int) -> ProcessPoolExecutor:
     """Processes that share nothing with this one; the server they are forked from imports the store once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["workers"])
+    context.set_forkserver_preload(["tests.storage.workers"])
     return ProcessPoolExecutor(processes, mp_context=context)
 
 
@@ -82,17 +82,18 @@ def test_every_receipt_survives_a_killed_writer(address: str) -> None:
     promised = []
     for round in range(3):
         writer = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("workers.py")), address, f"p{round}"],
+            [sys.executable, "-m", "tests.storage.workers", address, f"p{round}"],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
         )
-        assert writer.stdout is not None
-        for _ in range(15 + round):
-            promised.append(writer.stdout.readline())
-        os.kill(writer.pid, signal.SIGKILL)
-        promised += writer.stdout.readlines()
-        assert writer.wait(20) == -signal.SIGKILL
+        with writer:
+            assert writer.stdout is not None
+            for _ in range(15 + round):
+                promised.append(writer.stdout.readline())
+            os.kill(writer.pid, signal.SIGKILL)
+            promised += writer.stdout.readlines()
+        assert writer.returncode == -signal.SIGKILL
     store.close()
     store = open_store(address)
     stored = {r.client_uuid: (r.id, r.seq) for r in store.history()}

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from asking import question
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import Binary
 from plaudit.storage import NewResponse
+from tests.storage.asking import question
 
 ANSWER = NewResponse("u1", 1, "ann", Binary("x", True), ())
 

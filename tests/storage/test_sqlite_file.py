@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import ask, claimed, question, reply
 from sqlalchemy import create_engine, inspect
 
 from plaudit.errors import PlauditError
@@ -17,6 +16,7 @@ from plaudit.storage import Artifacts, DiskFull, migrating, open_store, opening,
 from plaudit.storage.migrating import SCRIPTS, VERSIONS
 from plaudit.storage.sql import SqlStore
 from plaudit.storage.tables import INSERT_ONLY, metadata
+from tests.storage.asking import ask, claimed, question, reply
 
 
 @pytest.fixture
@@ -188,7 +188,10 @@ def test_the_migrations_make_the_tables_of_this_version(path: Path) -> None:
         found = inspect(engine)
         return {
             table: (
-                [(c["name"], str(c["type"]), c["nullable"], c["primary_key"]) for c in found.get_columns(table)],
+                [
+                    (c["name"], str(c["type"]), c["nullable"], c["primary_key"])
+                    for c in found.get_columns(table)
+                ],
                 sorted((k["name"], str(k)) for k in found.get_foreign_keys(table)),
                 sorted((k["name"], k["column_names"]) for k in found.get_unique_constraints(table)),
                 sorted((k["name"], k["column_names"], k["unique"]) for k in found.get_indexes(table)),
@@ -295,7 +298,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], capture_output=True)
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], capture_output=True
+    )
     if mount.returncode != 0:
         pytest.skip("cannot mount a small file system here")
     yield folder

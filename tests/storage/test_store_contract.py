@@ -5,13 +5,12 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from asking import ask, claimed, question, reply
-from conftest import Place
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Ranking, Rating
 from plaudit.feedback.ranking import from_ranks
 from plaudit.storage import Conflict, NewQuery, NewResponse, Receipt, Store
+from tests.storage.asking import Place, ask, claimed, question, reply
 
 
 def test_is_a_store(store: Store) -> None:
@@ -55,7 +54,11 @@ def test_queries_by_id_come_in_the_order_asked(store: Store) -> None:
 
 
 def test_payload_of_any_text_comes_back_and_cannot_be_changed(store: Store) -> None:
-    payload = {"prompt": "你好 'x\"; DROP TABLE responses;-- \x00 \u2028 🙂", "n": [1, 2.5, None, True], "z": {"é": {}}}
+    payload = {
+        "prompt": "你好 'x\"; DROP TABLE responses;-- \x00 \u2028 🙂",
+        "n": [1, 2.5, None, True],
+        "z": {"é": {}},
+    }
     query = replace(question("ключ"), payload=payload)
     (id,) = store.enqueue([query])
     store.queries([id])[0].payload["n"].append("changed")
@@ -383,7 +386,9 @@ def test_threads_share_a_store_without_loss_or_duplicates(store: Store) -> None:
     def work(person: str) -> None:
         try:
             while (query := store.claim(person, 60, 0)) is not None:
-                receipts[person].append((query.id, store.submit(reply(query, person, f"{person}/{query.id}"))))
+                receipts[person].append(
+                    (query.id, store.submit(reply(query, person, f"{person}/{query.id}")))
+                )
         except BaseException as error:
             failures.append(error)
 

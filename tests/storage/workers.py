@@ -2,9 +2,8 @@
 
 import sys
 
-from asking import reply
-
 from plaudit.storage import open_store
+from tests.storage.asking import reply
 
 
 def work(address: str, person: str) -> list[tuple[int, int, int]]:

@@ -28,13 +28,13 @@ class Ranking:
         whole = all(isinstance(place, int) and not isinstance(place, bool) for place in places)
         if not whole or sorted(places) != list(range(len(self.options))):
             raise PlauditError(
-                f"ranking.order: {self.order!r} must name each of the places 0 to {len(self.options) - 1} once, "
-                "as a tuple of groups, best first"
+                f"ranking.order: {self.order!r} must name each of the places 0 to {len(self.options) - 1} "
+                "once, as a tuple of groups, best first"
             )
 
     @property
     def ranks(self) -> tuple[int, ...] | None:
-        """The rank of each option: 1 is best, tied options share a rank, no rank is left out; None: no answer."""
+        """The rank of each option: 1 is best, ties share a rank, no rank is left out; None: no answer."""
         if self.order is None:
             return None
         rank_of = {place: rank for rank, group in enumerate(self.order, 1) for place in group}

@@ -34,7 +34,7 @@ __all__ = [
 
 
 def open_store(place: str | Path, seed: int = 0) -> Store:
-    """The store at a place, made where there is none: the path of a SQLite file, `postgresql://...` or `memory:`.
+    """The store at a place: the path of a SQLite file (made if need be), `postgresql://...` or `memory:`.
 
     `seed` decides in which order people are shown options; a store keeps the seed it was made with.
     """

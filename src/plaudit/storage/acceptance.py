@@ -16,7 +16,7 @@ def check_claim(annotator: str, lease_seconds: float, now: float) -> None:
 
 
 def check_fit(response: NewResponse, query: Query, shown: Sequence[int] | None) -> None:
-    """Refuse an answer of the wrong kind, about other options, or to another order than was shown (None: no claim)."""
+    """Refuse another kind, other options, or another order than was shown (None: there was no claim)."""
     feedback = response.feedback
     if kind_of(feedback) != query.kind:
         raise PlauditError(
@@ -28,8 +28,8 @@ def check_fit(response: NewResponse, query: Query, shown: Sequence[int] | None) 
         )
     if shown is not None and tuple(shown) != response.shown_order:
         raise PlauditError(
-            f"response.shown_order: {response.shown_order} is not {tuple(shown)}, the order query {query.id} was "
-            "claimed with; send back the order of the claim"
+            f"response.shown_order: {response.shown_order} is not {tuple(shown)}, the order query "
+            f"{query.id} was claimed with; send back the order of the claim"
         )
     if response.shown_order and sorted(response.shown_order) != list(range(len(query.items))):
         raise PlauditError(
@@ -58,7 +58,7 @@ def unknown_query(query_id: int) -> PlauditError:
 def another_body(client_uuid: str) -> Conflict:
     """A client must never reuse the identifier of a decision for another one."""
     return Conflict(
-        f"response.client_uuid: {client_uuid!r} is stored with another answer; draw a new identifier per decision"
+        f"response.client_uuid: {client_uuid!r} is stored with another answer; draw a new one per decision"
     )
 
 

@@ -4,7 +4,8 @@ import errno
 import hashlib
 import os
 import re
-import tempfile
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from plaudit.errors import PlauditError
@@ -22,24 +23,23 @@ class Artifacts:
         self.folder = Path(folder)
 
     def put(self, content: bytes) -> str:
-        """Store bytes and give their hash; they are on disk when this returns. Storing again changes nothing."""
+        """Store bytes and give their hash; they are on disk on return. Storing again changes nothing."""
         name = hashlib.sha256(content).hexdigest()
         path = self._path(name)
         if path.is_file() and path.stat().st_size == len(content) and self._sound(path, name):
             return name
-        temporary = None
+        temporary = path.with_name(f".writing-{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
             _sync_folder(path.parent)
         except OSError as error:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             if error.errno in NO_ROOM:
                 raise DiskFull(f"{self.folder}: the disk is full; free some space and go on") from error
             raise PlauditError(f"{self.folder}: cannot write an artifact: {error.strerror}") from error

@@ -1,12 +1,9 @@
 """Claims in SQL: lease a slot in one statement, and draw the order to show the options in."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    ScalarSelect,
     and_,
     exists,
     func,
@@ -32,11 +29,17 @@ def claim(
     slot = slots.alias("slot")
     answered = exists().where(responses.c.query_id == slot.c.query_id, responses.c.annotator == annotator)
     open_to = and_(slot.c.response_id.is_(None), slot.c.query_id.not_in(besides), ~answered)
-    own = _first(slot, and_(open_to, slot.c.holder == annotator))
-    free = _first(slot, and_(open_to, or_(slot.c.holder.is_(None), slot.c.lease_until <= now)))
+    oldest = select(slot.c.id).where(open_to).order_by(slot.c.id).limit(1)
+    own = oldest.where(slot.c.holder == annotator)
+    free = oldest.where(or_(slot.c.holder.is_(None), slot.c.lease_until <= now))
+    # On Postgres a claim that came too late for a slot keeps it locked until it commits: the holder of the
+    # slot waits for that, others pass over it.
+    own_first = func.coalesce(
+        own.with_for_update().scalar_subquery(), free.with_for_update(skip_locked=True).scalar_subquery()
+    )
     lease_it = (
         update(slots)
-        .where(slots.c.id == func.coalesce(own, free))
+        .where(slots.c.id == own_first)
         .values(holder=annotator, lease_until=until)
         .returning(slots.c.query_id)
     )
@@ -64,12 +67,6 @@ def shown_to(connection: Connection, query_id: int, annotator: str) -> tuple[int
     wanted = (showings.c.query_id == query_id, showings.c.annotator == annotator)
     text = connection.execute(select(showings.c.shown_order).where(*wanted)).scalar_one_or_none()
     return None if text is None else rows.to_order(text)
-
-
-def _first(slot: Any, condition: ColumnElement[bool]) -> ScalarSelect[Any]:
-    """The id of the oldest such slot; Postgres passes over those that another transaction is leasing now."""
-    oldest = select(slot.c.id).where(condition).order_by(slot.c.id).limit(1)
-    return oldest.with_for_update(skip_locked=True).scalar_subquery()
 
 
 def _show(connection: Connection, seed: int, query: Query, annotator: str) -> tuple[int, ...]:

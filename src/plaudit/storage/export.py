@@ -1,11 +1,11 @@
-"""All questions and answers of a store as JSON lines, and back: what comes in goes out again, byte for byte."""
+"""All questions and answers of a store as JSON lines, and back, byte for byte."""
 
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from plaudit.errors import PlauditError
-from plaudit.feedback import from_json, to_json
+from plaudit.feedback import fields, from_json, to_json
 from plaudit.storage import wire
 from plaudit.storage.store import NewQuery, NewResponse, Store
 
@@ -17,21 +17,19 @@ HEADER = {"format": "plaudit feedback", "schema_version": SCHEMA_VERSION}
 def lines(store: Store) -> Iterator[str]:
     """A header, then every question, then every answer in the order of seq, superseded ones too.
 
-    Numbers of rows are left out, as another store gives others: answers name their question by its key and what
-    they supersede by its `client_uuid`.
+    Numbers of rows are left out, as another store gives others: answers name their question by its key and
+    what they supersede by its `client_uuid`.
     """
     yield wire.canonical("header", HEADER)
     keys: dict[int, str] = {}
     for query in store.queries():
         keys[query.id] = query.key
-        fields = {
-            name: getattr(query, name) for name in ("key", "kind", "items", "tick", "payload", "wanted")
-        }
-        yield wire.canonical("query", {"query": fields})
+        row = {name: getattr(query, name) for name in ("key", "kind", "items", "tick", "payload", "wanted")}
+        yield wire.canonical("query", {"query": row})
     uuids: dict[int, str] = {}
     for response in store.history():
         uuids[response.id] = response.client_uuid
-        fields = {
+        row = {
             "client_uuid": response.client_uuid,
             "query": keys[response.query_id],
             "annotator": response.annotator,
@@ -41,7 +39,7 @@ def lines(store: Store) -> Iterator[str]:
             "supersedes": None if response.supersedes is None else uuids[response.supersedes],
             "received_at": response.received_at,
         }
-        yield wire.canonical("response", {"response": fields})
+        yield wire.canonical("response", {"response": row})
 
 
 def load(source: Iterable[str], store: Store, name: str = "export") -> int:
@@ -81,7 +79,7 @@ def _submit(row: dict[str, Any], store: Store, ids: dict[str, int], known: dict[
         active_ms=row["active_ms"],
         supersedes=None if row["supersedes"] is None else known[row["supersedes"]],
     )
-    return store.submit(response, now=row["received_at"]).response_id
+    return store.submit(response, now=fields.number("response.received_at", row["received_at"])).response_id
 
 
 def _parsed(source: Iterable[str], name: str) -> Iterator[tuple[int, dict[str, Any]]]:

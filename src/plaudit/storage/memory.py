@@ -110,7 +110,7 @@ class MemoryStore:
             _make_room(response, self._slots, self._responses, now)
             number = len(self._responses) + 1
             values = {name: getattr(response, name) for name in response.__dataclass_fields__}
-            self._responses.append(Response(id=number, seq=number, received_at=now, **values))
+            self._responses.append(Response(id=number, seq=number, received_at=float(now), **values))
             self._receipts[response.client_uuid] = Receipt(number, number, digest)
             return self._receipts[response.client_uuid]
 

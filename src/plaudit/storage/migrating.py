@@ -34,8 +34,8 @@ def migrate(
 ) -> None:
     """Bring the tables to the last of `versions`, all in one transaction; at most one process does it.
 
-    `before` is called with the old version inside that transaction, before anything changes: to back up, or to mark
-    a new file.
+    `before` is called with the old version inside that transaction, before anything changes: to back up, or
+    to mark a new file.
     """
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":

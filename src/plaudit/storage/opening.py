@@ -44,7 +44,7 @@ def _open_sqlite(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # The driver's own BEGIN is deferred: a reader that turns writer fails at once when another wrote meanwhile.
+        # The driver's own BEGIN is deferred: a reader that turns writer fails if another wrote meanwhile.
         connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
     def _before(connection: Connection, old: str | None) -> None:

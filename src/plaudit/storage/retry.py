@@ -14,25 +14,27 @@ Result = TypeVar("Result")
 SQLITE_BUSY, SQLITE_LOCKED, SQLITE_IOERR, SQLITE_FULL = 5, 6, 10, 13
 """Primary result codes: the low byte of the error code (sqlite.org/rescode.html)."""
 
-POSTGRES_TRANSIENT = {
-    "40001",  # serialization_failure
-    "40P01",  # deadlock_detected
-    "55P03",  # lock_not_available
-    "23505",  # unique_violation: two wrote the same at once; the second then finds what the first wrote
-}
-POSTGRES_FULL = {"53100"}  # disk_full
-POSTGRES_GONE = {"57P01", "57P02", "57P03"}  # shut down, crashed, starting up
-
 Verdict = Literal["again", "full", "gone", "fatal"]
+
+POSTGRES: dict[str, Verdict] = {
+    "40001": "again",  # serialization_failure
+    "40P01": "again",  # deadlock_detected
+    "55P03": "again",  # lock_not_available
+    "23505": "again",  # unique_violation: two wrote the same at once; now the second finds it stored
+    "53100": "full",  # disk_full
+    "57P01": "gone",  # admin_shutdown
+    "57P02": "gone",  # crash_shutdown
+    "57P03": "gone",  # cannot_connect_now
+}
+"""By SQLSTATE (Postgres manual, appendix A)."""
 
 
 def verdict(error: DBAPIError) -> Verdict:
-    """again: nothing was stored, and trying again may work; full: no room; gone: no connection; fatal: the rest."""
+    """again: not stored, but trying again may work; full: no room; gone: no connection; fatal: the rest."""
     original = error.orig
     state = getattr(original, "sqlstate", None)
     if state is not None:
-        found = {"again": POSTGRES_TRANSIENT, "full": POSTGRES_FULL, "gone": POSTGRES_GONE}
-        return next((name for name, states in found.items() if state in states), "fatal")  # type: ignore[return-value]
+        return POSTGRES.get(state, "fatal")
     code = getattr(original, "sqlite_errorcode", None)
     if code is not None:
         if code & 0xFF in (SQLITE_BUSY, SQLITE_LOCKED):
@@ -46,9 +48,10 @@ def verdict(error: DBAPIError) -> Verdict:
 def retrying(
     action: Callable[[], Result], name: str, attempts: int = 8, sleep: Callable[[float], None] = time.sleep
 ) -> Result:
-    """Do it, again where the database says that only the moment was wrong; `name` is the store to name in errors.
+    """Do it, again where only the moment was wrong; `name` is the store to name in errors.
 
-    Waits 10 ms, 20 ms, 40 ms ... at most 1 s in between. Whatever else the database says becomes one sentence.
+    Waits 10 ms, 20 ms, 40 ms ... at most 1 s in between. Whatever else the database says becomes one
+    sentence.
     """
     for attempt in range(1, attempts + 1):
         try:

@@ -1,53 +1,26 @@
 """A store in SQLite or Postgres, through SQLAlchemy Core."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from plaudit.feedback import fields
 from plaudit.storage import acceptance, claiming, rows, submitting, wire
 from plaudit.storage.opening import open_engine
-from plaudit.storage.retry import retrying
+from plaudit.storage.session import Session
 from plaudit.storage.store import LARGEST, Command, NewQuery, NewResponse, Query, Receipt, Response, whole
 from plaudit.storage.tables import bounds, commands, queries, responses, settings, slots
-
-Result = TypeVar("Result")
 
 CHUNK = 500
 """Values per IN (...): databases limit the number of parameters."""
 
 
-class Session:
-    """Transactions on one database: each is retried where it may be, and leaves nothing behind where it fails."""
-
-    def __init__(self, engine: Engine, name: str):
-        self.engine, self.name = engine, name
-        self._writer = engine.execution_options(begin="BEGIN IMMEDIATE")
-        # SQLite has one writer; threads of one process wait here for their turn, not in the polling of the file lock.
-        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
-
-    def read(self, action: Callable[[Connection], Result]) -> Result:
-        """Run in a transaction that only reads."""
-        return retrying(lambda: _within(self.engine, action), self.name)
-
-    def write(self, action: Callable[[Connection], Result]) -> Result:
-        """Run in a transaction that writes; what this returns is committed."""
-
-        def once() -> Result:
-            with self._turn:
-                return _within(self._writer, action)
-
-        return retrying(once, self.name)
-
-
 class SqlStore:
-    """See `Store`. Several processes may each open their own on the same database; do not carry one over a fork."""
+    """See `Store`. Processes each open their own on the same database; do not carry one over a fork."""
 
     def __init__(self, session: Session, seed: int = 0, clock: Callable[[], float] = time.time):
         self._session, self._clock = session, clock
@@ -73,7 +46,7 @@ class SqlStore:
 
     def submit(self, response: NewResponse, now: float | None = None) -> Receipt:
         """See `Store.submit`."""
-        time = self._clock() if now is None else now
+        time = float(self._clock() if now is None else now)
         return self._session.write(lambda connection: submitting.submit(connection, response, time))
 
     def view(self, upto: int) -> list[Response]:
@@ -135,11 +108,6 @@ class SqlStore:
 def open_sql(place: str | Path, seed: int = 0) -> SqlStore:
     """The store in a SQLite file or at `postgresql://...`, made where there is none."""
     return SqlStore(Session(*open_engine(place)), seed)
-
-
-def _within(engine: Engine, action: Callable[[Connection], Result]) -> Result:
-    with engine.begin() as connection:
-        return action(connection)
 
 
 def _seed(connection: Connection, seed: int) -> int:

@@ -79,7 +79,7 @@ def backup(path: Path, copy: Path) -> None:
 
 
 def warn_of_network(path: Path, mounts: Path = Path("/proc/mounts")) -> None:
-    """Write-ahead logging needs shared memory, which file systems over a network do not give (sqlite.org/wal.html)."""
+    """Write-ahead logging needs shared memory, which networks do not give (sqlite.org/wal.html)."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux

@@ -1,9 +1,9 @@
 """The Store: where queries wait, people claim them, and answers stay for good.
 
-A query is asked of `wanted` people: it has that many *slots*, and an answer fills one. A person claims a slot for a
-while (a *lease*), is shown the options in a stored order and submits. Answers are only ever added: a correction is a
-new answer that supersedes the old one. `seq` numbers the answers in the order in which they became visible, without
-gaps, so a reader that has read up to a seq has read everything up to it.
+A query is asked of `wanted` people: it has that many *slots*, and an answer fills one. A person claims a slot
+for a while (a *lease*), is shown the options in a stored order and submits. Answers are only ever added: a
+correction is a new answer that supersedes the old one. `seq` numbers the answers in the order in which they
+became visible, without gaps, so a reader that has read up to a seq has read everything up to it.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ LARGEST = 2**63 - 1
 """The largest whole number that databases hold."""
 
 
-class Conflict(PlauditError):
+class Conflict(PlauditError):  # noqa: N818 - said as one says it
     """What was sent contradicts what is stored; sending it again will not help."""
 
 
-class DiskFull(PlauditError):
-    """There is no room to store it; what was stored before is safe, and sending again works once there is room."""
+class DiskFull(PlauditError):  # noqa: N818
+    """There is no room to store it; what was stored before is safe, and sending again works later."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class NewResponse:
     """An answer on its way to the store."""
 
     client_uuid: str
-    """Drawn by the client once per decision: sending the same answer again is safe and gives the same receipt."""
+    """Drawn by the client once per decision: sending an answer again is safe and gives the same receipt."""
     query_id: int
     annotator: str
     feedback: Feedback
@@ -144,10 +144,10 @@ class Command:
 
 @runtime_checkable
 class Store(Protocol):
-    """What trainer, annotators and web server share; safe to call from several threads and processes at a time."""
+    """What trainer, annotators and web server share; safe to use from many threads and processes at once."""
 
     def enqueue(self, queries: Sequence[NewQuery]) -> list[int]:
-        """Store questions, all or none; the ids in order. A known key keeps what was stored under it first."""
+        """Store questions, all or none; their ids in order. A known key keeps what was stored first."""
         ...
 
     def claim(
@@ -155,19 +155,19 @@ class Store(Protocol):
     ) -> Query | None:
         """A question for this person, theirs until `now + lease_seconds`; None where there is none.
 
-        What the person already holds comes first, with the same `shown_order` and a fresh lease; then the oldest
-        question with a free slot that the person has not answered. A slot whose lease ran out is free again.
-        `besides` are ids of questions not to hand out, such as those a client has fetched ahead; `now` is in
-        seconds since 1970, None: by the store's clock.
+        What the person already holds comes first, with the same `shown_order` and a fresh lease; then the
+        oldest question with a free slot that the person has not answered. A slot whose lease ran out is free
+        again. `besides` are ids of questions not to hand out, such as those a client has fetched ahead; `now`
+        is in seconds since 1970, None: by the store's clock.
         """
         ...
 
     def submit(self, response: NewResponse, now: float | None = None) -> Receipt:
         """Store an answer; the receipt comes only after it is on disk.
 
-        The same `client_uuid` again gives the same receipt, with another body `Conflict`. A question that does not
-        exist or does not fit the answer is a PlauditError; one that this person has answered (without naming it in
-        `supersedes`), or that others hold or have answered meanwhile, is a `Conflict`.
+        The same `client_uuid` again gives the same receipt, with another body `Conflict`. A question that
+        does not exist or does not fit the answer is a PlauditError; one that this person has answered
+        (without naming it in `supersedes`), or that others hold or have answered meanwhile, is a `Conflict`.
         """
         ...
 
@@ -182,8 +182,8 @@ class Store(Protocol):
     def bound(self, reader: str, tick: int) -> int:
         """Up to which seq this reader reads at this tick.
 
-        The largest seq at the first call; every later call with the same reader and tick gives the same number, so
-        a resumed trainer reads exactly what it read before.
+        The largest seq at the first call; every later call with the same reader and tick gives the same
+        number, so a resumed trainer reads exactly what it read before.
         """
         ...
 

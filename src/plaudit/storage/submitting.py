@@ -8,7 +8,7 @@ from plaudit.storage.store import NewResponse, Receipt
 from plaudit.storage.tables import queries, responses, slots
 
 SEQ_LOCK = 0x504C4455
-"""Postgres: whoever gives out a seq holds this advisory lock until it commits, so that numbers appear in order."""
+"""Postgres: who gives out a seq holds this advisory lock until it commits: numbers appear in order."""
 
 
 def submit(connection: Connection, response: NewResponse, now: float) -> Receipt:
@@ -58,7 +58,7 @@ def _slot(connection: Connection, response: NewResponse, now: float) -> int:
         )
         .order_by(func.coalesce(own, False).desc(), slots.c.id)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update()  # wait: a claim that came too late for a slot holds it a moment longer
     )
     slot = connection.execute(free).scalar_one_or_none()
     if slot is None:

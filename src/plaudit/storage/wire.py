@@ -1,4 +1,4 @@
-"""How queries and answers are written down: canonical JSON, the same text for the same content, everywhere."""
+"""How queries and answers are written down: canonical JSON, the same text for the same content."""
 
 import hashlib
 import json
@@ -15,9 +15,8 @@ def canonical(name: str, value: Any) -> str:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         text.encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
-        raise PlauditError(
-            f"{name}: cannot be written as JSON ({error}); use text, finite numbers, lists and objects"
-        )
+        hint = "use text, finite numbers, lists and objects"
+        raise PlauditError(f"{name}: cannot be written as JSON ({error}); {hint}") from error
     return text
 
 

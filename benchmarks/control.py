@@ -163,8 +163,8 @@ def table(rows: dict[str, Any]) -> str:
     lines = [
         "# What plaudit learns",
         "",
-        "True returns: the environment's own reward, undiscounted, mean of 50 fresh episodes with the likeliest actions.",
-        "Mean over seeds with its 95 % t-interval. CPU seconds are of one run, its final evaluation included, one thread.",
+        "True returns: the environment's own reward, undiscounted, mean of 50 fresh episodes of likeliest actions.",
+        "Mean over seeds with its 95 % t-interval. CPU seconds: of one run, one thread, final evaluation included.",
         "",
         "| environment | algorithm | learns from | steps | true return of each seed | mean | 95 % interval | worst "
         "| CPU s | required | date |",
@@ -208,10 +208,10 @@ def _verdict(case: Case, mean: float, worst: float) -> str:
 def main() -> int:
     """Measure, and fail where a requirement is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", default=[], help="a row by name (may be repeated); default: all short ones")
+    parser.add_argument("--only", action="append", default=[], help="a row by name; default: all short ones")
     parser.add_argument("--seeds", type=int, default=5, help="seeds of each row")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
-    parser.add_argument("--demonstrations", type=Path, default=DEMONSTRATIONS, help="an .npz of CartPole episodes to clone")
+    parser.add_argument("--demonstrations", type=Path, default=DEMONSTRATIONS, help="CartPole episodes to clone")
     given = parser.parse_args()
     cases = chosen(given.only, given.demonstrations)
     measure(cases, given.seeds, given.jobs, given.demonstrations)

@@ -1,38 +1,53 @@
-# Every target sets up .venv by itself; python3 with venv and make are all it takes.
+# Every target sets up its own environment in .venv (once, and again when the dependencies change).
+# Needed beforehand: make and Python 3.11 or later with its venv module; another interpreter: make PYTHON=python3.12 test
+
 PYTHON ?= python3
-BIN := .venv/bin
+TORCH  := 2.13.0
+EXTRAS := control,store,report,dev
+BIN    := .venv/bin
+
 export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: demo test check learn bench docs clean
+.PHONY: help demo test check learn bench docs clean
 
-demo: .venv/.ready
+help:  ## Say what there is.
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+demo: .venv/.ready  ## Set up and run the main job: feedback in, a better policy and a report out.
 	$(BIN)/plaudit demo
 
-test: .venv/.ready
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+test: .venv/.ready  ## Set up and pass the tests.
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-check: .venv/.ready
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/pyright
-	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/house
+check: .venv/.ready  ## Style, types, layers and the house rules.
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted; mend with: $(BIN)/ruff format ."; exit 1; }
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/house
 
-learn: .venv/.ready
+learn: .venv/.ready  ## Learning curves, several seeds each.
 	$(BIN)/python -m benchmarks.control
 
-bench: .venv/.ready
-	$(BIN)/pip install -q stable-baselines3 -c constraints.txt
+bench: .venv/.ready  ## Speed, also against peers.
 	$(BIN)/python -m benchmarks.speed
 
-docs: .venv/.ready
-	$(BIN)/python -m pytest tests/house -k documented
+docs: .venv/.ready  ## Write docs/algorithms.md from the algorithms themselves.
+	@mkdir -p docs
+	$(BIN)/plaudit explain --all > docs/algorithms.md.new
+	mv docs/algorithms.md.new docs/algorithms.md
 
+clean:  ## Remove the environment and every cache; runs stay.
+	rm -rf .venv dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache docs/algorithms.md.new
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch goes first and alone: where pip was told of a CPU build it is taken, and everything after leaves it alone.
 .venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "plaudit needs Python 3.11 or later: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up .venv (once; several minutes, most of them torch) ..."
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q --disable-pip-version-check torch==2.13.0
-	$(BIN)/pip install -q --disable-pip-version-check -e '.[control,store,report,dev]' -c constraints.txt
-	touch $@
-
-clean:
-	rm -rf .venv dist .pytest_cache .ruff_cache
+	$(BIN)/pip install --quiet torch==$(TORCH)
+	$(BIN)/pip install --quiet -e '.[$(EXTRAS)]' -c constraints.txt
+	@touch $@

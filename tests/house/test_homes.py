@@ -1,0 +1,145 @@
+"""One library per job, each in one layer; argv, logging and printing at the rim only."""
+
+import sys
+from pathlib import Path
+
+from tests.house.reading import ROOT, Source, by_rule, sources
+
+HOMES = {
+    "gymnasium": ("environments", "faces", "envs"),
+    "minari": ("readers",),
+    "envpool": ("environments",),
+    "transformers": ("models",),
+    "tokenizers": ("models",),
+    "accelerate": ("models",),
+    "peft": ("models",),
+    "sqlalchemy": ("storage",),
+    "alembic": ("storage",),
+    "psycopg": ("storage",),
+    "sqlite3": ("storage",),
+    "tyro": ("cli",),
+    "argparse": ("cli",),
+    "fastapi": ("web",),
+    "starlette": ("web",),
+    "uvicorn": ("web", "cli"),
+    "jinja2": ("web", "pipeline"),
+    "pydantic": ("web",),
+    "argon2": ("web",),
+    "nh3": ("web",),
+    "markdown_it": ("web",),
+    "matplotlib": ("pipeline.report",),
+    "ray": ("pipeline", "trainers"),
+    "optuna": ("pipeline",),
+    "tensorboard": ("trackers",),
+    "torch.utils.tensorboard": ("trackers",),
+    "wandb": ("trackers",),
+    "trackio": ("trackers",),
+    "rich": ("cli", "pipeline", "trackers", "faces", "agents"),
+}
+"""Where each library may be imported: packages of plaudit, or modules whose name starts so."""
+
+PURE = ("batches", "maths", "algorithms", "likelihoods", "feedback")
+PURE_MAY_IMPORT = {"torch", "jaxtyping", "plaudit"} | set(sys.stdlib_module_names)
+RIM = ("pipeline", "web", "trackers", "faces", "cli", "__main__", "envs", "agents", "ppo")
+"""Only here may anything be printed or logged."""
+
+
+def homeless(root: Path) -> list[str]:
+    """Imports of a library outside its home."""
+    found = []
+    for source in sources(root, "src"):
+        for line, name in source.imports():
+            for library, homes in HOMES.items():
+                if f"{name}.".startswith(f"{library}.") and not any(at_home(source, home) for home in homes):
+                    found.append(
+                        f"{source.where}:{line} imports {library}, whose home is {' or '.join(homes)}: "
+                        "ask that layer for what is needed, as a value or a function"
+                    )
+    return found
+
+
+def at_home(source: Source, home: str) -> bool:
+    """Whether a module stands in a package, or its name starts with the given one."""
+    return f"{source.module}.".startswith(f"plaudit.{home}.") or (
+        "." in home and source.module.startswith(f"plaudit.{home}")
+    )
+
+
+def impure(root: Path) -> list[str]:
+    """Imports of anything but torch, jaxtyping and the standard library below the models."""
+    return [
+        f"{source.where}:{line} imports {name}: {source.package} knows torch, jaxtyping and the standard "
+        "library "
+        "only; convert where the tensors are made"
+        for source in sources(root, "src")
+        if source.package in PURE
+        for line, name in source.imports()
+        if name.split(".")[0] not in PURE_MAY_IMPORT
+    ]
+
+
+def argv(root: Path) -> list[str]:
+    """Readers of the command line outside the cli."""
+    found = []
+    for source in sources(root, "src"):
+        if source.package in ("cli", "__main__"):
+            continue
+        text = source.path.read_text(encoding="utf-8")
+        if "sys.argv" in text or any(name == "sys.argv" for _, name in source.imports()):
+            found.append(f"{source.where} reads sys.argv: only the cli does; take the value as an argument")
+    return found
+
+
+def loud(root: Path) -> list[str]:
+    """Printing and logging below the pipeline."""
+    found = []
+    for source in sources(root, "src"):
+        if source.package in RIM:
+            continue
+        mend = "below the pipeline nothing is printed or logged; return a metric or raise an error"
+        lines = [line for line, name in source.imports() if name.split(".")[0] == "logging"]
+        lines += [call.lineno for call, name in source.calls() if name == "print"]
+        found += [f"{source.where}:{line} {mend}" for line in lines]
+    return found
+
+
+def test_libraries_stay_at_home() -> None:
+    assert not (found := homeless(ROOT)), by_rule(*found)
+
+
+def test_formulas_are_pure() -> None:
+    assert not (found := impure(ROOT)), by_rule(*found)
+
+
+def test_only_the_cli_reads_argv() -> None:
+    assert not (found := argv(ROOT)), by_rule(*found)
+
+
+def test_nothing_is_printed_below_the_pipeline() -> None:
+    assert not (found := loud(ROOT)), by_rule(*found)
+
+
+def write(root: Path, where: str, text: str) -> None:
+    """Add a file to a small made-up repository."""
+    path = root / "src" / "plaudit" / where
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_rules_notice(tmp_path: Path) -> None:
+    write(tmp_path, "maths/gae.py", "import numpy as np\nimport logging\nfrom ..batches import rows\n")
+    write(tmp_path, "models/net.py", "def f():\n    from gymnasium import spaces\n    print(1)\n")
+    write(tmp_path, "pipeline/stages.py", "import matplotlib.pyplot as plt\nimport sys\nprint(sys.argv)\n")
+    write(tmp_path, "pipeline/report_curves.py", "import matplotlib\n")
+    write(tmp_path, "environments/control/collect.py", "import gymnasium.vector\n")
+    write(tmp_path, "queries/random.py", "import numpy\nimport raylib\n")
+    assert [text.split(" imports")[0] for text in homeless(tmp_path)] == [
+        "src/plaudit/models/net.py:2",
+        "src/plaudit/pipeline/stages.py:1",
+    ]
+    assert [text.split(":")[0] for text in impure(tmp_path)] == ["src/plaudit/maths/gae.py"]
+    assert [text.split(" ")[0] for text in argv(tmp_path)] == ["src/plaudit/pipeline/stages.py"]
+    assert [text.split(" ")[0] for text in loud(tmp_path)] == [
+        "src/plaudit/maths/gae.py:2",
+        "src/plaudit/models/net.py:3",
+    ]

@@ -1,0 +1,68 @@
+"""Imports go down only: the contracts of pyproject.toml hold, and would notice if they did not."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.house.reading import ROOT
+
+
+def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
+    """Run the contracts of a root's pyproject.toml on the package in its src."""
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()"]
+    environment = os.environ | {"PYTHONPATH": str(root / "src"), "COLUMNS": "200"}
+    return subprocess.run(
+        [*command, "--no-cache", "--no-logo"], cwd=root, env=environment, capture_output=True, text=True
+    )
+
+
+def test_contracts_hold() -> None:
+    done = lint_imports(ROOT)
+    assert done.returncode == 0, (
+        f"{done.stdout[-4000:]}{done.stderr}\nThe contract's last lines say how to mend it."
+    )
+
+
+BREACHES = {
+    "upwards": ("maths/gae.py", "import plaudit.trainers", "Imports go down only"),
+    "unlisted": ("odds/__init__.py", "", "Imports go down only"),
+    "impure": ("algorithms/ppo.py", "import numpy", "The formulas know torch"),
+    "impure by a detour": ("maths/gae.py", "import plaudit.batches.rows", "The formulas know torch"),
+    "trainer": ("trainers/on_policy.py", "from plaudit.algorithms import ppo", "Trainers know no algorithm"),
+    "heavy web": ("web/server.py", "import plaudit.models", "The web server never imports torch"),
+}
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_contracts_notice(breach: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = next(contract["layers"] for contract in settings["contracts"] if contract["id"] == "layers")
+    package = tmp_path / "src" / "plaudit"
+    for name in [name.strip() for layer in layers for name in layer.split(":")]:
+        if not name.startswith("("):
+            (package / name).mkdir(parents=True)
+            (package / name / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "errors").rename(package / "mistakes")  # errors is a module, not a package
+    shutil.rmtree(package / "mistakes")
+    (package / "errors.py").touch()
+    (package / "algorithms" / "ppo.py").touch()
+    (package / "models" / "net.py").write_text("import torch\n")
+    (package / "models" / "__init__.py").write_text("import plaudit.models.net\n")
+    (package / "batches" / "rows.py").write_text("import numpy\n" if breach == "impure by a detour" else "")
+    where, line, contract = BREACHES[breach]
+    (package / where).parent.mkdir(exist_ok=True)
+    (package / where).parent.joinpath("__init__.py").touch()
+    (package / where).write_text(line + "\n")
+
+    done = lint_imports(tmp_path)
+
+    assert done.returncode != 0
+    broken = [text for text in done.stdout.splitlines() if text.endswith("BROKEN")]
+    assert len(broken) == 1 and broken[0].startswith(contract), done.stdout + done.stderr

@@ -2,8 +2,8 @@
 
     python -m benchmarks.control [--only NAME] [--seeds 5] [--jobs 2]
 
-Every run goes through `plaudit.pipeline` as `plaudit run` does, in a process of its own with one thread. Results are
-kept in benchmarks/results/control.json, row by row, and written as a table to control.md.
+Every run goes through `plaudit.pipeline` as `plaudit run` does, in a process of its own with one thread.
+Results are kept in benchmarks/results/control.json, row by row, and written as a table to control.md.
 """
 
 import argparse
@@ -62,7 +62,7 @@ CASES = (
          changes=_people(mistake=0.1)),
     Case("preferences_few", "pendulum_preferences", COMPARISONS,
          changes={"feedback": {"labels": 50, "first": 20}}),
-    Case("preferences_coins", "pendulum_preferences", COMPARISONS + ", all coin flips (a control: should not learn)",
+    Case("preferences_coins", "pendulum_preferences", COMPARISONS + ", all coin flips: must not learn",
          changes=_people(mistake=0.5)),
     Case("lunar_lander", "lunar_lander", REWARD, 200, long=True),
     Case("hopper", "hopper", REWARD, long=True),
@@ -70,7 +70,7 @@ CASES = (
 
 
 def run(case: Case, seed: int, demonstrations: Path) -> dict[str, Any]:
-    """One run in this process: its true return, and the CPU seconds of learning and of the final evaluation."""
+    """One run in this process: its true return, and the CPU seconds of it all."""
     import torch
 
     torch.set_num_threads(1)
@@ -103,8 +103,16 @@ def _clone(case: Case, seed: int, demonstrations: Path, folder: str) -> dict[str
 
     environment = config.load(EXAMPLES / f"{case.example}.yaml").environment
     plan = pretrain.CloneConfig(environment, episodes=case.episodes, seed=seed)
-    result = pretrain.clone(plan, read_demonstrations(demonstrations), Path(folder) / "clone", lambda row: None)
-    return {"environment": environment.id, "algorithm": "BC", "return": result["return_mean"], "labels": 0, "steps": 0}
+    result = pretrain.clone(
+        plan, read_demonstrations(demonstrations), Path(folder) / "clone", lambda row: None
+    )
+    return {
+        "environment": environment.id,
+        "algorithm": "BC",
+        "return": result["return_mean"],
+        "labels": 0,
+        "steps": 0,
+    }
 
 
 def _merged(mapping: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +128,9 @@ def chosen(only: Sequence[str], demonstrations: Path) -> list[Case]:
     """The cases to run; says which are left out and why."""
     unknown = set(only) - {case.name for case in CASES}
     if unknown:
-        sys.exit(f"--only {sorted(unknown)[0]}: no such row; there are {', '.join(case.name for case in CASES)}")
+        sys.exit(
+            f"--only {sorted(unknown)[0]}: no such row; there are {', '.join(case.name for case in CASES)}"
+        )
     cases = [case for case in CASES if case.name in only or (not only and not case.long)]
     if not demonstrations.exists() and any(case.episodes for case in cases):
         print(f"cloning is left out: there are no demonstrations at {demonstrations} (see --demonstrations)")
@@ -128,8 +138,10 @@ def chosen(only: Sequence[str], demonstrations: Path) -> list[Case]:
     return cases
 
 
-def measure(cases: Sequence[Case], seeds: int, jobs: int, demonstrations: Path) -> dict[str, list[dict[str, Any]]]:
-    """Run all cases and seeds, `jobs` at a time, each in a fresh process; results by case, in order of seeds."""
+def measure(
+    cases: Sequence[Case], seeds: int, jobs: int, demonstrations: Path
+) -> dict[str, list[dict[str, Any]]]:
+    """Run all cases and seeds, `jobs` at a time, each in a fresh process; results by case."""
     os.environ["OMP_NUM_THREADS"] = "1"  # before the processes start: torch reads it when it is imported
     results: dict[str, list[dict[str, Any]]] = {case.name: [] for case in cases}
     fresh = multiprocessing.get_context("spawn")
@@ -138,7 +150,10 @@ def measure(cases: Sequence[Case], seeds: int, jobs: int, demonstrations: Path) 
         for future in as_completed(work):
             row, name = future.result(), work[future].name
             results[name].append(row)
-            print(f"{name:22} seed {row['seed']}: {row['return']:8.1f}  {row['cpu_seconds']:6.1f} CPU s", flush=True)
+            print(
+                f"{name:22} seed {row['seed']}: {row['return']:8.1f}  {row['cpu_seconds']:6.1f} CPU s",
+                flush=True,
+            )
             if len(results[name]) == seeds:
                 keep(name, sorted(results[name], key=lambda r: r["seed"]))
     return results
@@ -163,11 +178,11 @@ def table(rows: dict[str, Any]) -> str:
     lines = [
         "# What plaudit learns",
         "",
-        "True returns: the environment's own reward, undiscounted, mean of 50 fresh episodes of likeliest actions.",
-        "Mean over seeds with its 95 % t-interval. CPU seconds: of one run, one thread, final evaluation included.",
+        "True returns: the environment's own reward, undiscounted; mean of 50 episodes, likeliest actions.",
+        "Mean over seeds with its 95 % t-interval. CPU seconds of one run, one thread, evaluation included.",
         "",
-        "| environment | algorithm | learns from | steps | true return of each seed | mean | 95 % interval | worst "
-        "| CPU s | required | date |",
+        "| environment | algorithm | learns from | steps | true return of each seed | mean | 95 % interval "
+        "| worst | CPU s | required | date |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_line(case, rows[case.name]) for case in CASES if case.name in rows]
@@ -207,11 +222,15 @@ def _verdict(case: Case, mean: float, worst: float) -> str:
 
 def main() -> int:
     """Measure, and fail where a requirement is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", action="append", default=[], help="a row by name; default: all short ones")
     parser.add_argument("--seeds", type=int, default=5, help="seeds of each row")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
-    parser.add_argument("--demonstrations", type=Path, default=DEMONSTRATIONS, help="CartPole episodes to clone")
+    parser.add_argument(
+        "--demonstrations", type=Path, default=DEMONSTRATIONS, help="CartPole episodes to clone"
+    )
     given = parser.parse_args()
     cases = chosen(given.only, given.demonstrations)
     measure(cases, given.seeds, given.jobs, given.demonstrations)

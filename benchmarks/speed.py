@@ -1,9 +1,9 @@
-"""Speed beside Stable-Baselines3: PPO on CartPole with the same settings, in the same minutes, on the same machine.
+"""Speed beside Stable-Baselines3: PPO on CartPole, same settings, same minutes, same machine.
 
     python -m benchmarks.speed [--pairs 5]
 
-Each pair runs plaudit and Stable-Baselines3 one after the other (the order alternates), each in a fresh process with
-one thread. Counted are CPU seconds of learning, without imports and evaluation. Writes benchmarks/results/speed.md.
+Each pair runs plaudit and Stable-Baselines3 one after the other (the order alternates), each in a fresh
+process with one thread. Counted are CPU seconds of learning, without imports and evaluation. Writes results/speed.md.
 """
 
 import argparse
@@ -21,7 +21,9 @@ from typing import Any
 
 from benchmarks.machine import EXAMPLES, RESULTS, described
 
-SEPARATE = "small networks do best on one thread; other work on the machine moves CPU seconds by some per cent"
+SEPARATE = (
+    "small networks do best on one thread; other work on the machine moves CPU seconds by some per cent"
+)
 PACKAGES = ("plaudit", "stable-baselines3", "torch", "numpy", "gymnasium")
 
 
@@ -48,7 +50,9 @@ def plaudit(seed: int) -> Timing:
     from plaudit.trainers import on_policy
 
     torch.set_num_threads(1)
-    made = config.from_mapping(settings.load_yaml(EXAMPLES / "cartpole.yaml") | {"seed": seed}, "cartpole.yaml")
+    made = config.from_mapping(
+        settings.load_yaml(EXAMPLES / "cartpole.yaml") | {"seed": seed}, "cartpole.yaml"
+    )
     spent = {"collecting": 0.0, "updating": 0.0}
     Control.walk = _timed(Control.walk, spent, "collecting")
     Control.judge = _timed(Control.judge, spent, "collecting")
@@ -56,7 +60,9 @@ def plaudit(seed: int) -> Timing:
     ends = [0.0]  # when each update was done: the last one ends the learning
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
-        done = optimise.start(made, Path(folder) / "run", lambda row: ends.append(time.process_time() - began))
+        done = optimise.start(
+            made, Path(folder) / "run", lambda row: ends.append(time.process_time() - began)
+        )
         true_return = done.read_manifest()["result"]["return_mean"]
     return Timing(ends[-1], **spent, true_return=true_return)
 
@@ -74,9 +80,9 @@ def stable_baselines3(seed: int) -> Timing:
     PPO.train = _timed(PPO.train, spent, "updating")
     began = time.process_time()
     model = PPO(
-        "MlpPolicy", make_vec_env("CartPole-v1", n_envs=8, seed=seed), n_steps=32, batch_size=256, n_epochs=20,
-        gamma=0.98, gae_lambda=0.8, learning_rate=lambda left: 1e-3 * left, clip_range=lambda left: 0.2 * left,
-        ent_coef=0.0, seed=seed, device="cpu",
+        "MlpPolicy", make_vec_env("CartPole-v1", n_envs=8, seed=seed), seed=seed, device="cpu",
+        n_steps=32, batch_size=256, n_epochs=20, gamma=0.98, gae_lambda=0.8,
+        learning_rate=lambda left: 1e-3 * left, clip_range=lambda left: 0.2 * left,
     )  # fmt: skip
     model.learn(100_000)
     learning = time.process_time() - began
@@ -108,7 +114,9 @@ def in_a_process(library: str, seed: int) -> Timing:
     if done.returncode:
         sys.exit(f"{library} failed:\n{done.stderr}")
     timing = Timing(**json.loads(done.stdout.splitlines()[-1]))
-    print(f"{library:18} seed {seed}: {timing.learning:5.1f} CPU s, return {timing.true_return:.0f}", flush=True)
+    print(
+        f"{library:18} seed {seed}: {timing.learning:5.1f} CPU s, return {timing.true_return:.0f}", flush=True
+    )
     return timing
 
 
@@ -125,11 +133,15 @@ def table(timings: dict[str, list[Timing]]) -> str:
     """Both libraries beside each other, and the ratio of each pair, as Markdown."""
     ours, theirs = timings["plaudit"], timings["stable_baselines3"]
     ratios = [them.learning / us.learning for us, them in zip(ours, theirs, strict=True)]
-    names = {"learning": "learning in all", "collecting": "collecting behaviour", "updating": "gradient steps"}
+    names = {
+        "learning": "learning in all",
+        "collecting": "collecting behaviour",
+        "updating": "gradient steps",
+    }
     lines = [
         "# How fast plaudit learns",
         "",
-        "PPO on CartPole-v1: 8 environments x 32 steps, 20 epochs, minibatch 256, 100,000 steps, two 64-64 networks.",
+        "PPO on CartPole-v1: 8 environments x 32 steps, 20 epochs, minibatch 256, 100,000 steps, 2 x 64-64.",
         f"CPU seconds, median of {len(ours)} pairs run in turn, one thread each.",
         "",
         "| | plaudit | Stable-Baselines3 | ratio |",
@@ -154,7 +166,9 @@ def table(timings: dict[str, list[Timing]]) -> str:
 
 def main() -> int:
     """Measure both, or one run of one."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs")
     parser.add_argument("--one", choices=sorted(LIBRARIES), help="run one library once and print JSON")
     parser.add_argument("--seed", type=int, default=0, help="seed of that one run")

@@ -1,4 +1,4 @@
-"""Learning from human preferences for control, the whole loop on one page (Christiano et al. 2017, arXiv:1706.03741).
+"""Learning from human preferences, the whole loop on one page (Christiano et al. 2017, arXiv:1706.03741).
 
 A pendulum learns to swing up from 200 answers to "which of these two clips is better?". The environment's own
 reward is never given to the learner: only the simulated person below looks at it, in order to answer.
@@ -31,7 +31,7 @@ FIT = reward_fit.Config()
 
 
 def prefers_first(first: Tensor, second: Tensor) -> Tensor:
-    """The person: told what the environment paid in both clips of every pair [P, CLIP], likes the larger sum better."""
+    """The person: knows what was paid in the clips of every pair [P, CLIP], and likes the larger sum."""
     return (first.sum(dim=1) > second.sum(dim=1)).float()
 
 
@@ -56,7 +56,7 @@ class Teacher:
         self.answers.append(prefers_first(paid[:, 0], paid[:, 1]))
 
     def learn(self) -> dict[str, float]:
-        """Fit the reward model to all answers: P(first preferred) = sigma(scale * difference of summed rewards)."""
+        """Fit the reward model to all answers: P(first preferred) = sigma(scale * difference of sums)."""
         first, second = torch.cat(self.first), torch.cat(self.second)
         if len(self.answers) == 1:
             self.model.scale_inputs(torch.cat([first, second]).flatten(end_dim=-2))
@@ -67,11 +67,12 @@ class Teacher:
 
 
 def questions(update: int, updates: int, labels: int) -> int:
-    """How many to ask now: a quarter of the labels at the start, the others over the first half of training."""
+    """How many to ask now: a quarter of the labels at the start, the others over the first half."""
     if update == 0:
         return labels // 4
-    due = [labels // 4 + (labels - labels // 4) * min(2 * u, updates) // updates for u in (update - 2, update)]
-    return due[1] - due[0] if update % 2 == 0 else 0
+    rest = labels - labels // 4
+    before, now = (rest * min(2 * u, updates) // updates for u in (update - 2, update))
+    return now - before if update % 2 == 0 else 0
 
 
 def main(steps: int, labels: int, seed: int) -> float:
@@ -102,19 +103,23 @@ def main(steps: int, labels: int, seed: int) -> float:
         recent = [*recent[-9:], state.metrics.get("rollout/ep_rew_mean", float("nan"))]
     pendulums.close()
     true_return = torch.tensor(recent).nanmean().item()
-    print(f"mean true return of the last episodes {true_return:.0f} (a random policy gets about -1200, a good one -150)")
+    print(f"mean true return of the last episodes: {true_return:.0f} (at random -1200, done well -150)")
     return true_return
 
 
 def report(state: on_policy.State, labels: int) -> None:
     """One line for every tenth update."""
     if state.updates % 10 == 0:
-        true = state.metrics.get("rollout/ep_rew_mean", float("nan"))  # for us to watch, nobody learns from it
+        true = state.metrics.get(
+            "rollout/ep_rew_mean", float("nan")
+        )  # for us to watch, nobody learns from it
         print(f"{state.decisions:7,} steps  {labels:3} labels  true return {true:6.0f}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=STEPS, help="environment steps in all")
     parser.add_argument("--labels", type=int, default=LABELS, help="comparisons the person answers")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything")

@@ -1,4 +1,4 @@
-"""The loop on one page runs, asks what it was told to ask, and hides the environment's reward from the learner."""
+"""The loop on one page runs, asks what it was told to, and hides the environment's reward."""
 
 import importlib.util
 import math
@@ -40,7 +40,9 @@ def test_the_learner_sees_the_persons_answers_and_no_reward(loop, monkeypatch):
     monkeypatch.setattr(loop, "prefers_first", lambda first, second: (first[:, 0] == first[:, 0]).float())
     learned = []
     step = loop.on_policy.update
-    monkeypatch.setattr(loop.on_policy, "update", lambda state, *rest: (step(state, *rest), learned.append(state)))
+    monkeypatch.setattr(
+        loop.on_policy, "update", lambda state, *rest: (step(state, *rest), learned.append(state))
+    )
     loop.main(steps=6400, labels=8, seed=0)
     honest = learned[-1].policy.state_dict()
     walk = loop.Control.walk

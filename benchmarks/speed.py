@@ -3,7 +3,8 @@
     python -m benchmarks.speed [--pairs 5]
 
 Each pair runs plaudit and Stable-Baselines3 one after the other (the order alternates), each in a fresh
-process with one thread. Counted are CPU seconds of learning, without imports and evaluation. Writes results/speed.md.
+process with one thread. Counted are CPU seconds of learning, without imports and evaluation.
+Writes results/speed.md.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Behaviour cloning (Pomerleau 1991, eq. 1); of tokens: supervised fine-tuning (Ouyang et al. 2022, arXiv:2203.02155)."""
+"""Behaviour cloning (Pomerleau 1991, eq. 1); of tokens, fine-tuning (Ouyang et al. 2022, arXiv:2203.02155)."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """Many copies of one of our environments that step at once, with Gymnasium's vector interface."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -21,7 +21,7 @@ class ClassicVectorEnv(VectorEnv):
     `infos["_final_obs"]`).
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
+    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
 
     def __init__(self, physics: Physics, num_envs: int, horizon: int | None):
         self.physics_of_one = physics

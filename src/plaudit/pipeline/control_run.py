@@ -42,15 +42,16 @@ class ControlRun:
         """One update; returns its metrics."""
         state, config = self.state, self.config
         walk, metrics = self.control.walk(state.policy, config.steps - state.decisions)
+        said: dict[str, Any] = {}
         if self.preferences is not None:
             fits = self.preferences.fits
             progress = state.decisions / config.steps
-            metrics |= self.preferences.tick(walk, state.updates, progress)
+            said = self.preferences.tick(walk, state.updates, progress)
             if self.preferences.fits != fits and self.control.reward_scale is not None:
                 self.control.reward_scale.reset()  # the scale of the reward before says nothing about this one
         rollout = self.control.judge(walk, state.policy, self.reference, self.reward, metrics)
         on_policy.update(state, rollout, self.learner, config.steps)
-        return state.metrics
+        return state.metrics | said
 
     def obey(self) -> None:
         """Pause or stop where somebody wished it; raises `Stopped`."""

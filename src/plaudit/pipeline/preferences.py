@@ -21,7 +21,7 @@ from plaudit.pipeline.run_folder import seed_of
 from plaudit.pipeline.segments import Window, cut, from_bytes, stack, to_bytes
 from plaudit.queries import disagreement, random, segments
 from plaudit.storage.artifacts import Artifacts
-from plaudit.storage.store import LARGEST, NewQuery, Response, Store
+from plaudit.storage.store import LARGEST, NewQuery, Query, Response, Store
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 
@@ -39,6 +39,20 @@ class Desk:
     people: Sequence[SimulatedAnnotator] = ()
     replay: Any = None
     """Window -> bytes from which the segment can be shown to a person; none: nothing is kept for showing."""
+
+
+@dataclass(frozen=True)
+class _Until:
+    """A store as it stood at an answer."""
+
+    store: Store
+    seq: int
+
+    def history(self) -> list[Response]:
+        return [response for response in self.store.history() if response.seq <= self.seq]
+
+    def queries(self, ids: Sequence[int]) -> list[Query]:
+        return self.store.queries(ids)
 
 
 @dataclass
@@ -62,6 +76,8 @@ class Preferences:
         fit = self.reward.fit
         self.optimiser = Adam(self.model.parameters(), weight_decay=fit.weight_decay)
         self.plan = schedule(self.settings)
+        # those who answer see all of the store; their doubles count as far as the trainer has read
+        self.counted = [SimulatedAnnotator(p.name, p.person, p.seed) for p in self.desk.people]
 
     @property
     def commands(self) -> Commands:
@@ -73,17 +89,10 @@ class Preferences:
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
             self.ask(walk, self.plan[self.asked][1], number)
             self.asked += 1
-        rates = self.simulate()
+        if self.desk.people and self.desk.store.pending():
+            take_turns(self.desk.people, self.desk.store, self.hidden_rewards)
         self._await_first_answer()
-        return rates | self.learn(walk, number)
-
-    def simulate(self) -> dict[str, float]:
-        """Let the simulated people answer what waits, each their share; returns the rates they achieved."""
-        if not self.desk.people:
-            return {}
-        counts = take_turns(self.desk.people, self.desk.store, self.hidden_rewards)
-        total = sum(counts.values(), Counts())
-        return {f"people/{name}": value for name, value in total.rates().items()}
+        return self.learn(walk, number) | self._rates()
 
     def ask(self, walk: Walk, count: int, number: int) -> None:
         """Enqueue comparisons of segments; asking again after a resume changes nothing, the keys are the same."""
@@ -121,6 +130,16 @@ class Preferences:
         while self.fits == 0 and not self.desk.people and not self.desk.store.view(LARGEST):
             self.commands.obey()
             time.sleep(0.5)
+
+    def _rates(self) -> dict[str, float]:
+        """What the simulated people achieved, by their answers up to the cursor.
+
+        Not by all answers: a run that was killed and resumed finds answers of its own future in the store.
+        """
+        store: Any = _Until(self.desk.store, self.cursor)
+        counts = [person.counts(store, self.hidden_rewards) for person in self.counted]
+        total = sum(counts, Counts())
+        return {f"people/{name}": value for name, value in total.rates().items()} if counts else {}
 
     def hidden_rewards(self, item: str) -> np.ndarray:
         """What the environment paid on a segment: for simulated people only."""

@@ -27,7 +27,13 @@ def claim(
     enter(connection, annotator)
     now, until = lease
     slot = slots.alias("slot")
-    answered = exists().where(responses.c.query_id == slot.c.query_id, responses.c.annotator == annotator)
+    answered = exists().where(
+        responses.c.annotator == annotator,
+        responses.c.query_id == slot.c.query_id,
+        responses.c.supersedes.is_(
+            None
+        ),  # every chain of corrections has one start; that index is `one_chain...`
+    )
     open_to = and_(slot.c.response_id.is_(None), slot.c.query_id.not_in(besides), ~answered)
     oldest = select(slot.c.id).where(open_to).order_by(slot.c.id).limit(1)
     own = oldest.where(slot.c.holder == annotator)

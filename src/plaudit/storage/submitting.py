@@ -45,8 +45,12 @@ def submit(connection: Connection, response: NewResponse, now: float) -> Receipt
 
 def _slot(connection: Connection, response: NewResponse, now: float) -> int:
     """The slot this answer fills: the person's own, or the oldest that nobody holds any more."""
-    mine = (responses.c.annotator == response.annotator, responses.c.query_id == response.query_id)
-    if connection.execute(select(responses.c.id).where(*mine).limit(1)).first() is not None:
+    mine = select(responses.c.id).where(
+        responses.c.annotator == response.annotator,
+        responses.c.query_id == response.query_id,
+        responses.c.supersedes.is_(None),
+    )
+    if connection.execute(mine).first() is not None:
         raise acceptance.answered_already(response)
     own = slots.c.holder == response.annotator
     free = (

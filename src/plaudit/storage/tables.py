@@ -99,9 +99,17 @@ slots = Table(
     Column("query_id", WHOLE, _to("queries.id"), nullable=False, index=True),
     Column("holder", Text, _to("annotators.name")),
     Column("lease_until", Float(53)),
-    Column("response_id", WHOLE, _to("responses.id"), unique=True),
+    Column("response_id", WHOLE, _to("responses.id")),
 )
 """One row per wanted answer."""
+
+Index(
+    "filled_slots",  # of the filled alone: SQLite would search a plain one for the open slots, all of them
+    slots.c.response_id,
+    unique=True,
+    sqlite_where=slots.c.response_id.is_not(None),
+    postgresql_where=slots.c.response_id.is_not(None),
+)
 
 for _name, _column in (("open_slots", slots.c.id), ("held_slots", slots.c.holder)):
     Index(

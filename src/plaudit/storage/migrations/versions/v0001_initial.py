@@ -118,13 +118,15 @@ def _answers() -> None:
         sa.Column("lease_until", sa.Float(53)),
         sa.Column("response_id", WHOLE),
         sa.PrimaryKeyConstraint("id", name="pk_slots"),
-        sa.UniqueConstraint("response_id", name="uq_slots_response_id"),
         _reference("slots", "query_id", "queries.id"),
         _reference("slots", "holder", "annotators.name"),
         _reference("slots", "response_id", "responses.id"),
     )
     op.create_index("ix_slots_query_id", "slots", ["query_id"])
-    unfilled = sa.text("response_id IS NULL")
+    filled, unfilled = sa.text("response_id IS NOT NULL"), sa.text("response_id IS NULL")
+    op.create_index(
+        "filled_slots", "slots", ["response_id"], unique=True, sqlite_where=filled, postgresql_where=filled
+    )
     for name, column in (("open_slots", "id"), ("held_slots", "holder")):
         op.create_index(name, "slots", [column], sqlite_where=unfilled, postgresql_where=unfilled)
 

@@ -36,7 +36,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def _pool(processes: int) -> ProcessPoolExecutor:
     """Processes that share nothing with this one; the server they are forked from imports the store once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.storage.workers"])
+    context.set_forkserver_preload(["pytest", "tests.storage.workers"])
     return ProcessPoolExecutor(processes, mp_context=context)
 
 

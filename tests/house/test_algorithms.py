@@ -130,7 +130,7 @@ def undocumented(root: Path) -> list[str]:
         return []
     text = page.read_text(encoding="utf-8")
     return [
-        f"docs/algorithms.md does not speak of {source.path.stem}: run make docs"
+        f"docs/algorithms.md does not speak of {source.path.stem}: add it"
         for source in algorithms(root)
         if not re.search(rf"\b{re.escape(source.path.stem)}\b", text)
     ]

@@ -1,6 +1,7 @@
 """Imports go down only: the contracts of pyproject.toml hold, and would notice if they did not."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def test_contracts_notice(breach: str, tmp_path: Path) -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     layers = next(contract["layers"] for contract in settings["contracts"] if contract["id"] == "layers")
     package = tmp_path / "src" / "plaudit"
-    for name in [name.strip() for layer in layers for name in layer.split(":")]:
+    for name in [name.strip() for layer in layers for name in re.split("[:|]", layer)]:
         if not name.startswith("("):
             (package / name).mkdir(parents=True)
             (package / name / "__init__.py").touch()

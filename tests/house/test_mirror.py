@@ -7,7 +7,7 @@ from tests.house.reading import ROOT, Source, by_rule, functions, sources
 MIRRORED = ("maths", "algorithms", "likelihoods", "queries")
 """tests/<package>/test_<module>.py stands for src/plaudit/<package>/<module>.py."""
 BY_CONTRACT = ("storage",)
-"""Several modules stand behind one protocol and share its contract test; a test there reaches each of them."""
+"""Several modules stand behind one protocol and share its contract test: some test there reaches each."""
 
 
 def without_test(root: Path) -> list[str]:

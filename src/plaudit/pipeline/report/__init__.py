@@ -1,5 +1,6 @@
-"""The report of a run: one self-contained page in plain words."""
+"""The report of a run as one HTML file: plain words, figures, and nothing fetched from outside."""
 
-from plaudit.pipeline.report.page import write_report
+from plaudit.pipeline.report.run_report import write_report
+from plaudit.pipeline.report.seeds import write_seeds_report
 
-__all__ = ["write_report"]
+__all__ = ["write_report", "write_seeds_report"]

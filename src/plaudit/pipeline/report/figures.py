@@ -1,104 +1,226 @@
-"""The figures of the report as SVG text; equal data give equal bytes."""
+"""Charts as SVG for inline use: equal data give equal bytes; colours are names that the page's style fills in."""
 
 import io
+import re
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from plaudit.pipeline.statistics import wilson
+INK, QUIET, LINE = "#010101", "#020202", "#030303"
+BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+NAMES = {
+    INK: "ink", QUIET: "quiet", LINE: "line", BLUE: "blue", ORANGE: "orange", GREEN: "green", PINK: "pink",
+}  # fmt: skip
+"""Okabe and Ito's colours, which stay apart for colour-blind people; the page lightens them on dark ground."""
 
-BLUE, ORANGE, GREY = "#2a7ab8", "#d9742b", "#8a8f98"  # told apart by colour-blind people, and on black
-STYLE = {
+SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "plaudit",
-    "font.size": 11,
     "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": QUIET,
+    "axes.edgecolor": LINE,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.titlecolor": QUIET,
+    "axes.grid": True,
+    "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "text.color": GREY,
-    "axes.labelcolor": GREY,
-    "axes.edgecolor": GREY,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
+    "axes.unicode_minus": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": QUIET,
+    "ytick.labelcolor": QUIET,
+    "xaxis.labellocation": "right",
+    "lines.linewidth": 1.8,
 }
 
 
-def curve(
-    x: Sequence[float], y: Sequence[float], labels: tuple[str, str], marks: Sequence[float] = ()
-) -> str:
-    """A line, with dotted verticals at the marks."""
+@dataclass(frozen=True)
+class Curve:
+    """Points [N] joined by a line."""
 
-    def draw(axes: Any) -> None:
-        for mark in marks:
-            axes.axvline(mark, color=GREY, linestyle=":", linewidth=0.8)
-        axes.plot(x, y, color=BLUE, linewidth=2)
-
-    return _figure(draw, labels)
-
-
-def scatter(groups: dict[str, tuple[np.ndarray, np.ndarray]], labels: tuple[str, str]) -> str:
-    """Named clouds of dots."""
-
-    def draw(axes: Any) -> None:
-        for (name, (x, y)), colour in zip(groups.items(), (GREY, BLUE, ORANGE), strict=False):
-            axes.scatter(x, y, s=26, color=colour, alpha=0.8, label=name, linewidths=0)
-        axes.legend(frameon=False)
-
-    return _figure(draw, labels)
+    x: np.ndarray
+    y: np.ndarray
+    colour: str
+    label: str = ""
+    style: str = "-"
+    """A line style and markers as matplotlib writes them; `o` alone is points without a line."""
+    faint: bool = False
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    """Bounds of a band, or of bars where the style has markers."""
 
 
-def shares(x: Sequence[float], hits: Sequence[tuple[int, int]], labels: tuple[str, str]) -> str:
-    """Shares with their Wilson intervals, and the line of guessing."""
+@dataclass(frozen=True)
+class Labels:
+    """The texts of a chart."""
 
-    def draw(axes: Any) -> None:
-        values = [k / n for k, n in hits]
-        bounds = [wilson(k, n) for k, n in hits]
-        below = [max(0.0, v - low) for v, (low, _) in zip(values, bounds, strict=True)]
-        above = [max(0.0, high - v) for v, (_, high) in zip(values, bounds, strict=True)]
-        axes.axhline(0.5, color=ORANGE, linestyle="--", linewidth=1)
-        axes.errorbar(x, values, yerr=[below, above], fmt="o", color=BLUE, ecolor=GREY, capsize=3)
-        axes.set_ylim(0, 1.05)
-
-    return _figure(draw, labels)
+    x: str
+    y: str
+    about: str
+    """What it shows, for people who cannot see it."""
 
 
-def reliability(probabilities: np.ndarray, outcomes: np.ndarray, labels: tuple[str, str]) -> str:
-    """Share that came true against the mean forecast of equally wide bins; the counts stand beside the dots."""
+@dataclass(frozen=True)
+class Picture:
+    """A chart with its legend: (name of the colour, text)."""
 
-    def draw(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color=ORANGE, linestyle="--", linewidth=1)
-        bins = np.minimum((probabilities * 6).astype(int), 5)
-        for b in range(6):
-            inside = bins == b
-            if inside.any():
-                at = float(probabilities[inside].mean()), float(outcomes[inside].mean())
-                axes.scatter(*at, s=40, color=BLUE, linewidths=0)
-                axes.annotate(
-                    str(int(inside.sum())), at, textcoords="offset points", xytext=(7, -4), fontsize=9
-                )
-        axes.set_xlim(-0.03, 1.08)
-        axes.set_ylim(-0.05, 1.08)
-
-    return _figure(draw, labels)
+    svg: str
+    legend: tuple[tuple[str, str], ...] = ()
 
 
-def _figure(draw: Any, labels: tuple[str, str]) -> str:
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 3.4), layout="constrained")
-        axes = figure.add_subplot()
-        draw(axes)
-        if axes.get_xlim()[1] >= 10_000:
-            axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
-        axes.set_xlabel(labels[0])
-        axes.set_ylabel(labels[1])
-        figure.patch.set_alpha(0)
-        axes.patch.set_alpha(0)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
+def curves(lines: Sequence[Curve], labels: Labels, rug: tuple[np.ndarray, str] | None = None) -> Picture:
+    """Lines, with marks on the x axis at the places of `rug`, which has a name for the legend."""
+    with matplotlib.rc_context(SETTINGS):
+        figure, axes = _new(labels)
+        for line in lines:
+            _draw(axes, line)
+        legend = _legend(lines)
+        if rug is not None and len(rug[0]):
+            at, height = axes.get_xaxis_transform(), np.full(len(rug[0]), 0.03)
+            axes.plot(rug[0], height, "|", color=ORANGE, transform=at, markersize=10, markeredgewidth=1.4)
+            legend += (("orange", rug[1]),)
+        return Picture(_svg(figure, labels.about), legend)
+
+
+def accuracy(lines: Sequence[Curve], chance: str, labels: Labels) -> Picture:
+    """Shares in [0, 1] with bars, over a line at one half."""
+    with matplotlib.rc_context(SETTINGS):
+        figure, axes = _new(labels)
+        axes.axhline(0.5, color=QUIET, linestyle=(0, (4, 3)), linewidth=1)
+        for line in lines:
+            _draw(axes, line)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlim(left=0)
+        axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+        return Picture(_svg(figure, labels.about), (*_legend(lines), ("quiet", chance)))
+
+
+def scatter(groups: Sequence[Curve], labels: Labels) -> Picture:
+    """Points of several groups."""
+    markers = ("s", "o", "^")
+    with matplotlib.rc_context(SETTINGS):
+        figure, axes = _new(labels)
+        for group, marker in zip(groups, markers, strict=False):
+            axes.scatter(group.x, group.y, s=16, marker=marker, color=group.colour, alpha=0.6, linewidths=0)
+        return Picture(_svg(figure, labels.about), _legend(groups))
+
+
+def reliability(
+    points: Curve, counts: tuple[np.ndarray, np.ndarray], labels: Labels, counted: str
+) -> Picture:
+    """Forecast against frequency with bars, over a histogram: counts [B] between edges [B + 1]."""
+    edges, heights = counts
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(5.0, 3.9), layout="constrained")
+        axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        axes.set_title(labels.y)
+        axes.plot([0, 1], [0, 1], color=QUIET, linestyle=(0, (4, 3)), linewidth=1)
+        _draw(axes, points)
+        axes.set(xlim=(0, 1), ylim=(0, 1.02))
+        axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+        below.bar(edges[:-1], heights, width=np.diff(edges) * 0.94, align="edge", color=BLUE, alpha=0.6)
+        for left, width, height in zip(edges[:-1], np.diff(edges), heights, strict=True):
+            below.annotate(str(int(height)), (left + width * 0.47, height), (0, 2), textcoords="offset points",
+                           ha="center", color=QUIET, fontsize=9)  # fmt: skip
+        below.set_title(counted)
+        below.set(xlabel=labels.x, ylim=(0, max(1.0, float(np.max(heights))) * 1.35), yticks=[])
+        below.xaxis.set_major_formatter(FuncFormatter(_percent))
+        below.grid(False)
+        below.spines["left"].set_visible(False)
+        return Picture(_svg(figure, labels.about))
+
+
+def _new(labels: Labels) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.0, 3.1), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(labels.y)
+    axes.set_xlabel(labels.x)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(_short))
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes.margins(x=0.02)
+    return figure, axes
+
+
+def _draw(axes: Axes, line: Curve) -> None:
+    alpha = 0.35 if line.faint else 1.0
+    width = 1.0 if line.faint else 1.8
+    marks = any(mark in line.style for mark in "os^D")
+    if line.low is not None and line.high is not None:
+        if marks:
+            bars = np.maximum([line.y - line.low, line.high - line.y], 0)
+            axes.errorbar(
+                line.x, line.y, bars, fmt="none", ecolor=line.colour, elinewidth=1.2, capsize=2.5, alpha=0.8
+            )
+        else:
+            axes.fill_between(line.x, line.low, line.high, color=line.colour, alpha=0.2, linewidth=0)
+    axes.plot(line.x, line.y, line.style, color=line.colour, alpha=alpha, linewidth=width, markersize=5)
+
+
+def _legend(lines: Sequence[Curve]) -> tuple[tuple[str, str], ...]:
+    return tuple((NAMES[line.colour], line.label) for line in lines if line.label)
+
+
+def _short(value: float, _: int) -> str:
+    """Ticks: 150k, −1,200, 0.25."""
+    if abs(value) >= 1e6:
+        text = f"{value / 1e6:g}M"
+    elif abs(value) >= 1e4:
+        text = f"{value / 1e3:g}k"
+    else:
+        text = f"{value:,.6g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _percent(value: float, _: int) -> str:
+    return f"{100 * value:.0f}%"
+
+
+def _svg(figure: Figure, about: str) -> str:
+    """The figure as an SVG element that scales with the page, its ids its own and its colours by name."""
+    file = io.StringIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</defs>\s*", "", text, flags=re.DOTALL)
+    box = re.search(r'viewBox="([^"]+)"', text)
+    body = text[text.index(">", text.index("<svg")) + 1 :]
+    body = body.replace("xlink:href", "href")
+    stamp = _stamp(body)
+    used = set(re.findall(r'(?:href="#|url\(#)([\w.-]+)', body))
+    mine = {name: f"{name}-{stamp}" for name in used}
+    body = re.sub(
+        r' id="([\w.-]+)"', lambda found: f' id="{mine[found[1]]}"' if found[1] in mine else "", body
+    )
+    body = re.sub(r'(href="#|url\(#)([\w.-]+)', lambda found: found[1] + mine[found[2]], body)
+    body = re.sub(r" font-family: [^;\"]+;", "", body)
+    for colour, name in NAMES.items():
+        body = body.replace(colour, f"var(--{name})")
+    return f'<svg role="img" viewBox="{box[1] if box else "0 0 360 220"}" aria-label="{_quoted(about)}">{body.strip()}'
+
+
+def _stamp(text: str) -> str:
+    """A short name of a content: two charts on one page never share an id unless they are the same."""
+    total = 0
+    for character in text:
+        total = (total * 131 + ord(character)) % 2**32
+    return f"{total:08x}"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

@@ -1,14 +1,15 @@
 """Stores of every make, each empty at the start of a test."""
 
-import getpass
 import itertools
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,42 +67,36 @@ def postgres_server() -> Iterator[str]:
     binaries = next((Path(f) for f in POSTGRES_FOLDERS if (Path(f) / "initdb").exists()), None)
     if binaries is None:
         pytest.skip("no Postgres here: initdb is in none of " + ", ".join(POSTGRES_FOLDERS))
-    user = _user()
     folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: the path of a socket may have 107 characters
+    run_as: dict[str, Any] = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     if os.geteuid() == 0:
-        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+        user = pwd.getpwnam(_user())
+        os.chown(folder, user.pw_uid, -1)
+        run_as |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     data = folder / "data"
-
-    def _run(*command: str) -> None:
-        run_as = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
-        subprocess.run(
-            [str(binaries / command[0]), *command[1:]],
-            check=True,
-            timeout=SECONDS,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **(run_as if os.geteuid() == 0 else {}),
-        )
-
     options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off -c max_connections=60"
+    initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "tester", "-A", "trust", "--no-sync"]
+    pg_ctl = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-t", "30"]
+    # The guard waits for the end of its input, which comes with ours however we end, and then stops the server.
+    stop = shlex.join([*pg_ctl, "-m", "immediate", "stop"])
+    guard = subprocess.Popen(
+        ["sh", "-c", f"cat; {stop}; cd /; rm -rf {folder}"],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        **run_as,
+    )
     try:
-        _run(
-            "initdb", "-D", str(data), "-U", "tester", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"
-        )
-        _run("pg_ctl", "-D", str(data), "-w", "-t", "30", "-o", options, "-l", str(folder / "log"), "start")
-        try:
-            yield f"postgresql://tester@/postgres?host={folder}"
-        finally:
-            _run("pg_ctl", "-D", str(data), "-w", "-t", "30", "-m", "immediate", "stop")
+        subprocess.run([*initdb, "-E", "UTF8", "--no-locale"], check=True, timeout=SECONDS, **run_as)
+        start = [*pg_ctl, "-o", options, "-l", str(folder / "log"), "start"]
+        subprocess.run(start, check=True, timeout=SECONDS, **run_as)
+        yield f"postgresql://tester@/postgres?host={folder}"
     finally:
+        guard.communicate(timeout=SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _user() -> str:
     """Postgres refuses to run as root."""
-    if os.geteuid() != 0:
-        return getpass.getuser()
     names = {entry.pw_name for entry in pwd.getpwall()}
     user = next((name for name in ("postgres", "nobody") if name in names), None)
     if user is None:

@@ -27,9 +27,9 @@ class Walk:
     record: Transitions
     terminated: Tensor
     ended: Tensor
-    """Terminated or truncated: the environment was reset after it."""
+    """Terminated or truncated: the environment was reset after it; also where the decision itself is masked out."""
     last: Tensor
-    """Ended, or cut by the end of the rollout."""
+    """A decision that ended its episode, or was cut by the end of the rollout."""
     mask: Tensor
 
 
@@ -60,8 +60,8 @@ class Control:
         source.tape.begin_rollout()
         columns: list[tuple[Any, ...]] = []
         ended: list[tuple[float, int]] = []
-        left = limit if limit is not None else n * self.steps
-        while len(columns) < self.steps and left > 0:
+        left = most = limit if limit is not None else n * self.steps
+        while left > 0 and (len(columns) < self.steps or left == most):  # dead steps alone are no rollout
             observations = self.observations
             chosen = policy.distribution(torch.from_numpy(observations)).sample(self.generator).numpy()
             step = source.step(to_environment(chosen, source.action_space))
@@ -116,8 +116,8 @@ class Control:
         observations, chosen, steps, alive = zip(*columns, strict=True)
         actions = stack(list(chosen))
         mask = stack(list(alive))
-        terminated = stack([s.terminated for s in steps]) & mask
-        ends = terminated | (stack([s.truncated for s in steps]) & mask)
+        terminated = stack([s.terminated for s in steps])
+        ended = terminated | stack([s.truncated for s in steps])
         record = Transitions(
             observations=stack(list(observations)),
             actions=actions,
@@ -125,7 +125,7 @@ class Control:
             successors=stack([_flat(s.successors) for s in steps]),
             environment_rewards=stack([s.rewards for s in steps], np.float32),
         )
-        return Walk(record, terminated, ends, ends | _final_decisions(mask), mask)
+        return Walk(record, terminated & mask, ended, (ended & mask) | _final_decisions(mask), mask)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on exactly here, where the source can be replayed."""
@@ -144,10 +144,12 @@ class Control:
         self.unseen = state["unseen"]
         self.generator.set_state(state["generator"])
         self.returns, self.lengths = state["returns"].copy(), state["lengths"].copy()
-        if self.source.resume == "statistical":  # fresh episodes: nothing is under way
-            self.returns[:], self.lengths[:] = 0.0, 0
         if self.reward_scale is not None:
             self.reward_scale.load_state_dict(state["reward_scale"])
+        if self.source.resume == "statistical":  # fresh episodes: nothing is under way
+            self.returns[:], self.lengths[:] = 0.0, 0
+            if self.reward_scale is not None:
+                self.reward_scale.running.zero_()
 
 
 class RewardScale:
@@ -169,7 +171,7 @@ class RewardScale:
             advanced = self.running * self.discount + rewards[:, t]
             self.running = torch.where(mask[:, t], advanced, self.running)
             seen.append(self.running[mask[:, t]])
-            self.running = torch.where(ended[:, t] & mask[:, t], 0.0, self.running)
+            self.running = torch.where(ended[:, t], 0.0, self.running)
         self.moments.update(torch.cat(seen))
         return (rewards / (self.moments.var + 1e-8).sqrt()).clamp(-self.limit, self.limit).to(rewards.dtype)
 

@@ -216,7 +216,7 @@ class Preferences:
 
     def _refit(self, pairs: reward_fit.Pairs) -> dict[str, float]:
         fit = self.reward.fit
-        if self.fits == 0:
+        if self.model.scaling.count == 0:  # a model to start from brings its own scaling
             self.model.scale_inputs(
                 torch.cat([pairs.first[pairs.first_mask], pairs.second[pairs.second_mask]])
             )

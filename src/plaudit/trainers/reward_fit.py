@@ -83,7 +83,9 @@ def segment_returns(
     """The summed reward of both segments by every member, over the given time steps."""
     features = torch.cat([pairs.first[:, columns], pairs.second[:, columns]])
     mask = torch.cat([pairs.first_mask[:, columns], pairs.second_mask[:, columns]])
-    rewards = model(features)
+    rewards = model(
+        features.masked_fill(~mask.unsqueeze(-1), 0.0)
+    )  # not even a NaN behind the end gets through
     returns = torch.where(mask, rewards, 0.0).sum(dim=-1)
     return torch.stack(returns.chunk(2, dim=1), dim=-1)
 

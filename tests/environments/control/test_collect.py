@@ -158,8 +158,8 @@ def test_sixty_parts_of_five_thousand_are_five_thousand() -> None:
 
     marks = [round(5000 * (i + 1) / 60) for i in range(60)]
     for mark in marks:
-        for state in on_policy.train(state, collect, learner, mark):
-            assert state.decisions <= mark
+        for now in on_policy.train(state, collect, learner, mark):
+            assert now.decisions <= mark
         assert state.decisions == mark
     assert state.decisions == 5000 and state.updates == 60
 

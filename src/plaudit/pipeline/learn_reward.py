@@ -124,9 +124,11 @@ def cross_validate(
                 right[name] += int(((margin > 0) == (preference[test] > 0.5)).sum())
         for name in hits:
             hits[name].append(right[name] / len(decided))
-    return {
-        name: Accuracy(float(np.mean(values)), float(np.std(values, ddof=1))) for name, values in hits.items()
-    }
+    return {name: _accuracy(values) for name, values in hits.items()}
+
+
+def _accuracy(repeats: list[float]) -> Accuracy:
+    return Accuracy(float(np.mean(repeats)), float(np.std(repeats, ddof=1)) if len(repeats) > 1 else 0.0)
 
 
 def linear(train: torch.Tensor, preference: torch.Tensor, test: torch.Tensor) -> torch.Tensor:

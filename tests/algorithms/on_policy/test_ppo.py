@@ -14,9 +14,9 @@ from torch import Tensor
 from plaudit.algorithms.on_policy import ppo
 from plaudit.batches import Episodes, Loss, Scores
 from plaudit.batches.rows import as_decisions, take
-from plaudit.maths.returns import returns_to_go
 from plaudit.maths.advantage import GAE, MonteCarlo, advantage, with_estimate
 from plaudit.maths.constraint import NoLimit, Penalty, StopAt
+from plaudit.maths.returns import returns_to_go
 
 seeds = st.integers(0, 2**20)
 plain = ppo.Config(standardise_advantages=False)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from plaudit.annotators.simulated import Cuts, SimulatedPerson, cuts, draws, felt_returns, judge, mistaken
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
-from plaudit.storage.store import NewResponse, Query, Store
+from plaudit.storage.store import LARGEST, NewResponse, Query, Store
 
 RewardsOf = Callable[[str], np.ndarray]
 """The true rewards of a segment's steps [L] by its content hash, hidden from everyone else."""
@@ -86,9 +86,11 @@ class SimulatedAnnotator:
             store.submit(self._answer(query, found[query.tick], rewards_of))
         return self.counts(store, rewards_of)
 
-    def counts(self, store: Store, rewards_of: RewardsOf) -> Counts:
-        """What became of all questions this person has ever answered, by what the store holds."""
-        fresh = [response for response in store.history() if response.seq > self._counted]
+    def counts(self, store: Store, rewards_of: RewardsOf, upto: int = LARGEST) -> Counts:
+        """What became of the questions this person has answered, by what the store holds up to answer `upto`."""
+        if upto < self._counted:
+            self._counted, self._counts = 0, Counts()
+        fresh = [response for response in store.history() if self._counted < response.seq <= upto]
         mine = [(r.query_id, r.feedback) for r in fresh if r.annotator == self.name]
         queries = store.queries([query_id for query_id, _ in mine])
         flips = mistaken(self.person, self._chance([query.key for query in queries]))

@@ -11,7 +11,8 @@ from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.pipeline import algorithms, saved
 from plaudit.pipeline.commands import Commands
 from plaudit.pipeline.config import RunConfig
-from plaudit.pipeline.preferences import Desk, Preferences, people
+from plaudit.pipeline.desk import Desk
+from plaudit.pipeline.preferences import Preferences, people
 from plaudit.pipeline.run_folder import RunFolder, seed_of
 from plaudit.pipeline.segments import Window
 from plaudit.storage import Artifacts, open_store
@@ -56,7 +57,7 @@ class ControlRun:
     def obey(self) -> None:
         """Pause or stop where somebody wished it; raises `Stopped`."""
         if self.preferences is not None:
-            self.preferences.commands.obey()
+            self.preferences.desk.commands.obey()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes."""

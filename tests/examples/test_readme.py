@@ -1,0 +1,104 @@
+"""The README is a program: its commands and its Python run, in order, and the Chinese one says the same."""
+
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from plaudit.cli import main as cli
+from plaudit.cli.main import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+LANGUAGES = ("README.md", "README.zh.md")
+SMALL = {
+    "run": ["--steps", "6400", "--feedback.labels", "8", "--feedback.first", "8", "--evaluate_episodes", "2"],
+    "optimise": ["--steps", "1024", "--evaluate_episodes", "2"],
+    "reward": ["--folds", "2", "--fit.first_steps", "5"],
+    "evaluate": ["--episodes", "2"],
+}
+"""Flags that make a command quick; all else is as the README has it."""
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str) -> list[list[str]]:
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("plaudit ")]
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A folder with what the commands need: the examples, demonstrations, an algorithm of one's own."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    shutil.copy(ROOT / "src/plaudit/algorithms/on_policy/reinforce.py", tmp_path / "mine.py")
+    rng = np.random.default_rng(0)
+    starts = np.zeros(200, dtype=bool)
+    starts[::20] = True
+    np.savez(
+        tmp_path / "demonstrations.npz",
+        obs=rng.normal(size=(200, 4)).astype(np.float32),
+        actions=rng.integers(0, 2, size=(200, 1)),
+        episode_starts=starts,
+    )
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    yield tmp_path
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.slow
+def test_the_commands_run_in_order(desk, capsys):
+    for line in commands("README.md"):
+        if line[0] in ("demo", "resume"):  # these two have their own tests; nothing was stopped here
+            continue
+        status = cli.main([*line, *SMALL.get(line[0], [])])
+        said = capsys.readouterr()
+        assert status == 0, f"plaudit {' '.join(line)}: {said.err}"
+    assert (desk / "answers.jsonl").read_text(encoding="utf-8").count("\n") == 8
+
+
+def test_the_python_runs(desk):
+    (block,) = blocks("README.md", "python")
+    small = (desk / "examples/pendulum_preferences.yaml").read_text(encoding="utf-8")
+    for old, new in (("198400", "6400"), ("labels: 200", "labels: 8"), ("first: 50", "first: 8")):
+        assert old in small
+        small = small.replace(old, new)
+    (desk / "examples/pendulum_preferences.yaml").write_text(small, encoding="utf-8")
+    exec(compile(block, "README.md", "exec"), {})
+
+
+def test_every_command_is_told_and_exists():
+    told = {line[0] for line in commands("README.md")}
+    assert told == set(COMMANDS)
+
+
+def test_both_languages_say_the_same():
+    """Commands, code, figures, links: everything that is not prose."""
+    english, chinese = LANGUAGES
+    assert commands(english) == commands(chinese)
+    code = [re.sub(r"\s*#.*", "", "\n".join(blocks(page, "python"))) for page in LANGUAGES]
+    assert code[0] == code[1]
+    texts = [(ROOT / page).read_text(encoding="utf-8") for page in LANGUAGES]
+    headings = [[len(mark) for mark in re.findall(r"^(#+) ", text, re.MULTILINE)] for text in texts]
+    assert headings[0] == headings[1]
+    figures = [
+        re.findall(r"-?\d[\d,.]*\d|\d", "\n".join(re.findall(r"^\|.*", text, re.MULTILINE))) for text in texts
+    ]
+    assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize("page", LANGUAGES)
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]
+    assert targets
+    for target in targets:
+        assert os.path.exists(ROOT / target), f"{page} links to {target}, which does not exist"

@@ -22,7 +22,6 @@ from typing import Any
 
 from benchmarks.machine import EXAMPLES, RESULTS, described
 
-SEPARATE = (
     "small networks do best on one thread; other work on the machine moves CPU seconds by some per cent"
 )
 PACKAGES = ("plaudit", "stable-baselines3", "torch", "numpy", "gymnasium")
@@ -133,7 +132,6 @@ def interleaved(pairs: int) -> dict[str, list[Timing]]:
 def table(timings: dict[str, list[Timing]]) -> str:
     """Both libraries beside each other, and the ratio of each pair, as Markdown."""
     ours, theirs = timings["plaudit"], timings["stable_baselines3"]
-    ratios = [them.learning / us.learning for us, them in zip(ours, theirs, strict=True)]
     names = {
         "learning": "learning in all",
         "collecting": "collecting behaviour",
@@ -143,22 +141,23 @@ def table(timings: dict[str, list[Timing]]) -> str:
         "# How fast plaudit learns",
         "",
         "PPO on CartPole-v1: 8 environments x 32 steps, 20 epochs, minibatch 256, 100,000 steps, 2 x 64-64.",
-        f"CPU seconds, median of {len(ours)} pairs run in turn, one thread each.",
+        f"CPU seconds: medians of {len(ours)} pairs run in turn, one thread each. "
+        "Ratio: theirs to ours in each pair, median (least to largest).",
         "",
-        "| | plaudit | Stable-Baselines3 | ratio |",
+        "| | plaudit | Stable-Baselines3 | their time to ours |",
         "|---|---|---|---|",
     ]
     for field in fields(Timing)[:3]:
-        us, them = (median(getattr(t, field.name) for t in side) for side in (ours, theirs))
-        lines.append(f"| {names[field.name]} | {us:.2f} | {them:.2f} | {them / us:.2f} |")
+        us, them = ([getattr(t, field.name) for t in side] for side in (ours, theirs))
+        ratio = [b / a for a, b in zip(us, them, strict=True)]
+        spread = f"{median(ratio):.2f} ({min(ratio):.2f} to {max(ratio):.2f})"
+        lines.append(f"| {names[field.name]} | {median(us):.2f} | {median(them):.2f} | {spread} |")
     rest = median(t.learning - t.collecting - t.updating for t in ours)
     reached = [f"{mean(t.true_return for t in side):.0f}" for side in (ours, theirs)]
     lines += [
         f"| mean true return afterwards | {reached[0]} | {reached[1]} | |",
         "",
-        f"Stable-Baselines3 takes {median(ratios):.2f} times our CPU time "
-        f"(median of pairs; {min(ratios):.2f} to {max(ratios):.2f}).",
-        f"The remaining {rest:.2f} s of ours are set-up, metrics and checkpoints. Note: {SEPARATE}.",
+        f"The remaining {rest:.2f} s of ours are set-up, metrics and checkpoints.",
         "",
         f"Made by `python -m benchmarks.speed`. {described(*PACKAGES)}.",
     ]

@@ -22,8 +22,6 @@ from typing import Any
 
 from benchmarks.machine import EXAMPLES, RESULTS, described
 
-    "small networks do best on one thread; other work on the machine moves CPU seconds by some per cent"
-)
 PACKAGES = ("plaudit", "stable-baselines3", "torch", "numpy", "gymnasium")
 
 

@@ -82,7 +82,7 @@ def _clip(played: _Played) -> Clip:
     """The largest clip that fits; fewer pictures are shown more slowly, so that time runs as it does."""
     replay, steps = played.replay, len(played.replay.actions)
     fps = min(rendering.frames_per_second(replay), 50.0)
-    pictures = rendering.frames(replay, SIZES[0][:1] * 2)
+    pictures = rendering.frames(replay, (SIZES[0][0], SIZES[0][0]))
     for size, count in SIZES:
         every = max(1, -(-len(pictures) // count))
         shown = pictures[::every] if size == SIZES[0][0] else _smaller(pictures[::every], size)

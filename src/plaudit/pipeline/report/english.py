@@ -5,7 +5,8 @@ ENGLISH = {
     "seeds_title": "{environment}: {seeds} runs with different seeds",
     "from_people": "People were shown pairs of short clips and said {labels} times which one is better. A reward "
     "model learned from their answers, and {algorithm} made the policy do more of what the model rewards.",
-    "simulated": "The answers came from simulated people ({people}).",
+    "simulated_one": "The answers came from a simulated person.",
+    "simulated": "The answers came from {people} simulated people.",
     "no_reward_seen": "The policy never saw the environment's own reward: it appears below as the “true return” only "
     "to check the result.",
     "mixed_reward": "The environment's own reward took part as well (weights: {weights}).",
@@ -14,11 +15,14 @@ ENGLISH = {
     "before": "before",
     "after": "after",
     "tile_return": "true return per episode, before → after",
-    "tile_return_note": "± spread over {before} and {after} episodes, most likely actions",
+    "tile_return_note": "± {before_std} and ± {after_std} between episodes ({before} and {after} of them, most likely "
+    "actions)",
     "tile_labels": "answers of people",
-    "tile_labels_note": "of {planned} planned",
+    "tile_labels_note": "all that were planned",
+    "tile_labels_part": "of {planned} planned",
     "tile_steps": "environment steps",
-    "tile_steps_note": "of {planned} planned, {time}",
+    "tile_steps_note": "in {time}",
+    "tile_steps_part": "of {planned} planned, in {time}",
     "tile_forecast": "of new answers foreseen",
     "tile_forecast_note": "{low_high} with 95% confidence, {count} answers",
     "minutes": "{count} min",
@@ -37,8 +41,8 @@ ENGLISH = {
     "status_failed": "This run failed: {error}",
     "trouble": "Left out: {reason}",
     "clips": "See for yourself",
-    "clips_say": "Both clips begin in the same state, one of {starts} at random: the one where the trained policy does "
-    "as well as it usually does.",
+    "clips_say": "Both clips begin in the same state: of {starts} drawn at random, the one from which the trained "
+    "policy reaches the middle return.",
     "clip_caption": "{which}: true return {value}",
     "clip_part": " (first {steps} steps)",
     "no_clip": "No clips here: {reason}",
@@ -50,7 +54,6 @@ ENGLISH = {
     "steps": "environment steps",
     "true_return": "true return",
     "answers": "answers",
-    "each_update": "each update",
     "average": "average",
     "evaluated": "evaluation, most likely actions ± spread",
     "asked": "new answers",
@@ -77,8 +80,8 @@ ENGLISH = {
     "accuracy_say": "Before learning from new answers the model guessed them: each dot is the share it got right among "
     "{group} or more new answers, with the range that chance allows (95%); the dashed line is tossing a coin.",
     "accuracy_number": "All in all it foresaw {share} of {count} answers ({low_high}).",
-    "accuracy_fit": " On answers it has already learned from it is right more often (green): the gap is what it knows "
-    "by heart but cannot carry over.",
+    "accuracy_fit": " On answers it has already learned from it is right more often (green): a gap that stays means "
+    "that it learns them by heart.",
     "accuracy_none": "The model has not yet been tried on new answers: that takes a second round of questions.",
     "foreseen": "share of answers foreseen",
     "fresh": "new answers",
@@ -91,7 +94,7 @@ ENGLISH = {
     "score {base_brier}. Recalibration slope {slope} (95% interval {low} to {high}), intercept {intercept}.",
     "overconfident": "The slope is below 1: the model is too sure of itself.",
     "underconfident": "The slope is above 1: the model is more often right than it claims.",
-    "calibrated": "A slope of 1 is within the interval: no sign that the model is too sure or too timid.",
+    "calibrated": "The interval includes 1: these answers do not show the model to be too sure or too timid.",
     "calibration_few": "With {count} new answers there are too few to judge this.",
     "forecast": "forecast that the first is better",
     "came_true": "the first was preferred",
@@ -106,7 +109,7 @@ ENGLISH = {
     "both_bad": "both bad",
     "skip": "skipped",
     "total": "answers",
-    "left": "chose the left side",
+    "left": "chose left",
     "rates": "What the simulated people really did: {mistakes} of their decided answers were slips, {equal} were "
     "“equal”, {skip} were skipped, and {agreement} of the decided ones agree with the true return.",
     "details": "Settings, versions and last metrics",
@@ -114,8 +117,6 @@ ENGLISH = {
     "config": "Settings (config.yaml)",
     "versions": "Versions",
     "metrics": "Metrics of the last update",
-    "name": "name",
-    "value": "value",
     "status": "status",
     "seed": "seed",
     "threads": "threads",
@@ -127,6 +128,5 @@ ENGLISH = {
     "seeds_none": "None of the runs is finished yet.",
     "seeds_table": "The runs",
     "mean_of_seeds": "mean of the seeds, 95% interval",
-    "single": "single runs",
     "final": "true return at the end",
 }

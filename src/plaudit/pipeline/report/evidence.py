@@ -106,15 +106,20 @@ def rounds(rows: tuple[dict[str, Any], ...]) -> np.ndarray:
 
 
 def return_by_labels(rows: tuple[dict[str, Any], ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of answers [N], and the mean true return of the episodes that ended while there were so many [N]."""
+    """Numbers of answers [N], and the mean true return of the episodes that ended while there were so many [N].
+
+    The episodes of a row were played before its new answers came in.
+    """
     found: dict[int, list[float]] = {}
+    known = 0
     for row in rows:
-        if is_number(row.get("feedback/labels")) and is_number(row.get("rollout/ep_rew_mean")):
-            found.setdefault(int(row["feedback/labels"]), []).append(float(row["rollout/ep_rew_mean"]))
+        if is_number(row.get("rollout/ep_rew_mean")):
+            found.setdefault(known, []).append(float(row["rollout/ep_rew_mean"]))
+        known = int(row.get("feedback/labels", known))
     counts = sorted(found)
     return np.array(counts, dtype=np.float64), np.array([np.mean(found[count]) for count in counts])
 
 
 def _said(error: Exception, path: Path) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join((error.strerror or "" if isinstance(error, OSError) else str(error)).split())
     return text if str(path) in text else f"{path}: {text}"

@@ -3,23 +3,27 @@
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 INK, QUIET, LINE = "#010101", "#020202", "#030303"
-BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 NAMES = {
-    INK: "ink", QUIET: "quiet", LINE: "line", BLUE: "blue", ORANGE: "orange", GREEN: "green", PINK: "pink",
+    INK: "ink", QUIET: "quiet", LINE: "line", BLUE: "blue", ORANGE: "orange", GREEN: "green",
 }  # fmt: skip
 """Okabe and Ito's colours, which stay apart for colour-blind people; the page lightens them on dark ground."""
 
-SETTINGS = {
+SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "plaudit",
     "font.family": "sans-serif",
@@ -31,6 +35,7 @@ SETTINGS = {
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.titlecolor": QUIET,
+    "axes.prop_cycle": cycler(color=[BLUE]),
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.spines.top": False,
@@ -83,7 +88,7 @@ class Picture:
 
 def curves(lines: Sequence[Curve], labels: Labels, rug: tuple[np.ndarray, str] | None = None) -> Picture:
     """Lines, with marks on the x axis at the places of `rug`, which has a name for the legend."""
-    with matplotlib.rc_context(SETTINGS):
+    with _style():
         figure, axes = _new(labels)
         for line in lines:
             _draw(axes, line)
@@ -97,7 +102,7 @@ def curves(lines: Sequence[Curve], labels: Labels, rug: tuple[np.ndarray, str] |
 
 def accuracy(lines: Sequence[Curve], chance: str, labels: Labels) -> Picture:
     """Shares in [0, 1] with bars, over a line at one half."""
-    with matplotlib.rc_context(SETTINGS):
+    with _style():
         figure, axes = _new(labels)
         axes.axhline(0.5, color=QUIET, linestyle=(0, (4, 3)), linewidth=1)
         for line in lines:
@@ -111,10 +116,10 @@ def accuracy(lines: Sequence[Curve], chance: str, labels: Labels) -> Picture:
 def scatter(groups: Sequence[Curve], labels: Labels) -> Picture:
     """Points of several groups."""
     markers = ("s", "o", "^")
-    with matplotlib.rc_context(SETTINGS):
+    with _style():
         figure, axes = _new(labels)
         for group, marker in zip(groups, markers, strict=False):
-            axes.scatter(group.x, group.y, s=16, marker=marker, color=group.colour, alpha=0.6, linewidths=0)
+            axes.scatter(group.x, group.y, s=22, marker=marker, color=group.colour, alpha=0.6, linewidths=0)
         return Picture(_svg(figure, labels.about), _legend(groups))
 
 
@@ -123,7 +128,7 @@ def reliability(
 ) -> Picture:
     """Forecast against frequency with bars, over a histogram: counts [B] between edges [B + 1]."""
     edges, heights = counts
-    with matplotlib.rc_context(SETTINGS):
+    with _style():
         figure = Figure(figsize=(5.0, 3.9), layout="constrained")
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         axes.set_title(labels.y)
@@ -143,15 +148,23 @@ def reliability(
         return Picture(_svg(figure, labels.about))
 
 
+@contextmanager
+def _style() -> Iterator[None]:
+    """Our settings over matplotlib's own: nobody's matplotlibrc changes the page."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        yield
+
+
 def _new(labels: Labels) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(5.0, 3.1), layout="constrained")
     axes = figure.subplots()
     axes.set_title(labels.y)
     axes.set_xlabel(labels.x)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(_short))
-    axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    for axis, ticks in ((axes.xaxis, 5), (axes.yaxis, 6)):
+        axis.set_major_locator(MaxNLocator(ticks))
+        axis.set_major_formatter(FuncFormatter(partial(_short, axis)))
     axes.margins(x=0.02)
     return figure, axes
 
@@ -175,15 +188,12 @@ def _legend(lines: Sequence[Curve]) -> tuple[tuple[str, str], ...]:
     return tuple((NAMES[line.colour], line.label) for line in lines if line.label)
 
 
-def _short(value: float, _: int) -> str:
-    """Ticks: 150k, −1,200, 0.25."""
-    if abs(value) >= 1e6:
-        text = f"{value / 1e6:g}M"
-    elif abs(value) >= 1e4:
-        text = f"{value / 1e3:g}k"
-    else:
-        text = f"{value:,.6g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+def _short(axis: Any, value: float, _: int) -> str:
+    """Ticks in the unit of the largest one: 50k, 150k; −1,200; 0.25."""
+    largest = max(map(abs, axis.get_view_interval()))
+    scale, unit = (1e6, "M") if largest >= 2e6 else (1e3, "k") if largest >= 2e4 else (1.0, "")
+    text = f"{value / scale:,.6g}" if abs(value / scale) < 1e6 else f"{value / scale:,.0f}"
+    return (text + unit if value else "0").replace("-", "\N{MINUS SIGN}")
 
 
 def _percent(value: float, _: int) -> str:

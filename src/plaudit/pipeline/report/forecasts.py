@@ -1,6 +1,7 @@
 """Forecasts the reward model made of answers it had not yet seen, and how they came out."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def accuracy(forecasts: Forecasts) -> list[Share]:
         edges.append(len(forecasts.labels))
     return [
         _share(float(forecasts.labels[start:end].mean()), forecasts.right[start:end])
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in pairwise(edges)
     ]
 
 

@@ -59,12 +59,14 @@ def algorithm(config: dict[str, Any]) -> str:
 def _lead(evidence: Evidence, say: Words) -> str:
     config, name = evidence.config, algorithm(evidence.config)
     weights = (config.get("reward") or {}).get("weights") or {}
+    if not config:
+        return ""
     if not evidence.asks_people:
         return say("from_model" if weights.get("learned") else "plain", algorithm=name)
     said = [say("from_people", labels=evidence.labels, algorithm=name)]
     people = (config.get("feedback") or {}).get("people") or []
     if people:
-        said.append(say("simulated", people=len(people)))
+        said.append(say("simulated_one") if len(people) == 1 else say("simulated", people=len(people)))
     if weights.get("environment"):
         shown = ", ".join(f"{key} {value:g}" for key, value in weights.items())
         said.append(say("mixed_reward", weights=shown))
@@ -88,12 +90,18 @@ def _tiles(
     tiles = []
     if returns is not None:
         before, after = returns
-        value = " → ".join(f"{number(one.mean)} <small>± {number(one.std)}</small>" for one in returns)
-        note = say("tile_return_note", before=before.episodes, after=after.episodes)
+        value = f"{number(before.mean)} → {number(after.mean)}"
+        note = say(
+            "tile_return_note",
+            before=before.episodes,
+            after=after.episodes,
+            before_std=before.std,
+            after_std=after.std,
+        )
         tiles.append(page.tile(value, say("tile_return"), note, "wide"))
     if evidence.asks_people:
         planned = (evidence.config.get("feedback") or {}).get("labels", evidence.labels)
-        note = say("tile_labels_note", planned=planned)
+        note = say("tile_labels_note" if evidence.labels >= planned else "tile_labels_part", planned=planned)
         tiles.append(page.tile(f"{evidence.labels:,}", say("tile_labels"), note))
     if len(forecasts.outcomes):
         hits, n = int(forecasts.right.sum()), len(forecasts.outcomes)
@@ -103,7 +111,9 @@ def _tiles(
     time = (
         say("minutes", count=round(seconds / 60)) if seconds >= 120 else say("seconds", count=round(seconds))
     )
-    note = say("tile_steps_note", planned=evidence.config.get("steps", evidence.steps), time=time)
+    planned = evidence.config.get("steps", evidence.steps)
+    part = "tile_steps_note" if evidence.steps >= planned else "tile_steps_part"
+    note = say(part, planned=planned, time=time)
     tiles.append(page.tile(f"{evidence.steps:,}", say("tile_steps"), note))
     return "".join(tiles)
 

@@ -12,7 +12,7 @@ LANGUAGE_TAGS = {"en": "en", "zh": "zh-Hans"}
 
 def page(title: str, body: str, language: Language) -> str:
     """A whole document around a body."""
-    style = (files(__package__) / "style.css").read_text(encoding="utf-8")
+    style = (files("plaudit.pipeline.report") / "style.css").read_text(encoding="utf-8")
     return (
         f'<!doctype html>\n<html lang="{LANGUAGE_TAGS[language]}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

@@ -21,9 +21,9 @@ def write_report(folder: RunFolder, language: Language = "en") -> Path:
     cards = [sections.film(run, models, say), sections.learning_curve(run, say)]
     if run.asks_people:
         cards.append(sections.by_labels(run, say))
+        cards += [sections.accuracy(run, found, say), sections.calibration(run, found, say)]
     cards.append(sections.agreement(run, models, say))
     if run.asks_people:
-        cards += [sections.accuracy(run, found, say), sections.calibration(run, found, say)]
         cards.append(tables.said(run, say))
     body += '<div class="grid">\n' + "".join(cards) + "</div>\n" + tables.details(run, say)
     write_whole(folder.report, page.page(say("title", environment=_name(run)), body, language))

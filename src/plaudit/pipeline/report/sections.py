@@ -25,7 +25,7 @@ def learning_curve(run: Evidence, say: Words) -> str:
     at, means = evidence.series(run.rows, "eval/return_mean")
     lines = []
     if len(steps):
-        smooth = evidence.smoothed(values, max(3, len(values) // 15))
+        smooth = evidence.smoothed(values, _width(values))
         lines = [
             Curve(steps, values, BLUE, style="-", faint=True),
             Curve(steps, smooth, BLUE, say("average"), style="-" if len(steps) > 1 else "o"),
@@ -35,11 +35,11 @@ def learning_curve(run: Evidence, say: Words) -> str:
         stds = np.array([stds[where == place][0] if (where == place).any() else 0.0 for place in at])
         lines.append(Curve(at, means, GREEN, say("evaluated"), "s", low=means - stds, high=means + stds))
     if not lines:
-        return page.section(say("curve"), say("curve_none"), "")
+        return page.section(say("curve"), say("curve_none"), "", kind="broad")
     title = say("curve_say") + (say("curve_say_people") if run.asks_people else "")
     labels = Labels(say("steps"), say("true_return"), say("curve"))
     drawn = curves(lines, labels, (evidence.rounds(run.rows), say("asked")))
-    return page.section(say("curve"), title, page.picture(drawn))
+    return page.section(say("curve"), title, page.picture(drawn), kind="" if run.asks_people else "broad")
 
 
 def by_labels(run: Evidence, say: Words) -> str:
@@ -47,12 +47,14 @@ def by_labels(run: Evidence, say: Words) -> str:
     counts, means = evidence.return_by_labels(run.rows)
     if len(counts) < 2:
         return ""
+    lines = [Curve(counts, means, BLUE, say("average"), "-o")]
     _, values = evidence.series(run.rows, "rollout/ep_rew_mean")
-    end = evidence.smoothed(values, max(3, len(values) // 15))[-1:]
-    lines = [
-        Curve(counts, means, BLUE, say("average"), "-o"),
-        Curve(counts[-1:], end, ORANGE, say("by_labels_end"), "D"),
-    ]
+    width = _width(values)
+    if (
+        sum(row.get("feedback/labels") == counts[-1] for row in run.rows) > 2 * width
+    ):  # practice without answers
+        end = evidence.smoothed(values, width)[-1:]
+        lines.append(Curve(counts[-1:], end, ORANGE, say("by_labels_end"), "D"))
     drawn = curves(lines, Labels(say("answers"), say("true_return"), say("by_labels")))
     return page.section(say("by_labels"), say("by_labels_say"), page.picture(drawn))
 
@@ -164,6 +166,11 @@ def film(run: Evidence, models: Models | None, say: Words) -> str:
         figures.append(f"<figure>{image}<figcaption>{page.text(caption)}</figcaption></figure>")
     body = f'<div class="clips">{"".join(figures)}</div>\n'
     return page.section(say("clips"), say("clips_say", starts=clips.STARTS), body, kind="broad")
+
+
+def _width(values: np.ndarray) -> int:
+    """Updates that the thick line averages over."""
+    return max(3, len(values) // 15)
 
 
 def _points(shares: list[Share], colour: str, label: str) -> Curve:

@@ -55,7 +55,7 @@ def _result(runs: list[Evidence], say: Words) -> str:
 
 def _final(run: Evidence) -> float | None:
     mean = (run.manifest.get("result") or {}).get("return_mean")
-    return float(mean) if evidence.is_number(mean) else None
+    return float(mean) if mean is not None and evidence.is_number(mean) else None
 
 
 def _curve(runs: list[Evidence], say: Words) -> str:

@@ -20,7 +20,7 @@ def said(run: Evidence, say: Words) -> str:
     try:
         people = answers.read(run.folder)
     except PlauditError as error:
-        return page.section(say("said"), say("trouble", reason=str(error)), "", kind="broad")
+        return page.section(say("said"), say("trouble", reason=str(error)), "")
     if not people:
         return ""
     everyone = answers.together(people)
@@ -28,7 +28,7 @@ def said(run: Evidence, say: Words) -> str:
     rows = [_row(name, one, kinds) for name, one in people.items()] if len(people) > 1 else []
     rows.append(_row(say("everyone"), everyone, kinds))
     head = [say("person"), say("total"), *(say(kind) for kind in kinds), say("left")]
-    return page.section(say("said"), say("said_say"), page.table(head, rows), _rates(run, say), kind="broad")
+    return page.section(say("said"), say("said_say"), page.table(head, rows), _rates(run, say))
 
 
 def _row(name: str, one: Said, kinds: list[str]) -> list[str]:

@@ -34,8 +34,9 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """87%."""
-    return f"{100 * share:.0f}%"
+    """87%, or 0.5% where whole percents would hide it."""
+    digits = 1 if min(share, 1 - share) < 0.01 and share not in (0, 1) else 0
+    return f"{100 * share:.{digits}f}%"
 
 
 def interval(low: float, high: float) -> str:

@@ -17,8 +17,10 @@ STYLE = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
 
 
 def parse(schema: type[Parsed], argv: Sequence[str], command: str, description: str) -> Parsed:
-    """A dataclass from flags."""
-    return tyro.cli(schema, args=list(argv), prog=f"plaudit {command}", description=description, config=STYLE)
+    """A dataclass from flags; a truth is a flag without a value."""
+    return tyro.cli(
+        schema, args=list(argv), prog=f"plaudit {command}", description=description, config=STYLE[:1]
+    )
 
 
 def parse_with(default: Parsed, argv: Sequence[str], command: str, description: str) -> Parsed:
@@ -86,11 +88,17 @@ def _short(argument: str) -> str:
 
 
 def _split_sets(argv: list[str]) -> tuple[list[str], list[str]]:
-    sets: list[str] = []
-    while "--set" in argv:
-        value, argv = take(argv, "set")
-        sets.append(str(value))
-    return argv, sets
+    """The arguments without `--set`, and every value it was given."""
+    rest, sets, items = [], [], iter(argv)
+    for item in items:
+        if item != "--set" and not item.startswith("--set="):
+            rest.append(item)
+            continue
+        value = next(items, None) if item == "--set" else item.partition("=")[2]
+        if value is None:
+            raise PlauditError("--set needs a value: FIELD=VALUE")
+        sets.append(value)
+    return rest, sets
 
 
 def _set(config: RunConfig, sets: list[str]) -> RunConfig:
@@ -107,5 +115,8 @@ def _set(config: RunConfig, sets: list[str]) -> RunConfig:
             node = node.get(parent) if isinstance(node, dict) else None
             if not isinstance(node, dict):
                 raise PlauditError(f"--set {item}: there is no field {path!r}")
-        node[last] = yaml.safe_load(text)
+        try:
+            node[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise PlauditError(f"--set {item}: not valid YAML ({' '.join(str(error).split())})") from None
     return run_config.from_mapping(tree, "--set")

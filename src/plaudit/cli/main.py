@@ -1,6 +1,7 @@
 """plaudit: learn what people want from what they say about behaviour, and make a policy do more of it."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -41,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 1)
     except ModuleNotFoundError as error:
         return _fail(_missing(error), 1)
-    except KeyboardInterrupt:
-        return _fail("stopped; what was learned up to the last checkpoint is kept (see: plaudit resume)", 130)
+    except KeyboardInterrupt as stop:
+        return _fail(str(stop) or "stopped", 130)
     except BrokenPipeError:
-        return 0
+        return _nobody_listens()
     except OSError as error:
         return _fail(f"{error.filename or command}: {error.strerror or error}", 1)
 
@@ -63,6 +64,12 @@ def _missing(error: ModuleNotFoundError) -> str:
     if extra is None:
         raise error
     return f"the package {error.name} is not installed; install it with: pip install 'plaudit[{extra}]'"
+
+
+def _nobody_listens() -> int:
+    """As with `plaudit ... | head`: what is still in the buffer goes nowhere, without a word at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _help() -> str:

@@ -3,6 +3,8 @@
 import importlib
 import importlib.util
 import pkgutil
+import sys
+from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -38,15 +40,21 @@ def _from_file(path: Path, kind: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"plaudit_extra_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses and type hints look their module up
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[spec.name]
         raise PlauditError(
-            f"{path}: importing it raised {type(error).__name__}: {error}; mend the file"
+            f"{path}: importing it raised {type(error).__name__}: {' '.join(str(error).split())}; mend the file"
         ) from error
     missing = [name for name in REQUIRED[kind] if not hasattr(module, name)]
     if missing:
         raise PlauditError(f"{path}: `{missing[0]}` is missing; an algorithm of this kind has {_needs(kind)}")
+    if not (isinstance(module.Config, type) and is_dataclass(module.Config)):
+        raise PlauditError(
+            f"{path}: `Config` is not a frozen dataclass; make it one, its fields become flags"
+        )
     return module
 
 

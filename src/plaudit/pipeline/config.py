@@ -119,6 +119,18 @@ def with_settings(config: RunConfig) -> RunConfig:
     return replace(config, settings=settings.build(schema, given, "settings"))
 
 
+def settled(config: RunConfig) -> RunConfig:
+    """The config with absolute paths, so that its run can be resumed from anywhere."""
+
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else str(Path(path).absolute())
+
+    algorithm = absolute(config.algorithm) if config.algorithm.endswith(".py") else config.algorithm
+    reward = replace(config.reward, start=absolute(config.reward.start))
+    places = {"start": absolute(config.start), "reference": absolute(config.reference)}
+    return replace(config, algorithm=algorithm, reward=reward, **places)
+
+
 def checked(config: RunConfig) -> RunConfig:
     """The config, if its fields agree with one another."""
     unknown = sorted(set(config.reward.weights) - {"environment", "learned"})

@@ -68,6 +68,10 @@ def learn(
         raise PlauditError(f"{out}: a model is here already; choose another --out")
     first, second, preference = read(pairs)
     decided = int((preference != 0.5).sum())
+    if config.folds < 2:
+        raise PlauditError(
+            f"folds: {config.folds} are too few; give 2 or more, or 0 repeats for no cross-validation"
+        )
     if decided < 2 * config.folds:
         raise PlauditError(
             f"only {decided} pairs are decided; give at least {2 * config.folds}, or fewer --folds"

@@ -11,7 +11,7 @@ import torch
 from plaudit.errors import PlauditError
 from plaudit.pipeline import saved, settings
 from plaudit.pipeline.commands import Stopped
-from plaudit.pipeline.config import RunConfig, load
+from plaudit.pipeline.config import RunConfig, load, settled
 from plaudit.pipeline.control_run import ControlRun
 from plaudit.pipeline.evaluate import true_returns
 from plaudit.pipeline.run_folder import RunFolder, seed_of
@@ -22,8 +22,10 @@ Watch = Callable[[dict[str, Any]], None]
 
 def start(config: RunConfig, path: Path, watch: Watch) -> RunFolder:
     """A new run in a new folder."""
+    config = settled(config)
     folder = RunFolder.create(path, settings.dump(config), "optimise", config.seed)
-    return _guarded(config, folder, watch)
+    with folder.held():
+        return _guarded(config, folder, watch)
 
 
 def resume(path: Path, watch: Watch) -> RunFolder:
@@ -32,9 +34,11 @@ def resume(path: Path, watch: Watch) -> RunFolder:
     manifest = folder.read_manifest()
     if manifest.get("status") == "finished":
         raise PlauditError(f"{path}: this run is finished; there is nothing to resume")
-    torch.set_num_threads(manifest["threads"])
-    folder.write_manifest({"status": "running"})
-    return _guarded(load(folder.config), folder, watch)
+    with folder.held():
+        config = load(folder.config)
+        torch.set_num_threads(manifest.get("threads", 1))
+        folder.write_manifest({"status": "running", "error": None})
+        return _guarded(config, folder, watch)
 
 
 def _guarded(config: RunConfig, folder: RunFolder, watch: Watch) -> RunFolder:
@@ -42,7 +46,7 @@ def _guarded(config: RunConfig, folder: RunFolder, watch: Watch) -> RunFolder:
         _run(config, folder, watch)
     except KeyboardInterrupt:
         _note(folder, {"status": "stopped"})
-        raise
+        raise KeyboardInterrupt(f"{folder.path}: stopped; go on with: plaudit resume {folder.path}") from None
     except Stopped:
         _note(folder, {"status": "stopped"})
         raise PlauditError(
@@ -71,7 +75,7 @@ def _run(config: RunConfig, folder: RunFolder, watch: Watch) -> None:
         if tree is None:
             saved.save_policy(folder.path / "policy-start", run.state.policy, config.environment.id)
         else:
-            run.load_state_dict(tree)
+            _restore(run, tree, folder)
         folder.cut_metrics(run.state.updates)
         folder.write_manifest({"resume": run.control.source.resume})
         metrics = JsonLines(folder.metrics)
@@ -82,6 +86,16 @@ def _run(config: RunConfig, folder: RunFolder, watch: Watch) -> None:
         _finish(run, folder)
     finally:
         run.close()
+
+
+def _restore(run: ControlRun, tree: Any, folder: RunFolder) -> None:
+    try:
+        run.load_state_dict(tree)
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise PlauditError(
+            f"{folder.path}: its checkpoint does not fit {folder.config.name} ({' '.join(str(error).split())}); "
+            "put the config back as it was"
+        ) from error
 
 
 def _loop(run: ControlRun, folder: RunFolder, metrics: JsonLines, watch: Watch) -> None:

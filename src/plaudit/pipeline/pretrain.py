@@ -91,7 +91,11 @@ def _record(steps: RecordedSteps, source: Source) -> Transitions:
             raise PlauditError(f"demonstrations: actions {steps.actions.shape} are not one whole number per step, as "
                                f"{source.name} wants; use demonstrations of this environment")  # fmt: skip
         actions = actions[:, 0].astype(np.int64)
-    chosen = torch.from_numpy(np.asarray(from_environment(actions, source.action_space))).unsqueeze(1)
+    try:
+        known = np.asarray(from_environment(actions, source.action_space))
+    except PlauditError as error:
+        raise PlauditError(f"demonstrations of {source.name}: {error}") from None
+    chosen = torch.from_numpy(known).reshape(len(known), 1, *known.shape[1:])
     observations = torch.from_numpy(steps.observations.astype(np.float32).reshape(len(chosen), 1, -1))
     given = executed(chosen, spaces(source), source.action_space)
     return Transitions(observations, chosen, given, observations, torch.zeros(len(chosen), 1))
@@ -101,6 +105,11 @@ def _split(record: Transitions, config: CloneConfig) -> tuple[Demonstrations, De
     count = len(record.observations)
     order = torch.randperm(count, generator=_generator(config.seed, "held out"))
     kept = max(1, round(config.held_out * count))
+    if not 0 <= config.held_out < 1 or kept >= count:
+        raise PlauditError(
+            f"held_out: {config.held_out} of {count} demonstrated steps leaves none to learn from; "
+            "give more demonstrations or a share below 1"
+        )
     mask = torch.ones(count, 1, dtype=torch.bool)
     everything = Demonstrations(mask, record)
     return take(everything, order[kept:]), take(everything, order[:kept])

@@ -1,11 +1,13 @@
 """The run folder: config, manifest, metrics, feedback, checkpoints and report of one run."""
 
+import fcntl
 import hashlib
 import json
 import os
 import platform
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -31,13 +33,14 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, config: dict[str, Any], stage: str, seed: int) -> "RunFolder":
-        """A new run; an existing one is never overwritten."""
+        """A new run; an existing one is never overwritten, unless it failed before there was anything in it."""
         folder = cls(path)
-        if folder.manifest.exists():
+        if folder.manifest.exists() and not folder.empty():
             raise PlauditError(
                 f"{path}: a run is here already; resume it (plaudit resume {path}) or choose another --out"
             )
         path.mkdir(parents=True, exist_ok=True)
+        folder.manifest.unlink(missing_ok=True)
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         write_whole(folder.config, text)
         folder.write_manifest(
@@ -53,6 +56,23 @@ class RunFolder:
             }
         )
         return folder
+
+    def empty(self) -> bool:
+        """It failed, as a mistake in the config makes it, and nothing would be lost."""
+        kept = self.feedback.exists() or self.checkpoints.exists() or any(self.rows())
+        return not kept and self.read_manifest().get("status") == "failed"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else works on this run meanwhile; a process that is killed lets go by itself."""
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                raise PlauditError(
+                    f"{self.path}: another process is working on this run; wait for it or stop it"
+                ) from None
+            yield
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":

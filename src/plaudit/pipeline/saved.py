@@ -32,7 +32,7 @@ def load_policy(
 ) -> ActorCritic:
     """A control policy; refuses one made for another environment or other spaces."""
     card = _card(Path(folder), "control_policy")
-    if environment is not None and card["environment"] != environment:
+    if environment is not None and _bare(card["environment"]) != _bare(environment):
         raise PlauditError(
             f"{folder}: this policy was made for {card['environment']}, not for {environment}; give one made for it"
         )
@@ -61,6 +61,11 @@ def environment_of(folder: str | Path) -> str:
     return _card(Path(folder), "control_policy")["environment"]
 
 
+def _bare(environment: str) -> str:
+    """Without the module that registers it."""
+    return environment.rpartition(":")[2]
+
+
 def _save(folder: Path, model: Any, card: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().contiguous().clone() for name, tensor in model.state_dict().items()}
@@ -73,15 +78,21 @@ def _card(folder: Path, kind: str) -> dict[str, Any]:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PlauditError(f"{folder}: no model saved by plaudit is here ({CARD} is missing)") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise PlauditError(f"{folder / CARD}: damaged ({error}); restore it from a copy") from None
+    if not isinstance(card, dict):
+        raise PlauditError(f"{folder / CARD}: damaged (not a mapping); restore it from a copy")
     if card.get("kind") != kind:
         raise PlauditError(f"{folder}: holds a {card.get('kind')}, not a {kind}; give another folder")
+    wanted = {"config": dict, "spaces": dict} | ({"environment": str} if kind == "control_policy" else {})
+    for name, form in wanted.items():
+        if not isinstance(card.get(name), form):
+            raise PlauditError(f"{folder / CARD}: damaged (no `{name}`); restore it from a copy")
     return card
 
 
 def _spaces(card: dict[str, Any], folder: Any, wanted: Spaces | None) -> Spaces:
-    spaces = Spaces(**card["spaces"])
+    spaces = settings.build(Spaces, card["spaces"], f"{folder}/{CARD}: spaces")
     if wanted is not None and spaces != wanted:
         raise PlauditError(
             f"{folder}: fits {spaces}, but the environment has {wanted}; give a model made for it"

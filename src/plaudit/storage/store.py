@@ -20,11 +20,11 @@ LARGEST = 2**63 - 1
 """The largest whole number that databases hold."""
 
 
-class Conflict(PlauditError):  # noqa: N818 - said as one says it
+class Conflict(PlauditError):
     """What was sent contradicts what is stored; sending it again will not help."""
 
 
-class DiskFull(PlauditError):  # noqa: N818
+class DiskFull(PlauditError):
     """There is no room to store it; what was stored before is safe, and sending again works later."""
 
 

@@ -62,7 +62,9 @@ def test_by_hand() -> None:
     assert returns_to_go(e, 0.5).tolist() == [[3, 4, 4, 16, 16]]
     assert complete(e).tolist() == [[True, True, True, False, False]]
     assert advantage(e, 0.5, MonteCarlo()).nan_to_num(-9).tolist() == [[2, 3, 3, -9, -9]]  # NaN: no estimate
-    assert advantage(replace(e, values=None), 0.5, MonteCarlo()).nan_to_num(-9).tolist() == [[3, 4, 4, -9, -9]]
+    assert advantage(replace(e, values=None), 0.5, MonteCarlo()).nan_to_num(-9).tolist() == [
+        [3, 4, 4, -9, -9]
+    ]
     known, advantages = with_estimate(e, advantage(e, 0.5, MonteCarlo()))
     assert known.mask.tolist() == [[True, True, True, False, False]]
     assert advantages.tolist() == [[2, 3, 3, 0, 0]]

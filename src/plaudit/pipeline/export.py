@@ -58,7 +58,7 @@ def _arrays(rows: list[dict[str, Any]], to: Path) -> int:
     if to.exists():
         raise PlauditError(f"{to}: exists already; give another name")
     kept = [row for row in rows if row["answer"] in LABELS]
-    sides = {
+    sides: dict[str, np.ndarray] = {
         f"{short}_{i}": np.asarray([row[side][name] for row in kept], dtype=np.float32)
         for name, short in (("observations", "obs"), ("actions", "action"))
         for i, side in ((1, "first"), (2, "second"))

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from plaudit.cli.main import main
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.pipeline import saved
@@ -32,23 +31,6 @@ SHORT = (
     "1",
 )
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def plaudit(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command in an empty folder: exit status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            status = main([str(item) for item in argv])
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
 
 
 def refused(result: tuple[int, str, str], *parts: str, status: int = 1) -> str:
@@ -358,7 +340,6 @@ class Blocked:
             raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
 sys.meta_path.insert(0, Blocked())
 import plaudit
-from plaudit.cli.main import main
 assert main(['--help']) == 0
 flags = ['--steps', '64', '--rollout', '8', '--out', {str(tmp_path / "r")!r}, '--evaluate-episodes', '1']
 asking = ['--set', 'reward.weights={{learned: 1}}', '--set', 'feedback={{labels: 4, first: 4, segment: 2}}']

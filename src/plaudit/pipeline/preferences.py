@@ -56,10 +56,10 @@ class Preferences:
         """Enqueue comparisons of segments; asking again after a resume changes nothing, the keys are the same."""
         windows = segments.windows(walk.mask, walk.last, self.settings.segment)
         chosen = self._choose(walk, windows, count)
-        where: list[tuple[int, int]] = [(row, start) for row, start in windows.tolist()]
+        where = windows.tolist()
         queries = []
         for i, pair in enumerate(chosen.tolist()):
-            places = [Window(*where[j], self.settings.segment) for j in pair]
+            places = [Window(where[j][0], where[j][1], self.settings.segment) for j in pair]
             queries.append(self.desk.question(f"{number}/{self.asked}/{i}", number, walk.record, places))
         self.desk.store.enqueue(queries)
 

@@ -1,0 +1,55 @@
+"""Every example config loads, and so does every row of the learning benchmark; its table is right."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import control
+from plaudit.pipeline import config, settings
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_loads_and_says_what_it_is(path):
+    made = config.load(path)
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    assert made.steps >= 100_000
+
+
+@pytest.mark.parametrize("case", control.CASES, ids=lambda case: case.name)
+def test_a_row_differs_from_its_example_by_its_changes_alone(case):
+    mapping = settings.load_yaml(control.EXAMPLES / f"{case.example}.yaml")
+    made = settings.dump(config.from_mapping(control._merged(mapping, case.changes), case.name))
+    plain = settings.dump(config.from_mapping(mapping, case.name))
+    assert {key for key in plain if made[key] != plain[key]} == set(case.changes)
+
+
+def test_merging_keeps_what_is_not_named():
+    old = {"a": {"b": 1, "c": [2]}, "d": 3}
+    assert control._merged(old, {"a": {"c": [4]}, "e": 5}) == {"a": {"b": 1, "c": [4]}, "d": 3, "e": 5}
+    assert old == {"a": {"b": 1, "c": [2]}, "d": 3}
+
+
+def test_the_table_by_hand():
+    """Returns 480, 490, 500: mean 490, spread 10, t(2) = 4.3027, half width 4.3027 * 10 / sqrt(3) = 24.8."""
+    runs = [
+        {"environment": "CartPole-v1", "algorithm": "PPO", "return": value, "labels": 0, "steps": 100_000,
+         "cpu_seconds": seconds}
+        for value, seconds in ((480.0, 1.0), (490.0, 2.0), (500.0, 6.0))
+    ]  # fmt: skip
+    (row,) = [
+        line
+        for line in control.table({"cartpole": {"date": "D", "runs": runs}}).splitlines()
+        if "CartPole" in line
+    ]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:4] == ["CartPole-v1", "PPO", "the environment's reward", "100,000"]
+    assert cells[4:9] == ["480, 490, 500", "490.0", "465.2 to 514.8", "480.0", "3.0"]
+    assert cells[9:] == ["every seed >= 475: yes", "D"]
+
+
+def test_a_missed_requirement_is_shouted():
+    case = control.Case("x", "cartpole", "", 475, "worst")
+    assert control._verdict(case, 490.0, 474.9) == "every seed >= 475: NO"
+    assert control._verdict(control.Case("x", "cartpole", "", -200), -199.0, -300.0) == "mean >= -200: yes"

@@ -18,7 +18,9 @@ from plaudit.pipeline.run_folder import seed_of
 
 LARGEST = 300_000
 """Bytes of a clip."""
-STARTS, LONGEST = 5, 300
+STARTS, LONGEST = 5, 1000
+SECONDS, FASTEST = 7, 50
+"""Of a clip, and its pictures per second at most: software that draws robots takes long for each."""
 SIZES = ((220, 100), (180, 75), (150, 50), (120, 30))
 """Largest width and height, and pictures in a clip: tried until one is small enough."""
 
@@ -58,7 +60,7 @@ def before_and_after(evidence: Evidence, models: Models) -> tuple[Clip, Clip]:
 
 
 def _play(policy: ActorCritic, environment: EnvironmentConfig, seed: int) -> _Played:
-    """An episode with the likeliest actions; its first `LONGEST` steps can be shown."""
+    """An episode with the likeliest actions, of which the first `SECONDS` can be shown."""
     source = make(environment)
     try:
         observations = source.reset(seed)
@@ -72,8 +74,8 @@ def _play(policy: ActorCritic, environment: EnvironmentConfig, seed: int) -> _Pl
             total, steps = total + float(step.rewards[0]), steps + 1
             ended = bool(step.terminated[0] | step.truncated[0])
             observations = step.observations
-        replay = source.tape.replay(0, 0, min(steps, LONGEST) - 1)
-        return _Played(replay, total, steps <= LONGEST)
+        shown = min(steps, round(SECONDS * _speed(source.tape.replay(0, 0, 0))))
+        return _Played(source.tape.replay(0, 0, shown - 1), total, shown == steps)
     finally:
         source.close()
 
@@ -81,7 +83,7 @@ def _play(policy: ActorCritic, environment: EnvironmentConfig, seed: int) -> _Pl
 def _clip(played: _Played) -> Clip:
     """The largest clip that fits; fewer pictures are shown more slowly, so that time runs as it does."""
     replay, steps = played.replay, len(played.replay.actions)
-    fps = min(rendering.frames_per_second(replay), 50.0)
+    fps = _speed(replay)
     pictures = rendering.frames(replay, (SIZES[0][0], SIZES[0][0]))
     for size, count in SIZES:
         every = max(1, -(-len(pictures) // count))
@@ -91,6 +93,10 @@ def _clip(played: _Played) -> Clip:
             uri = "data:image/webp;base64," + base64.b64encode(content).decode()
             return Clip(uri, played.true_return, steps, played.whole)
     raise PlauditError(f"{replay.environment}: its pictures are too large for a page")
+
+
+def _speed(replay: Replay) -> float:
+    return min(rendering.frames_per_second(replay), FASTEST)
 
 
 def _smaller(pictures: np.ndarray, size: int) -> np.ndarray:

@@ -50,8 +50,8 @@ def by_labels(run: Evidence, say: Words) -> str:
     lines = [Curve(counts, means, BLUE, say("average"), "-o")]
     _, values = evidence.series(run.rows, "rollout/ep_rew_mean")
     width = _width(values)
-    if (
-        sum(row.get("feedback/labels") == counts[-1] for row in run.rows) > 2 * width
+    if sum(row.get("feedback/labels") == counts[-1] for row in run.rows) > max(
+        4, 2 * width
     ):  # practice without answers
         end = evidence.smoothed(values, width)[-1:]
         lines.append(Curve(counts[-1:], end, ORANGE, say("by_labels_end"), "D"))
@@ -170,7 +170,7 @@ def film(run: Evidence, models: Models | None, say: Words) -> str:
 
 def _width(values: np.ndarray) -> int:
     """Updates that the thick line averages over."""
-    return max(3, len(values) // 15)
+    return max(1, len(values) // 12)
 
 
 def _points(shares: list[Share], colour: str, label: str) -> Curve:

@@ -60,7 +60,7 @@ def _final(run: Evidence) -> float | None:
 
 def _curve(runs: list[Evidence], say: Words) -> str:
     found = [evidence.series(run.rows, "rollout/ep_rew_mean") for run in runs]
-    found = [(x, evidence.smoothed(y, max(3, len(y) // 15))) for x, y in found if len(x) > 1]
+    found = [(x, evidence.smoothed(y, max(1, len(y) // 12))) for x, y in found if len(x) > 1]
     if not found:
         return page.section(say("curve"), say("curve_none"), "", kind="broad")
     lines = [Curve(x, y, BLUE, faint=True) for x, y in found]

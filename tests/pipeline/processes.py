@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import time
 import traceback
 import warnings
@@ -35,6 +36,7 @@ def in_child(work: Callable[[], Any], log: Path, meanwhile: Callable[[int], Any]
         try:
             handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(handle, 1), os.dup2(handle, 2)
+            sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1)  # not what pytest has put there
             signal.signal(signal.SIGINT, signal.default_int_handler)
             returned = work()
             code = returned if isinstance(returned, int) else 0

@@ -1,0 +1,40 @@
+"""The command as a function of its arguments, in an empty folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from plaudit.cli import running
+from plaudit.cli.main import main
+from plaudit.pipeline.run_folder import RunFolder
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing a report takes longer than these runs; `plaudit report` and tests/pipeline draw real ones."""
+
+    def write(folder: RunFolder, *_: object) -> Path:
+        folder.report.write_text("a report", encoding="utf-8")
+        return folder.report
+
+    monkeypatch.setattr(running, "write_report", write)
+
+
+@pytest.fixture
+def plaudit(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Exit status, stdout and stderr of a command."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*argv: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            status = main([str(item) for item in argv])
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run

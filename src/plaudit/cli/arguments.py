@@ -1,7 +1,7 @@
 """Command lines from frozen dataclasses: a config's fields are its flags, their docstrings the help."""
 
 from collections.abc import Sequence
-from dataclasses import field, fields, make_dataclass
+from dataclasses import field, fields, make_dataclass, replace
 from typing import Any, TypeVar
 
 import tyro
@@ -10,6 +10,7 @@ import yaml
 from plaudit.errors import PlauditError
 from plaudit.pipeline import config as run_config
 from plaudit.pipeline import settings
+from plaudit.pipeline.checked import checked
 from plaudit.pipeline.config import RunConfig
 
 Parsed = TypeVar("Parsed")
@@ -39,7 +40,7 @@ def parse_with(default: Parsed, argv: Sequence[str], command: str, description: 
 def override(config: RunConfig, argv: Sequence[str], command: str, description: str) -> RunConfig:
     """A run config changed by flags, and by `--set FIELD=YAML` for what a flag cannot say (a union's kind)."""
     flags, sets = _split_sets([_short(argument) for argument in argv])
-    config = _set(config, sets)
+    config = _set(_algorithm(config, flags), sets)
     typed = make_dataclass(
         "RunFlags",
         [("settings", type(config.settings), field(default=config.settings))],
@@ -55,7 +56,7 @@ def override(config: RunConfig, argv: Sequence[str], command: str, description: 
         description=description,
         config=STYLE,
     )
-    return run_config.checked(RunConfig(**{f.name: getattr(parsed, f.name) for f in fields(RunConfig)}))
+    return checked(RunConfig(**{f.name: getattr(parsed, f.name) for f in fields(RunConfig)}))
 
 
 def take(argv: Sequence[str], name: str, default: str | None = None) -> tuple[str | None, list[str]]:
@@ -78,6 +79,14 @@ def whole(value: str | None, name: str) -> int:
     if value is None or not value.isdigit() or int(value) < 1:
         raise PlauditError(f"--{name}: {value!r} is not a whole number above 0")
     return int(value)
+
+
+def _algorithm(config: RunConfig, flags: list[str]) -> RunConfig:
+    """The config with the algorithm of a flag, and that algorithm's own settings."""
+    name, _ = take(flags, "algorithm")
+    if name is None or name == config.algorithm:
+        return config
+    return run_config.with_settings(replace(config, algorithm=name, settings=None))
 
 
 def _short(argument: str) -> str:

@@ -9,7 +9,6 @@ import torch
 import tyro
 
 from plaudit.cli import arguments
-from plaudit.environments.control.make import EnvironmentConfig
 from plaudit.pipeline import saved
 from plaudit.pipeline.config import load
 from plaudit.pipeline.evaluate import true_returns
@@ -38,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     torch.set_num_threads(1)
     if (given.folder / saved.CARD).exists():
         policy_folder = given.folder
-        environment = EnvironmentConfig(saved.environment_of(policy_folder))
+        environment = saved.environment_of(policy_folder)
     else:
         folder = RunFolder.open(given.folder)
         policy_folder, environment = folder.path / "policy", load(folder.config).environment

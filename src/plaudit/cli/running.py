@@ -51,7 +51,10 @@ def resume_one(path: Path, steps: int) -> RunFolder:
 def finish(folder: RunFolder) -> RunFolder:
     """Write the report and say what came out."""
     report = write_report(folder)
-    result = folder.read_manifest()["result"]
+    manifest = folder.read_manifest()
+    result = manifest["result"]
+    for note in manifest.get("notes", ()):
+        CONSOLE.print(f"note: {note}", highlight=False)
     print(
         f"true return {result['return_mean']:.1f} +- {result['return_std']:.1f} over {result['episodes']} episodes; "
         f"run {folder.path}, report {report}"

@@ -11,6 +11,7 @@ from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.pipeline import algorithms, settings
+from plaudit.pipeline.checked import checked
 from plaudit.trainers import on_policy, reward_fit
 
 
@@ -129,37 +130,3 @@ def settled(config: RunConfig) -> RunConfig:
     reward = replace(config.reward, start=absolute(config.reward.start))
     places = {"start": absolute(config.start), "reference": absolute(config.reference)}
     return replace(config, algorithm=algorithm, reward=reward, **places)
-
-
-def checked(config: RunConfig) -> RunConfig:
-    """The config, if its fields agree with one another."""
-    unknown = sorted(set(config.reward.weights) - {"environment", "learned"})
-    if unknown:
-        raise PlauditError(
-            f"reward.weights: unknown name {unknown[0]!r}; known are 'environment' and 'learned'"
-        )
-    learned = config.reward.weights.get("learned", 0)
-    if learned and not config.feedback.labels and config.reward.start is None:
-        raise PlauditError(
-            "reward.weights: 'learned' has a weight but nothing teaches it; set feedback.labels or reward.start"
-        )
-    if config.feedback.labels and not learned:
-        raise PlauditError(
-            "feedback.labels: people are asked but reward.weights gives 'learned' no weight; give it one"
-        )
-    if config.feedback.labels and config.feedback.first > config.feedback.labels:
-        raise PlauditError("feedback.first: more than feedback.labels; lower it")
-    priced = any(getattr(config.settings, name, 0) for name in ("kl_in_reward", "kl_in_loss"))
-    if priced and config.reference is None:
-        raise PlauditError(
-            "reference: a KL price is set but there is no policy to stay near; give its folder here"
-        )
-    target = config.trainer.kl_target
-    if target is not None and (target <= 0 or not getattr(config.settings, "kl_in_reward", 0)):
-        raise PlauditError(
-            "trainer.kl_target: the controller scales settings.kl_in_reward; give both a number above 0"
-        )
-    for name in ("steps", "rollout", "checkpoint_every", "evaluate_episodes"):
-        if getattr(config, name) < 1:
-            raise PlauditError(f"{name}: must be at least 1; change this field")
-    return config

@@ -6,6 +6,7 @@ import torch
 
 from plaudit.environments.control import make
 from plaudit.environments.control.collect import Control, RewardScale, mixed
+from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.pipeline import algorithms, saved
@@ -18,22 +19,29 @@ from plaudit.pipeline.segments import Window
 from plaudit.storage import Artifacts, open_store
 from plaudit.trainers import on_policy
 
+EARLY_END = (
+    "episodes end by themselves here, so their length tells part of the true reward to whoever learns from people; "
+    "environment.horizon: fixed takes that away"
+)
+
 
 class ControlRun:
     """One tick: act, ask and learn from people where they are part of the run, judge, improve."""
 
     def __init__(self, config: RunConfig, folder: RunFolder):
         self.config = config
+        self.notes: set[str] = set()
+        """What somebody should know about this run."""
         source = make.make(config.environment)
         discount = getattr(config.settings, "discount", 0.99)
         scale = RewardScale(source.num_envs, discount) if config.reward.scale else None
         self.control = Control(source, config.rollout, seed_of(config.seed, "environment"), scale)
         policy = ActorCritic(self.control.spaces, config.policy, _generator(config.seed, "policy"))
         if config.start is not None:
-            policy = saved.load_policy(config.start, source.name, self.control.spaces)
+            policy = saved.load_policy(config.start, config.environment.id, self.control.spaces)
         self.reference = None
         if config.reference is not None:
-            self.reference = saved.load_policy(config.reference, source.name, self.control.spaces)
+            self.reference = saved.load_policy(config.reference, config.environment.id, self.control.spaces)
         self.learner = on_policy.Learner(algorithms.find(config.algorithm), config.settings, config.trainer)
         self.state = on_policy.start(policy, config.trainer, _generator(config.seed, "minibatches"))
         self.preferences = self._preferences(folder)
@@ -45,13 +53,18 @@ class ControlRun:
         walk, metrics = self.control.walk(state.policy, config.steps - state.decisions)
         said: dict[str, Any] = {}
         if self.preferences is not None:
+            if config.environment.horizon == "task" and bool(walk.terminated.any()):
+                self.notes.add(EARLY_END)
             fits = self.preferences.fits
             progress = state.decisions / config.steps
             said = self.preferences.tick(walk, state.updates, progress)
             if self.preferences.fits != fits and self.control.reward_scale is not None:
                 self.control.reward_scale.reset()  # the scale of the reward before says nothing about this one
         rollout = self.control.judge(walk, state.policy, self.reference, self.reward, metrics)
-        on_policy.update(state, rollout, self.learner, config.steps)
+        try:
+            on_policy.update(state, rollout, self.learner, config.steps)
+        except ValueError as error:
+            raise PlauditError(f"{config.algorithm}: {error}") from error
         return state.metrics | said
 
     def obey(self) -> None:

@@ -15,6 +15,7 @@ from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.models.transitions import Transitions
 from plaudit.pipeline import saved
+from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.run_folder import seed_of
 from plaudit.readers.arrays import RecordedPairs
 from plaudit.trainers import reward_fit
@@ -37,6 +38,15 @@ class LearnRewardConfig:
     """Times the cross-validation is repeated with other folds; 0: no cross-validation."""
     seed: int = 0
     """Seed of everything."""
+
+
+RANGES = {
+    "folds": (2, None),
+    "repeats": (0, None),
+    "model.members": (1, None),
+    "fit.drawn": (0.001, 1),
+    "fit.minibatch": (1, None),
+}
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ def learn(
     """Cross-validate the model beside its baselines, then fit it to all pairs and save it in `out`."""
     if (out / saved.CARD).exists():
         raise PlauditError(f"{out}: a model is here already; choose another --out")
+    in_range(config, RANGES)
     first, second, preference = read(pairs)
     decided = int((preference != 0.5).sum())
     if config.folds < 2:

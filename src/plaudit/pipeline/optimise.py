@@ -73,7 +73,7 @@ def _run(config: RunConfig, folder: RunFolder, watch: Watch) -> None:
     try:
         tree = folder.load_checkpoint()
         if tree is None:
-            saved.save_policy(folder.path / "policy-start", run.state.policy, config.environment.id)
+            saved.save_policy(folder.path / "policy-start", run.state.policy, config.environment)
         else:
             _restore(run, tree, folder)
         folder.cut_metrics(run.state.updates)
@@ -100,7 +100,8 @@ def _restore(run: ControlRun, tree: Any, folder: RunFolder) -> None:
 
 def _loop(run: ControlRun, folder: RunFolder, metrics: JsonLines, watch: Watch) -> None:
     config, state = run.config, run.state
-    began = time.perf_counter()
+    before = next((row.get("time/seconds") or 0.0 for row in reversed(list(folder.rows()))), 0.0)
+    began = time.perf_counter() - before
     while state.decisions < config.steps:
         row = run.tick()
         row = {"update": state.updates, "decisions": state.decisions} | row
@@ -127,9 +128,9 @@ def _loop(run: ControlRun, folder: RunFolder, metrics: JsonLines, watch: Watch) 
 def _finish(run: ControlRun, folder: RunFolder) -> None:
     """Save what was learned and say how good it is by the true return."""
     config = run.config
-    saved.save_policy(folder.path / "policy", run.state.policy, config.environment.id)
+    saved.save_policy(folder.path / "policy", run.state.policy, config.environment)
     if run.preferences is not None:
-        about = {"labels": config.feedback.labels, "fits": run.preferences.fits}
+        about = {"labels": run.preferences.labels, "fits": run.preferences.fits}
         saved.save_reward(folder.path / "reward", run.preferences.model, about)
     returns = true_returns(
         run.state.policy, config.environment, config.evaluate_episodes, seed_of(config.seed, "evaluation")
@@ -139,4 +140,6 @@ def _finish(run: ControlRun, folder: RunFolder) -> None:
         "return_std": float(returns.std()),
         "episodes": len(returns),
     }
-    folder.write_manifest({"status": "finished", "result": result, "finished": time.time()})
+    folder.write_manifest(
+        {"status": "finished", "result": result, "finished": time.time(), "notes": sorted(run.notes)}
+    )

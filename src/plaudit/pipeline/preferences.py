@@ -36,6 +36,8 @@ class Preferences:
     cursor: int = 0
     """The last answer learned from."""
     fits: int = 0
+    labels: int = 0
+    """Answers in the current view."""
 
     def __post_init__(self) -> None:
         """The optimiser lives as long as the model; the plan of the rounds follows from the settings."""
@@ -74,13 +76,17 @@ class Preferences:
         if fresh and pairs is not None:
             metrics = self._fresh(fresh) | self._refit(pairs)
         self.model.standardise(walk.record, walk.mask)
-        return metrics | {"feedback/labels": len(view)}
+        self.labels = len(view)
+        return metrics | {"feedback/labels": self.labels}
 
     def _await_first_answer(self) -> None:
         """Without any answer there is nothing to optimise: wait, politely, until real people have begun."""
-        while self.fits == 0 and not self.desk.people and not self.desk.store.view(LARGEST):
+        while self.fits == 0 and not self.desk.people and not self._decided():
             self.desk.commands.obey()
             time.sleep(0.5)
+
+    def _decided(self) -> bool:
+        return self.desk.pairs(self.desk.store.view(LARGEST), self.model.features) is not None
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the feedback itself, which the store keeps."""
@@ -91,6 +97,7 @@ class Preferences:
             "asked": self.asked,
             "cursor": self.cursor,
             "fits": self.fits,
+            "labels": self.labels,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -98,7 +105,8 @@ class Preferences:
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
-        self.asked, self.cursor, self.fits = state["asked"], state["cursor"], state["fits"]
+        self.asked, self.cursor = state["asked"], state["cursor"]
+        self.fits, self.labels = state["fits"], state["labels"]
 
     def _choose(self, walk: Walk, windows: torch.Tensor, count: int) -> torch.Tensor:
         apart = segments.apart(windows, self.settings.segment)

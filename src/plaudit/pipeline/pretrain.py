@@ -65,7 +65,7 @@ def clone(config: CloneConfig, steps: RecordedSteps, out: Path, watch: Watch) ->
     metrics: dict[str, Any] = {}
     for metrics in supervised.train(policy, data, held_out, task, _generator(config.seed, "minibatches")):
         watch(metrics | {"decisions": metrics["epoch"]})
-    saved.save_policy(out, policy, config.environment.id)
+    saved.save_policy(out, policy, config.environment)
     returns = true_returns(
         policy, config.environment, config.evaluate_episodes, seed_of(config.seed, "evaluation")
     )

@@ -1,7 +1,7 @@
 """Policies and reward models as folders: weights as safetensors, and what they fit as JSON."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from plaudit.environments.control.make import EnvironmentConfig
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
@@ -18,13 +19,10 @@ from plaudit.pipeline.run_folder import write_whole
 WEIGHTS, CARD = "model.safetensors", "plaudit.json"
 
 
-def save_policy(folder: Path, policy: ActorCritic, environment: str) -> None:
-    """Write a control policy with the name of its environment."""
-    _save(
-        folder,
-        policy,
-        {"kind": "control_policy", "environment": environment, "config": asdict(policy.config)},
-    )
+def save_policy(folder: Path, policy: ActorCritic, environment: EnvironmentConfig) -> None:
+    """Write a control policy with the environment it was made for."""
+    card = {"kind": "control_policy", "environment": environment.id, "config": asdict(policy.config)}
+    _save(folder, policy, card | {"made_in": settings.dump(environment)})
 
 
 def load_policy(
@@ -56,9 +54,10 @@ def load_reward(folder: str | Path, spaces: Spaces | None = None) -> RewardEnsem
     return model
 
 
-def environment_of(folder: str | Path) -> str:
-    """The environment a saved policy was made for."""
-    return _card(Path(folder), "control_policy")["environment"]
+def environment_of(folder: str | Path) -> EnvironmentConfig:
+    """The environment a saved policy was made for, with its settings."""
+    card = _card(Path(folder), "control_policy")
+    return settings.build(EnvironmentConfig, card["made_in"], f"{folder}/{CARD}: made_in")
 
 
 def _bare(environment: str) -> str:
@@ -84,7 +83,9 @@ def _card(folder: Path, kind: str) -> dict[str, Any]:
         raise PlauditError(f"{folder / CARD}: damaged (not a mapping); restore it from a copy")
     if card.get("kind") != kind:
         raise PlauditError(f"{folder}: holds a {card.get('kind')}, not a {kind}; give another folder")
-    wanted = {"config": dict, "spaces": dict} | ({"environment": str} if kind == "control_policy" else {})
+    wanted = {"config": dict, "spaces": dict} | (
+        {"environment": str, "made_in": dict} if kind == "control_policy" else {}
+    )
     for name, form in wanted.items():
         if not isinstance(card.get(name), form):
             raise PlauditError(f"{folder / CARD}: damaged (no `{name}`); restore it from a copy")
@@ -93,6 +94,8 @@ def _card(folder: Path, kind: str) -> dict[str, Any]:
 
 def _spaces(card: dict[str, Any], folder: Any, wanted: Spaces | None) -> Spaces:
     spaces = settings.build(Spaces, card["spaces"], f"{folder}/{CARD}: spaces")
+    if wanted is not None and card["kind"] == "control_reward":
+        spaces = replace(spaces, kind=wanted.kind)  # a reward sees numbers alone
     if wanted is not None and spaces != wanted:
         raise PlauditError(
             f"{folder}: fits {spaces}, but the environment has {wanted}; give a model made for it"

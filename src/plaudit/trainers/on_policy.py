@@ -121,7 +121,7 @@ def update(state: State, rollout: Rollout, learner: Learner, budget: int) -> Non
     decisions = int(episodes.mask.sum())
     state.decisions += decisions
     _control_kl(state, rollout.episodes, settings, config, decisions)
-    state.metrics = rollout.metrics | _report(before, seen, rate)
+    state.metrics = rollout.metrics | _report(state, before, rollout.episodes, seen, rate)
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,10 @@ class _Batch:
 def _batch(episodes: Episodes, record: Any, learner: Learner, settings: Any, memoryless: bool) -> _Batch:
     """What the epochs draw from; decisions without an advantage are left out."""
     known, advantages = with_estimate(episodes, learner.algorithm.advantages(episodes, settings))
+    if episodes.mask.any() and not known.mask.any():
+        raise ValueError(
+            "no decision of this rollout has an advantage: no episode terminates in it; use longer rollouts or GAE"
+        )
     batch = _Batch(known, advantages, record)
     return as_decisions(batch, known.mask) if memoryless else batch
 
@@ -172,20 +176,20 @@ def _control_kl(state: State, episodes: Episodes, settings: Any, config: Config,
         )
 
 
-def _report(batch: _Batch | None, seen: list[dict[str, Tensor]], rate: float) -> dict[str, float]:
+def _report(
+    state: State, batch: _Batch | None, episodes: Episodes, seen: list[dict[str, Tensor]], rate: float
+) -> dict[str, float]:
     """Means over the minibatches, and what the rollout itself says."""
-    if batch is None:
-        return {}
-    episodes, advantages = batch.episodes, batch.advantages
     names = {name for metrics in seen for name in metrics}
     report = {name: float(torch.stack([m[name] for m in seen if name in m]).mean()) for name in sorted(names)}
     report["policy/learning_rate"] = rate
-    if episodes.values is not None:
-        target = advantages + episodes.values
-        report["val/explained_variance"] = float(
-            masked.explained_variance(episodes.values, target, episodes.mask)
-        )
+    if batch is not None and batch.episodes.values is not None:
+        values, mask = batch.episodes.values, batch.episodes.mask
+        explained = masked.explained_variance(values, batch.advantages + values, mask)
+        report["val/explained_variance"] = float(explained)
     if episodes.ref_logp is not None:
         price = masked.mean(kl.k1(episodes.logp, episodes.ref_logp), episodes.mask)
         report["objective/kl"] = float(price)  # k1, per decision
+    if state.kl_price is not None:
+        report["objective/kl_coef"] = state.kl_price
     return report

@@ -8,13 +8,12 @@ from torch import Tensor
 
 from plaudit.batches import Episodes, Loss, Scores
 from plaudit.maths import kl, masked
-from plaudit.maths.advantage import GAE, Estimator, advantage
-from plaudit.maths.returns import returns_to_go
+from plaudit.maths.advantage import GAE, Estimator, MonteCarlo, advantage
 
 
 @dataclass(frozen=True)
 class ReturnToGo:
-    """What followed the decision, without a baseline."""
+    """What followed the decision, without a baseline, on episodes that terminate inside the rollout."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def advantages(episodes: Episodes, config: Config) -> Float[Tensor, "B T"]:
     """The weight of every decision, minus the old value where there is a critic; 0 outside the mask."""
     charged = kl.in_reward(episodes, config.kl_in_reward)
     if isinstance(config.weight, ReturnToGo):
-        return _above_values(returns_to_go(charged, config.discount), charged)
+        return advantage(charged, config.discount, MonteCarlo())
     if isinstance(config.weight, CriticQ):
         return advantage(charged, config.discount, GAE(0.0))
     return advantage(charged, config.discount, config.weight)
@@ -72,7 +71,3 @@ def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], conf
         total = total + config.value_coef * value
         metrics["loss/value_avg"] = value
     return Loss(total, {name: value.detach() for name, value in metrics.items()})
-
-
-def _above_values(gain: Float[Tensor, "B T"], episodes: Episodes) -> Float[Tensor, "B T"]:
-    return gain if episodes.values is None else torch.where(episodes.mask, gain - episodes.values, 0.0)

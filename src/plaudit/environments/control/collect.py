@@ -96,6 +96,7 @@ class Control:
         episodes = Episodes(
             scores.logp, rewards, walk.terminated, walk.last, walk.mask, values, following, ref_logp
         )
+        _refuse_divergence(episodes)
         return Rollout(episodes, walk.record, metrics)
 
     def _count(self, step: Any) -> list[tuple[float, int]]:
@@ -239,6 +240,17 @@ def executed(actions: Tensor, spaces: Spaces, action_space: Any) -> Tensor:
 def _flat(observations: np.ndarray) -> np.ndarray:
     """[N, *obs] -> [N, F] float32, what networks take."""
     return np.ascontiguousarray(observations, dtype=np.float32).reshape(len(observations), -1)
+
+
+def _refuse_divergence(episodes: Episodes) -> None:
+    """A NaN would pass for a choice or for `no estimate` further on."""
+    for name in ("logp", "values", "rewards"):
+        tensor = getattr(episodes, name)
+        if tensor is not None and not torch.isfinite(tensor[episodes.mask]).all():
+            raise PlauditError(
+                f"learning has diverged: {name} is no longer finite; lower trainer.learning_rate or "
+                "settings.clip, or set trainer.max_grad_norm"
+            )
 
 
 def _first(alive: np.ndarray, limit: int) -> np.ndarray:

@@ -1,0 +1,103 @@
+"""Does a run config make sense: numbers in their range, fields that agree with one another."""
+
+from dataclasses import fields
+from typing import Any
+
+from plaudit.algorithms.on_policy.reinforce import CriticQ
+from plaudit.errors import PlauditError
+from plaudit.maths.advantage import GAE
+
+RANGES: dict[str, tuple[float, float | None]] = {
+    "steps": (1, None),
+    "rollout": (1, None),
+    "evaluate_every": (0, None),
+    "evaluate_episodes": (1, None),
+    "checkpoint_every": (1, None),
+    "settings.discount": (0, 1),
+    "trainer.learning_rate": (0, None),
+    "trainer.epochs": (1, None),
+    "trainer.minibatch": (1, None),
+    "trainer.kl_horizon": (1, None),
+    "reward.model.members": (1, None),
+    "reward.fit.minibatch": (1, None),
+    "reward.fit.first_steps": (0, None),
+    "reward.fit.steps": (0, None),
+    "reward.fit.drawn": (0.001, 1),
+    "feedback.labels": (0, None),
+    "feedback.first": (1, None),
+    "feedback.rounds": (0, None),
+    "feedback.until": (0, 0.99),
+    "feedback.segment": (1, None),
+    "feedback.candidates": (1, None),
+}
+"""The least and the largest value of numbers; none: no limit."""
+
+
+def checked(config: Any) -> Any:
+    """The config, if it makes sense; PlauditError with the field to change otherwise."""
+    in_range(config, RANGES)
+    _rewards(config)
+    _algorithm(config)
+    if min((*config.policy.hidden, *config.reward.model.hidden), default=1) < 1:
+        raise PlauditError("hidden: a layer needs at least 1 unit; change this field")
+    return config
+
+
+def in_range(config: Any, ranges: dict[str, tuple[float, float | None]]) -> None:
+    """Every named number within its limits; a field that the config does not have is passed over."""
+    for path, (low, high) in ranges.items():
+        value: Any = config
+        for name in path.split("."):
+            value = getattr(value, name, None)
+        if value is not None and (value < low or (high is not None and value > high)):
+            limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+            raise PlauditError(f"{path}: must be {limits}, not {value}; change this field")
+
+
+def _rewards(config: Any) -> None:
+    weights = config.reward.weights
+    unknown = sorted(set(weights) - {"environment", "learned"})
+    if unknown:
+        raise PlauditError(
+            f"reward.weights: unknown name {unknown[0]!r}; known are 'environment' and 'learned'"
+        )
+    if not any(weights.values()):
+        raise PlauditError(
+            "reward.weights: all are 0, so nothing is wanted; give environment or learned a weight"
+        )
+    learned = weights.get("learned", 0)
+    if learned and not config.feedback.labels and config.reward.start is None:
+        raise PlauditError(
+            "reward.weights: 'learned' has a weight but nothing teaches it; set feedback.labels or reward.start"
+        )
+    if config.feedback.labels and not learned:
+        raise PlauditError(
+            "feedback.labels: people are asked but reward.weights gives 'learned' no weight; give it one"
+        )
+    if config.feedback.labels and config.feedback.first > config.feedback.labels:
+        raise PlauditError("feedback.first: more than feedback.labels; lower it")
+
+
+def _algorithm(config: Any) -> None:
+    settings, trainer = config.settings, config.trainer
+    if (
+        any(getattr(settings, name, 0) for name in ("kl_in_reward", "kl_in_loss"))
+        and config.reference is None
+    ):
+        raise PlauditError(
+            "reference: a KL price is set but there is no policy to stay near; give its folder here"
+        )
+    target = trainer.kl_target
+    if target is not None and (target <= 0 or not getattr(settings, "kl_in_reward", 0)):
+        raise PlauditError(
+            "trainer.kl_target: the controller scales settings.kl_in_reward; give both a number above 0"
+        )
+    numbers = {f.name for f in fields(settings) if isinstance(getattr(settings, f.name), float)}
+    for name in trainer.anneal:
+        if name not in numbers:
+            raise PlauditError(
+                f"trainer.anneal: {name!r} is no number of settings; known: {', '.join(sorted(numbers))}"
+            )
+    values = [getattr(settings, f.name) for f in fields(settings)]
+    if not config.policy.critic and any(isinstance(value, GAE | CriticQ) for value in values):
+        raise PlauditError("policy.critic: this estimate of advantages needs a critic; set it to true")

@@ -11,7 +11,7 @@ from rich.console import Console
 from plaudit.cli import arguments
 from plaudit.pipeline import compare, optimise
 from plaudit.pipeline.config import RunConfig
-from plaudit.pipeline.report import write_report
+from plaudit.pipeline.report import write_report, write_seeds_report
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.trackers.console import ProgressBar
 
@@ -32,8 +32,9 @@ def run_all(config: RunConfig, argv: Sequence[str], title: str, description: str
         return 0
     folders = []
     for seed in range(config.seed, config.seed + count):
-        folders.append(run_one(replace(config, seed=seed), path / f"seed-{seed}", f"seed {seed}").path)
-    print(compare.table([folders]))
+        folders.append(run_one(replace(config, seed=seed), path / f"seed-{seed}", f"seed {seed}"))
+    print(compare.table([[folder.path for folder in folders]]))
+    print(f"report {write_seeds_report(folders, path / 'report.html')}")
     return 0
 
 

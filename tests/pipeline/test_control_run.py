@@ -1,0 +1,152 @@
+"""A run put together: what a refit resets, what is noted, what commands do, what a config may not say."""
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from plaudit.errors import PlauditError
+from plaudit.pipeline import commands, config, optimise
+from plaudit.pipeline.control_run import EARLY_END, ControlRun
+from plaudit.pipeline.run_folder import RunFolder
+from plaudit.storage import MemoryStore, open_store
+
+SMALL: dict[str, Any] = {
+    "environment": {"id": "Pendulum-v1", "envs": 4},
+    "steps": 4 * 40 * 4,
+    "rollout": 40,
+    "trainer": {"epochs": 1, "minibatch": 80},
+    "policy": {"hidden": [8]},
+    "reward": {
+        "weights": {"learned": 1},
+        "model": {"hidden": [8], "members": 2},
+        "fit": {"first_steps": 3, "steps": 2},
+    },
+    "feedback": {"labels": 6, "first": 4, "rounds": 1, "until": 0.5, "segment": 10},
+    "evaluate_episodes": 2,
+}
+
+
+def small(**changes: Any) -> config.RunConfig:
+    return config.from_mapping(SMALL | changes, "test")
+
+
+def made(wanted: config.RunConfig, path: Path) -> ControlRun:
+    path.mkdir()
+    return ControlRun(wanted, RunFolder(path))
+
+
+def test_a_refit_forgets_the_scale_of_the_reward_before(tmp_path: Path) -> None:
+    run = made(small(), tmp_path / "run")
+    scale = run.control.reward_scale
+    assert scale is not None and run.preferences is not None
+    seen = []
+    for _ in range(4):
+        fits = run.preferences.fits
+        run.tick()
+        seen.append((run.preferences.fits > fits, int(scale.moments.count)))
+    run.close()
+    # 160 decisions a rollout; the second round is due at half of the budget, before the third update
+    assert seen == [(True, 160), (False, 320), (True, 160), (False, 320)]
+
+
+def test_episodes_that_end_by_themselves_are_noted_where_people_teach(tmp_path: Path) -> None:
+    early = small(environment={"id": "CartPole-v1", "envs": 4})
+    for wanted, notes in ((early, {EARLY_END}), (small(), set())):
+        run = made(wanted, tmp_path / wanted.environment.id)
+        for _ in range(2):
+            run.tick()
+        run.close()
+        assert run.notes == notes
+
+
+def test_a_learned_reward_without_weight_for_the_environment_ignores_it(tmp_path: Path) -> None:
+    run = made(small(), tmp_path / "run")
+    run.tick()
+    walk, _ = run.control.walk(run.state.policy)
+    paid_more = replace(walk.record, environment_rewards=walk.record.environment_rewards + 1000)
+    assert torch.equal(run.reward(walk.record), run.reward(paid_more))
+    run.close()
+
+
+def test_stop_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    rows: list[dict[str, Any]] = []
+
+    def watch(row: dict[str, Any]) -> None:
+        rows.append(row)
+        if row["update"] == 2:
+            store = open_store(path / "feedback.db")
+            store.command(commands.STOP, {})
+            store.close()
+
+    with pytest.raises(PlauditError, match="stopped by command; go on with: plaudit resume"):
+        optimise.start(small(), path, watch)
+    assert RunFolder(path).read_manifest()["status"] == "stopped"
+    optimise.resume(path, rows.append)
+    assert [row["update"] for row in rows] == [1, 2, 3, 4]
+    assert RunFolder(path).read_manifest()["status"] == "finished"
+
+
+def test_a_pause_lasts_until_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "POLL_SECONDS", 0.01)
+    store = MemoryStore(0)
+    store.command(commands.STOP, {})  # meant for a process of before
+    wishes = commands.Commands(store)
+    wishes.obey()
+    store.command(commands.PAUSE, {})
+    threading.Timer(0.2, lambda: store.command(commands.START, {})).start()
+    began = time.monotonic()
+    wishes.obey()
+    assert time.monotonic() - began >= 0.15
+    store.command(commands.STOP, {})
+    with pytest.raises(commands.Stopped):
+        wishes.obey()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"trainer": {"minibatch": 0}}, "trainer.minibatch: must be at least 1, not 0"),
+        ({"trainer": {"epochs": -3}}, "trainer.epochs"),
+        ({"trainer": {"anneal": ["clipp"]}}, "trainer.anneal: 'clipp' is no number of settings; known: clip"),
+        ({"settings": {"discount": 7}}, "settings.discount: must be between 0 and 1, not 7"),
+        ({"policy": {"critic": False}}, "policy.critic"),
+        ({"policy": {"hidden": [0]}}, "hidden"),
+        ({"reward": {"weights": {"environment": 0}}}, "reward.weights: all are 0"),
+        ({"feedback": {"labels": 10, "first": 5, "until": 1.0}}, "feedback.until"),
+        ({"feedback": {"labels": 10, "first": 0}}, "feedback.first"),
+    ],
+)
+def test_settings_without_a_meaning(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(PlauditError) as caught:
+        small(**changes)
+    assert said in str(caught.value)
+
+
+def test_without_a_critic_monte_carlo_will_do() -> None:
+    settings = {"advantage": "monte_carlo"}
+    assert not small(policy={"critic": False}, settings=settings).policy.critic
+
+
+def test_monte_carlo_where_nothing_terminates_says_so(tmp_path: Path) -> None:
+    run = made(small(settings={"advantage": "monte_carlo"}), tmp_path / "run")
+    with pytest.raises(PlauditError, match="no episode terminates"):
+        run.tick()
+    run.close()
+
+
+def test_learning_that_diverges_is_stopped(tmp_path: Path) -> None:
+    wild = small(
+        environment={"id": "CartPole-v1", "envs": 4},
+        trainer={"epochs": 1, "minibatch": 80, "learning_rate": 1e30, "max_grad_norm": None},
+    )
+    run = made(wild, tmp_path / "run")
+    with pytest.raises(PlauditError, match="diverged"):
+        for _ in range(4):
+            run.tick()
+    run.close()

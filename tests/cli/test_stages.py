@@ -175,7 +175,7 @@ def test_run_compare_report_export(plaudit: Run, tmp_path: Path) -> None:
     steps = [sum(1 for _ in rows(f"both/seed-{seed}")) for seed in (5, 6)]
     assert steps == [3, 3] and rows("both/seed-5") != rows("both/seed-6")
     code, out, _ = plaudit("compare", "both", "one")
-    head, both, one = (line.split("  ") for line in out.strip().splitlines()[:3])
+    _, both, one = (line.split("  ") for line in out.strip().splitlines()[:3])
     assert code == 0 and both[0] == "both" and one[0] == "one" and "(one seed)" in out
     code, out, _ = plaudit("report", "one", "--language", "zh")
     assert code == 0 and any(
@@ -207,7 +207,7 @@ def test_run_compare_report_export(plaudit: Run, tmp_path: Path) -> None:
 
 
 def test_what_is_exported_is_what_the_environment_showed(plaudit: Run, tmp_path: Path) -> None:
-    """Pendulum's observations lie on the unit circle, its torque within 2; the better one of a sure person pays more."""
+    """Observations lie on the unit circle, torques within 2; what a sure person calls better pays more."""
     (tmp_path / "c.yaml").write_text(
         yaml.safe_dump(PREFERENCES | {"feedback": PREFERENCES["feedback"] | {"people": [{}]}})
     )

@@ -56,7 +56,9 @@ class ControlRun:
             if config.environment.horizon == "task" and bool(walk.terminated.any()):
                 self.notes.add(EARLY_END)
             fits = self.preferences.fits
-            progress = state.decisions / config.steps
+            rest = config.steps - state.decisions - int(walk.mask.sum())
+            # the last whole rollout is the last chance to ask what is left
+            progress = 1.0 if rest < walk.mask.shape[0] * config.rollout else state.decisions / config.steps
             said = self.preferences.tick(walk, state.updates, progress)
             if self.preferences.fits != fits and self.control.reward_scale is not None:
                 self.control.reward_scale.reset()  # the scale of the reward before says nothing about this one
@@ -82,6 +84,7 @@ class ControlRun:
             "updates": state.updates,
             "decisions": state.decisions,
             "kl_price": state.kl_price,
+            "notes": sorted(self.notes),
             "control": self.control.state_dict(),
             "preferences": None if self.preferences is None else self.preferences.state_dict(),
         }
@@ -93,6 +96,7 @@ class ControlRun:
         state.optimiser.load_state_dict(tree["optimiser"])
         state.generator.set_state(tree["generator"])
         state.updates, state.decisions, state.kl_price = tree["updates"], tree["decisions"], tree["kl_price"]
+        self.notes = set(tree["notes"])
         self.control.load_state_dict(tree["control"])
         if self.preferences is not None:
             self.preferences.load_state_dict(tree["preferences"])

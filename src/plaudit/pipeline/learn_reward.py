@@ -136,7 +136,7 @@ def cross_validate(
                 "best single feature": single(difference[train], preference[train], difference[test]),
             }
             for name, margin in margins.items():
-                right[name] += int(((margin > 0) == (preference[test] > 0.5)).sum())
+                right[name] += int((margin * (preference[test] - 0.5) > 0).sum())  # no margin, no merit
         for name in hits:
             hits[name].append(right[name] / len(decided))
     return {name: _accuracy(values) for name, values in hits.items()}

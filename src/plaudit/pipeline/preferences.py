@@ -10,6 +10,7 @@ import torch
 
 from plaudit.annotators.client import SimulatedAnnotator
 from plaudit.environments.control.collect import Walk
+from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.pipeline.config import FeedbackSettings, RewardSettings
@@ -48,22 +49,26 @@ class Preferences:
     def tick(self, walk: Walk, number: int, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
-            self.ask(walk, self.plan[self.asked][1], number)
+            try:
+                pairs = self.choose(walk, self.plan[self.asked][1])
+            except PlauditError:
+                if self.asked == 0:
+                    raise
+                break  # this behaviour holds no two such segments: wait for another
+            self.ask(walk, pairs, number)
             self.asked += 1
         self.desk.simulate()
         self._await_first_answer()
         return self.learn(walk, number) | self.desk.rates(self.cursor)
 
-    def ask(self, walk: Walk, count: int, number: int) -> None:
+    def ask(self, walk: Walk, pairs: list[list[Window]], number: int) -> None:
         """Enqueue comparisons of segments; asking again after a resume changes nothing, the keys are the same."""
-        windows = segments.windows(walk.mask, walk.last, self.settings.segment)
-        chosen = self._choose(walk, windows, count)
-        where = windows.tolist()
-        queries = []
-        for i, pair in enumerate(chosen.tolist()):
-            places = [Window(where[j][0], where[j][1], self.settings.segment) for j in pair]
-            queries.append(self.desk.question(f"{number}/{self.asked}/{i}", number, walk.record, places))
-        self.desk.store.enqueue(queries)
+        self.desk.store.enqueue(
+            [
+                self.desk.question(f"{number}/{self.asked}/{i}", number, walk.record, places)
+                for i, places in enumerate(pairs)
+            ]
+        )
 
     def learn(self, walk: Walk, number: int) -> dict[str, Any]:
         """Refit where there are new answers; standardise over the policy's behaviour."""
@@ -108,7 +113,13 @@ class Preferences:
         self.asked, self.cursor = state["asked"], state["cursor"]
         self.fits, self.labels = state["fits"], state["labels"]
 
-    def _choose(self, walk: Walk, windows: torch.Tensor, count: int) -> torch.Tensor:
+    def choose(self, walk: Walk, count: int) -> list[list[Window]]:
+        """Pairs of segments of this behaviour to ask about; PlauditError where it holds no two."""
+        windows = segments.windows(walk.mask, walk.last, self.settings.segment)
+        where = [Window(row, start, self.settings.segment) for row, start in windows.tolist()]
+        return [[where[j] for j in pair] for pair in self._pairs(walk, windows, count).tolist()]
+
+    def _pairs(self, walk: Walk, windows: torch.Tensor, count: int) -> torch.Tensor:
         apart = segments.apart(windows, self.settings.segment)
         if self.settings.ask == "random" or self.fits == 0:
             return random.pairs(len(windows), count, self.generator, apart)

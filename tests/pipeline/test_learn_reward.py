@@ -1,0 +1,145 @@
+"""Rewards from files: baselines against other libraries, honest cross-validation, and a model that can be used."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from plaudit.errors import PlauditError
+from plaudit.likelihoods import bradley_terry
+from plaudit.models.actor_critic import Spaces
+from plaudit.models.reward_ensemble import RewardConfig
+from plaudit.models.transitions import Transitions
+from plaudit.pipeline import learn_reward, saved
+from plaudit.pipeline.learn_reward import LearnRewardConfig, cross_validate, learn, linear, read, single
+from plaudit.readers.arrays import RecordedPairs
+from plaudit.trainers import reward_fit
+
+QUICK = LearnRewardConfig(
+    model=RewardConfig(members=2, hidden=(8,)),
+    likelihood=bradley_terry.Config(),
+    fit=reward_fit.Config(first_steps=120, learning_rate=1e-2, drawn=1.0),
+    folds=3,
+    repeats=2,
+)
+
+
+def recorded(count: int = 24, steps: int = 5, seed: int = 0, equal: int = 4) -> RecordedPairs:
+    """The third number of the observation decides; the last few pairs are called equal."""
+    rng = np.random.default_rng(seed)
+    observations = tuple(rng.normal(size=(count, steps, 3)) for _ in range(2))
+    actions = tuple(rng.normal(size=(count, steps, 2)) for _ in range(2))
+    preference = (observations[0][..., 2].sum(1) > observations[1][..., 2].sum(1)).astype(float)
+    preference[count - equal :] = 0.5
+    return RecordedPairs(observations, actions, preference)  # type: ignore[arg-type]
+
+
+def test_both_sides_as_transitions() -> None:
+    pairs = recorded()
+    first, second, preference = read(pairs)
+    assert preference.tolist() == pairs.preference.tolist()
+    for side, transitions in enumerate((first, second)):
+        np.testing.assert_allclose(transitions.observations, pairs.observations[side], rtol=1e-6)
+        np.testing.assert_allclose(transitions.executed, pairs.actions[side], rtol=1e-6)
+        assert torch.equal(transitions.successors[:, :-1], transitions.observations[:, 1:])
+        assert torch.equal(transitions.successors[:, -1], transitions.observations[:, -1])
+    pixels = RecordedPairs(
+        tuple(np.zeros((2, 4, 3, 3)) for _ in range(2)), tuple(np.ones((2, 4)) for _ in range(2)), np.ones(2)
+    )  # type: ignore[arg-type]
+    first, _, _ = read(pixels)
+    assert first.observations.shape == (2, 4, 9) and first.executed.shape == (2, 4, 1)
+
+
+def test_the_linear_baseline_is_the_ridge_penalised_optimum() -> None:
+    generator = torch.Generator().manual_seed(0)
+    train, test = torch.randn(30, 4, generator=generator) * 3, torch.randn(7, 4, generator=generator)
+    preference = torch.randint(3, (30,), generator=generator) / 2
+    scale = train.std(dim=0)
+    weight = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weight], max_iter=500, tolerance_grad=1e-10, tolerance_change=1e-14)
+
+    def loss() -> Any:
+        optimiser.zero_grad()
+        logits = (train / scale).double() @ weight
+        nll = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, preference.double(), reduction="sum"
+        )
+        total = nll + 0.5 * (weight**2).sum()
+        total.backward()
+        return total
+
+    optimiser.step(loss)
+    expected = (test / scale).double() @ weight.detach()
+    torch.testing.assert_close(linear(train, preference, test), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_best_single_feature_by_hand() -> None:
+    # feature 0 agrees in 1 of 3, feature 1 disagrees in 3 of 3: the second, upside down
+    train = torch.tensor([[1.0, -2.0], [1.0, 3.0], [1.0, 0.5], [9.0, 9.0]])
+    preference = torch.tensor([1.0, 0.0, 0.0, 0.5])
+    assert single(train, preference, torch.tensor([[5.0, 2.0], [5.0, -1.0]])).tolist() == [-2.0, 1.0]
+
+
+def test_cross_validation_scores_every_decided_pair_once_and_never_one_it_has_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs = recorded(20, equal=5)
+    first, second, preference = read(pairs)
+    number = {float(row[0, 0]): i for i, row in enumerate(first.observations)}
+    seen: list[set[int]] = []
+    scored: list[list[int]] = []
+
+    def fit(one: Transitions, other: Transitions, said: torch.Tensor, config: Any, seed: int) -> str:
+        seen.append({number[float(row[0, 0])] for row in one.observations})
+        assert {15, 16, 17, 18, 19} <= seen[-1]  # equal pairs teach in every fold
+        assert said.tolist() == [preference[number[float(row[0, 0])]].item() for row in one.observations]
+        return "model"
+
+    def margin(model: str, one: Transitions, other: Transitions) -> torch.Tensor:
+        scored.append([number[float(row[0, 0])] for row in one.observations])
+        assert not seen[-1] & set(scored[-1]) and len(seen[-1]) + len(scored[-1]) == 20
+        return torch.ones(len(scored[-1]))
+
+    monkeypatch.setattr(learn_reward, "_fit", fit)
+    monkeypatch.setattr(learn_reward, "_margin", margin)
+    found = cross_validate(first, second, preference, QUICK)
+    for repeat in range(2):
+        assert sorted(sum(scored[3 * repeat : 3 * repeat + 3], [])) == list(range(15))
+    assert scored[0] != scored[3]
+    assert found["reward model"].mean == pytest.approx(float((preference[:15] == 1).float().mean()))
+    assert found["reward model"].spread == 0
+
+
+def test_a_margin_of_nothing_foresees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, preference = read(recorded(20))
+    monkeypatch.setattr(learn_reward, "_fit", lambda *_: None)
+    monkeypatch.setattr(learn_reward, "_margin", lambda _, one, other: torch.zeros(len(one.observations)))
+    assert cross_validate(first, second, preference, QUICK)["reward model"].mean == 0
+
+
+def test_what_is_learned_can_be_used(tmp_path: Path) -> None:
+    pairs = recorded(60, equal=6)
+    found = learn(pairs, QUICK, tmp_path / "model", {"files": ["a"]})
+    assert found["linear on mean features"].mean > 0.75 and found["best single feature"].mean > 0.9
+    assert found["reward model"].mean > 0.7
+    model = saved.load_reward(tmp_path / "model", Spaces(3, 2, "continuous"))
+    first, second, preference = read(recorded(100, seed=9, equal=0))
+    better = (model.reward(first).sum(1) > model.reward(second).sum(1)).float()
+    assert (better == preference).float().mean() > 0.75
+    one, other, _ = read(pairs)
+    everything = torch.cat([model.members(one), model.members(other)], dim=1).double()
+    torch.testing.assert_close(
+        everything.mean(dim=(1, 2)), torch.zeros(2, dtype=torch.float64), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(
+        everything.var(dim=(1, 2), correction=0), torch.ones(2, dtype=torch.float64), atol=1e-4, rtol=0
+    )
+    again = learn(pairs, QUICK, tmp_path / "again", {"files": ["a"]})
+    assert again == found
+    assert (tmp_path / "again/model.safetensors").read_bytes() == (
+        tmp_path / "model/model.safetensors"
+    ).read_bytes()
+    with pytest.raises(PlauditError, match="a model is here already"):
+        learn(pairs, QUICK, tmp_path / "model", {})

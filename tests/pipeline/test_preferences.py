@@ -1,0 +1,201 @@
+"""Asking and learning in a loop: how many are asked when, and that asking again changes nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plaudit.errors import PlauditError
+from plaudit.feedback import Comparison
+from plaudit.pipeline import optimise, saved
+from plaudit.pipeline.config import FeedbackSettings, from_mapping
+from plaudit.pipeline.control_run import ControlRun
+from plaudit.pipeline.preferences import Preferences, schedule
+from plaudit.pipeline.run_folder import RunFolder
+from plaudit.pipeline.segments import Window, cut, from_bytes, stack, to_bytes
+from plaudit.storage import open_store
+from plaudit.storage.store import NewResponse
+
+
+@given(st.integers(0, 3000), st.integers(1, 300), st.integers(0, 40), st.floats(0, 1))
+@settings(max_examples=150, deadline=None)
+def test_exactly_so_many_are_asked(labels: int, first: int, rounds: int, until: float) -> None:
+    plan = schedule(FeedbackSettings(labels=labels, first=first, rounds=rounds, until=until))
+    assert sum(count for _, count in plan) == labels
+    assert all(count > 0 for _, count in plan)
+    times = [time for time, _ in plan]
+    assert times == sorted(times) and all(0 <= time <= until + 1e-9 for time in times)
+    if labels:
+        assert plan[0][0] == 0
+    counts = [count for _, count in plan[1:]]
+    assert all(
+        one >= other - 1 for one, other in zip(counts, counts[1:], strict=False)
+    )  # ever fewer, but for rounding
+
+
+def test_a_schedule_by_hand() -> None:
+    # 10 first, then 12 in proportion 3 : 2 : 1
+    plan = schedule(FeedbackSettings(labels=22, first=10, rounds=3, until=0.6))
+    assert [count for _, count in plan] == [10, 6, 4, 2]
+    assert [time for time, _ in plan] == pytest.approx([0, 0.2, 0.4, 0.6])
+    assert schedule(FeedbackSettings(labels=0)) == []
+    assert schedule(FeedbackSettings(labels=5, first=50)) == [(0.0, 5)]
+    assert sum(c for _, c in schedule(FeedbackSettings(labels=9, first=4, rounds=0))) == 9
+
+
+def config(**feedback: Any) -> Any:
+    return from_mapping(
+        {
+            "environment": {"id": "Pendulum-v1", "envs": 4},
+            "steps": 1200,
+            "rollout": 60,
+            "trainer": {"epochs": 1, "minibatch": 240},
+            "policy": {"hidden": [4]},
+            "reward": {
+                "weights": {"learned": 1},
+                "model": {"hidden": [4]},
+                "fit": {"first_steps": 4, "steps": 2},
+            },
+            "feedback": {"labels": 20, "first": 8, "rounds": 3, "segment": 20} | feedback,
+            "evaluate_episodes": 1,
+        },
+        "here",
+    )
+
+
+def quiet(row: dict[str, Any]) -> None:
+    pass
+
+
+def test_what_is_asked_and_answered(tmp_path: Path) -> None:
+    folder = optimise.start(config(), tmp_path / "r", quiet)
+    store = open_store(folder.feedback)
+    queries, answers = store.queries(), store.view(2**60)
+    assert len(queries) == len(answers) == 20 and store.pending() == 0
+    assert len({query.key for query in queries}) == 20
+    assert [sum(query.tick == tick for query in queries) for tick in range(5)] == [8, 6, 4, 2, 0]
+    assert all(query.items[0] != query.items[1] for query in queries)
+    assert [row["feedback/labels"] for row in folder.rows()] == [8, 14, 18, 20, 20]
+    store.close()
+
+
+@pytest.mark.parametrize(("until", "steps"), [(0.99, 1200), (0.5, 300), (0.9, 1230), (0.9, 240)])
+def test_all_that_was_promised_is_asked(tmp_path: Path, until: float, steps: int) -> None:
+    """Also where the last round would be due only after the last update began."""
+    folder = optimise.start(replace(config(until=until), steps=steps), tmp_path / "r", quiet)
+    store = open_store(folder.feedback)
+    assert len(store.view(2**60)) == 20
+    store.close()
+
+
+def test_a_round_without_segments_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later behaviour may hold no two segments; that ends no run. From the start it is a mistake in the config."""
+    choose, calls = Preferences.choose, iter(range(100))
+
+    def sometimes(self: Preferences, walk: Any, count: int) -> Any:
+        if next(calls) in (1, 2):
+            raise PlauditError("segment: no 20 consecutive steps")
+        return choose(self, walk, count)
+
+    monkeypatch.setattr(Preferences, "choose", sometimes)
+    folder = optimise.start(config(until=0.5), tmp_path / "r", quiet)
+    # rounds of 6, 4 and 2 were due at 1/6, 1/3 and 1/2 of the steps: at updates 1, 2 and 3, of 5
+    assert [row["feedback/labels"] for row in folder.rows()] == [8, 8, 8, 20, 20]
+    with pytest.raises(PlauditError, match="segment"):
+        optimise.start(config(segment=61), tmp_path / "s", quiet)
+
+
+def test_notes_survive_a_resume(tmp_path: Path) -> None:
+    one, other = (ControlRun(config(), RunFolder.create(tmp_path / name, {}, "optimise", 0)) for name in "ab")
+    one.notes.add("remember me")
+    other.load_state_dict(one.state_dict())
+    assert other.notes == {"remember me"}
+    one.close(), other.close()
+
+
+def test_asking_again_changes_nothing(tmp_path: Path) -> None:
+    run = ControlRun(config(), folder(tmp_path))
+    assert run.preferences is not None
+    walk, _ = run.control.walk(run.state.policy)
+    generator = run.preferences.generator.get_state()
+    run.preferences.ask(walk, run.preferences.choose(walk, 8), 0)
+    store = run.preferences.desk.store
+    before = store.queries()
+    run.preferences.generator.set_state(generator)
+    run.preferences.ask(walk, run.preferences.choose(walk, 8), 0)
+    assert store.queries() == before
+    run.close()
+
+
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "run", {"x": 1}, "optimise", 0)
+
+
+def test_real_answers_are_waited_for_and_learned_from(tmp_path: Path) -> None:
+    """Nobody is simulated: whoever answers does so in the store, and the next update has learned it."""
+    run = ControlRun(config(people=[]), folder(tmp_path))
+    assert run.preferences is not None
+    store = run.preferences.desk.store
+    asked: list[Any] = []
+
+    def answer() -> None:
+        query = store.claim("somebody", 60.0)
+        assert query is not None
+        asked.append(query)
+        said = Comparison((query.items[0], query.items[1]), "first")
+        store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
+
+    obey = run.preferences.desk.commands.obey
+
+    def obey_and_answer() -> None:
+        obey()
+        if not asked:
+            answer()
+
+    run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
+    row = run.tick()
+    assert row["feedback/labels"] == 1 and run.preferences.fits == 1 and len(asked) == 1
+    fitted = run.preferences.model.head.detach().clone()
+    row = run.tick()
+    assert row["feedback/labels"] == 1 and run.preferences.fits == 1
+    assert torch.equal(run.preferences.model.head, fitted)
+    answer()
+    row = run.tick()
+    assert row["feedback/labels"] == 2 and run.preferences.fits == 2 and "reward/fresh_accuracy" in row
+    assert not torch.equal(run.preferences.model.head, fitted)
+    run.close()
+
+
+def test_segments_there_and_back(tmp_path: Path) -> None:
+    run = ControlRun(config(), folder(tmp_path))
+    walk, _ = run.control.walk(run.state.policy)
+    run.close()
+    pieces = [
+        cut(walk.record, Window(row, start, length))
+        for row, start, length in ((0, 0, 5), (3, 50, 10), (1, 7, 2))
+    ]
+    assert torch.equal(pieces[1].observations[0], walk.record.observations[3, 50:60])
+    assert all(to_bytes(piece) == to_bytes(from_bytes(to_bytes(piece))) for piece in pieces)
+    side_by_side, mask = stack(pieces)
+    assert mask.sum(dim=1).tolist() == [5, 10, 2] and side_by_side.observations.shape == (3, 10, 3)
+    for row, piece in enumerate(pieces):
+        for name in ("observations", "actions", "executed", "successors", "environment_rewards"):
+            padded, whole = getattr(side_by_side, name)[row], getattr(piece, name)[0]
+            assert torch.equal(padded[: len(whole)], whole) and not padded[len(whole) :].any()
+
+
+def test_a_model_to_start_from_keeps_its_scaling(tmp_path: Path) -> None:
+    first = optimise.start(config(), tmp_path / "first", quiet)
+    model = saved.load_reward(first.path / "reward")
+    mapping = config()
+    started = replace(mapping, reward=replace(mapping.reward, start=str(first.path / "reward")), seed=9)
+    second = optimise.start(started, tmp_path / "second", quiet)
+    later = saved.load_reward(second.path / "reward")
+    assert torch.equal(later.scaling.mean, model.scaling.mean) and torch.equal(
+        later.scaling.square, model.scaling.square
+    )
+    assert not torch.equal(later.head, model.head)

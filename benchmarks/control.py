@@ -60,7 +60,7 @@ CASES = (
     Case("preferences", "pendulum_preferences", COMPARISONS, -250),
     Case("preferences_mistakes", "pendulum_preferences", COMPARISONS + ", one in ten wrong", -300,
          changes=_people(mistake=0.1)),
-    Case("preferences_expected", "pendulum_preferences", COMPARISONS + ", one in ten wrong, as it was told", -300,
+    Case("preferences_expected", "pendulum_preferences", COMPARISONS + ", one in ten wrong, which it expects", -300,
          changes=_people(mistake=0.1) | {"reward": {"likelihood": {"mistakes": 0.2}}}),
     Case("preferences_few", "pendulum_preferences", COMPARISONS,
          changes={"feedback": {"labels": 50, "first": 20}}),

@@ -27,7 +27,7 @@ STEPS, ROLLOUT, ENVS, LABELS, CLIP = 192_000, 100, 32, 200, 100
 PPO = ppo.Config(discount=0.97, entropy_coef=0.01)
 DESCENT = on_policy.Config(learning_rate=1e-3, epochs=10, minibatch=320)
 LIKELIHOOD = reward_fit.Likelihood(bradley_terry, bradley_terry.Config(scale=0.1))
-FIT = reward_fit.Config()
+FIT = reward_fit.Config(drawn=0.125)
 
 
 def prefers_first(first: Tensor, second: Tensor) -> Tensor:

@@ -122,6 +122,24 @@ def test_resume_from_another_folder(plaudit: Run, tmp_path: Path, monkeypatch: p
     assert code == 0 and "true return" in out, err
 
 
+def test_several_seeds_go_on_by_the_same_command(plaudit: Run, tmp_path: Path) -> None:
+    config = written(tmp_path, CARTPOLE, steps=3200)
+    command = ["run", config, "--seeds", "3", "--out", "all"]
+    kill = at_row(tmp_path / "all" / "seed-1", 9, lambda child: os.kill(child, signal.SIGKILL))
+    assert in_child(lambda: main(command), tmp_path / "log", kill) == -9, (tmp_path / "log").read_text()
+    assert not (tmp_path / "all" / "seed-2").exists()
+    first = (tmp_path / "all" / "seed-0" / "manifest.json").read_bytes()
+    code, _, err = plaudit("resume", "all")
+    assert code == 1 and "give the command that began them again" in err
+    code, _, err = plaudit(*command, "--rollout", 32)
+    assert code == 1 and "seed-0: a run with another config is here already" in err
+    code, out, err = plaudit(*command)
+    assert code == 0 and "all  " in out, err
+    assert (tmp_path / "all" / "seed-0" / "manifest.json").read_bytes() == first
+    assert plaudit("run", config, "--seed", 1, "--out", "one")[0] == 0
+    assert differences(contents(tmp_path / "one"), contents(tmp_path / "all" / "seed-1")) == []
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of six megabytes."""

@@ -109,6 +109,28 @@ def test_a_round_without_segments_waits_for_another(tmp_path: Path, monkeypatch:
         optimise.start(config(segment=61), tmp_path / "s", quiet)
 
 
+def test_answers_that_are_gone_are_missed(tmp_path: Path) -> None:
+    folder = optimise.start(config(), tmp_path / "r", quiet)
+    folder.write_manifest({"status": "running"})
+    for file in folder.path.glob("feedback.db*"):
+        file.unlink()
+    with pytest.raises(PlauditError, match=r"feedback.db holds 0 answers but this run has learned from 20"):
+        optimise.resume(folder.path, quiet)
+
+
+def test_a_reward_that_changes_has_a_scale_of_its_own(tmp_path: Path) -> None:
+    """What was seen of the reward before says nothing about the new one; without a refit the scale goes on."""
+    run = ControlRun(config(until=0.15), RunFolder.create(tmp_path / "r", {}, "optimise", 0))
+    assert run.control.reward_scale is not None and run.preferences is not None
+    seen = []
+    for _ in range(4):
+        run.tick()
+        seen.append((run.preferences.fits, run.control.reward_scale.moments.count.item()))
+        assert run.preferences.model.outputs.count == 240  # standardised over the newest behaviour alone
+    run.close()
+    assert seen == [(1, 240), (2, 240), (2, 480), (2, 720)]
+
+
 def test_notes_survive_a_resume(tmp_path: Path) -> None:
     one, other = (ControlRun(config(), RunFolder.create(tmp_path / name, {}, "optimise", 0)) for name in "ab")
     one.notes.add("remember me")

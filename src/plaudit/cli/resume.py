@@ -8,6 +8,7 @@ import tyro
 
 from plaudit.cli import arguments
 from plaudit.cli.running import resume_one
+from plaudit.errors import PlauditError
 from plaudit.pipeline.config import load
 from plaudit.pipeline.run_folder import RunFolder
 
@@ -23,6 +24,10 @@ class Resume:
 def main(argv: Sequence[str]) -> int:
     """Resume one run."""
     given = arguments.parse(Resume, argv, "resume", str(__doc__))
+    if not (given.run / "manifest.json").exists() and any(given.run.glob("seed-*")):
+        raise PlauditError(
+            f"{given.run}: holds several seeds; give the command that began them again, it goes on"
+        )
     folder = RunFolder.open(given.run)
     resume_one(given.run, load(folder.config).steps)
     return 0

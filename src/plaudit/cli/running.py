@@ -9,8 +9,9 @@ import torch
 from rich.console import Console
 
 from plaudit.cli import arguments
-from plaudit.pipeline import compare, optimise
-from plaudit.pipeline.config import RunConfig
+from plaudit.errors import PlauditError
+from plaudit.pipeline import compare, optimise, settings
+from plaudit.pipeline.config import RunConfig, load, settled
 from plaudit.pipeline.report import write_report, write_seeds_report
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.trackers.console import ProgressBar
@@ -32,10 +33,22 @@ def run_all(config: RunConfig, argv: Sequence[str], title: str, description: str
         return 0
     folders = []
     for seed in range(config.seed, config.seed + count):
-        folders.append(run_one(replace(config, seed=seed), path / f"seed-{seed}", f"seed {seed}"))
+        folders.append(_one_of_several(replace(config, seed=seed), path / f"seed-{seed}"))
     print(compare.table([[folder.path for folder in folders]]))
     print(f"report {write_seeds_report(folders, path / 'report.html')}")
     return 0
+
+
+def _one_of_several(config: RunConfig, path: Path) -> RunFolder:
+    """A seed begun, or gone on with, or long finished: the same command again completes what was killed."""
+    if not (path / "manifest.json").exists():
+        return run_one(config, path, f"seed {config.seed}")
+    folder = RunFolder.open(path)
+    if settings.dump(load(folder.config)) != settings.dump(settled(config)):
+        raise PlauditError(f"{path}: a run with another config is here already; choose another --out")
+    if folder.read_manifest().get("status") == "finished":
+        return folder
+    return resume_one(path, config.steps)
 
 
 def run_one(config: RunConfig, path: Path, title: str) -> RunFolder:

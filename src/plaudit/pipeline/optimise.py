@@ -117,12 +117,17 @@ def _loop(run: ControlRun, folder: RunFolder, metrics: JsonLines, watch: Watch) 
         metrics.write(row)
         watch(row)
         if state.updates % config.checkpoint_every == 0 or state.decisions >= config.steps:
-            folder.save_checkpoint(state.updates, run.state_dict())
+            _keep(run, folder, metrics)
         try:
             run.obey()
         except Stopped:
-            folder.save_checkpoint(state.updates, run.state_dict())
+            _keep(run, folder, metrics)
             raise
+
+
+def _keep(run: ControlRun, folder: RunFolder, metrics: JsonLines) -> None:
+    metrics.sync()
+    folder.save_checkpoint(run.state.updates, run.state_dict())
 
 
 def _finish(run: ControlRun, folder: RunFolder) -> None:

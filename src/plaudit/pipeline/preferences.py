@@ -107,6 +107,12 @@ class Preferences:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
+        answers = len(self.desk.store.history())  # numbered without gaps
+        if answers < state["cursor"]:
+            raise PlauditError(
+                f"feedback.db holds {answers} answers but this run has learned from {state['cursor']}; "
+                "restore the file from a copy"
+            )
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])

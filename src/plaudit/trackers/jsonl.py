@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ class JsonLines:
             json.dumps({name: _finite(value) for name, value in row.items()}, ensure_ascii=False) + "\n"
         )
         self.file.flush()
+
+    def sync(self) -> None:
+        """Return when all rows are on the disk: a checkpoint must not survive a loss of power that they do not."""
+        os.fsync(self.file.fileno())
 
     def close(self) -> None:
         """Release the file."""

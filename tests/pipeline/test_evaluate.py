@@ -7,6 +7,7 @@ import torch
 
 from plaudit.environments.control.actions import to_environment
 from plaudit.environments.control.make import EnvironmentConfig
+from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.pipeline.evaluate import true_returns
 
@@ -64,6 +65,11 @@ def test_true_returns_know_neither_discount_nor_scale() -> None:
         total += float(reward)
     found = true_returns(model, EnvironmentConfig("Pendulum-v1", vectorization="sync"), 1, 11)
     np.testing.assert_allclose(found, [total], rtol=1e-5)
+
+
+def test_no_episodes() -> None:
+    with pytest.raises(PlauditError, match="episodes: 0 are too few"):
+        true_returns(policy(4, 2, "discrete"), EnvironmentConfig("CartPole-v1"), 0, 1)
 
 
 def test_seeds_decide() -> None:

@@ -8,6 +8,7 @@ import torch
 
 from plaudit.environments.control.actions import to_environment
 from plaudit.environments.control.make import EnvironmentConfig, make
+from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 
 AT_ONCE = 16
@@ -22,6 +23,8 @@ def true_returns(
     Every environment plays a fixed share of the episodes, so that short ones are not counted more often.
     Observation statistics are the policy's own and are not changed.
     """
+    if episodes < 1:
+        raise PlauditError(f"episodes: {episodes} are too few to evaluate; give 1 or more")
     rows = min(episodes, max(environment.envs, AT_ONCE))
     source = make(replace(environment, envs=rows))
     generator = torch.Generator().manual_seed(seed)

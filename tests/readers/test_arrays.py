@@ -141,7 +141,7 @@ def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
     whole.write_bytes(pickle.dumps(Bomb(exploded)))
     for path in (inside, whole):
         for read in (read_demonstrations, read_pairs):
-            with pytest.raises(PlauditError, match="not a readable .npz of plain arrays"):
+            with pytest.raises(PlauditError, match=r"not a readable \.npz of plain arrays"):
                 read(path)
     assert not exploded.exists()
 

@@ -9,6 +9,7 @@ from plaudit.maths.advantage import GAE
 
 RANGES: dict[str, tuple[float, float | None]] = {
     "steps": (1, None),
+    "threads": (1, None),
     "rollout": (1, None),
     "evaluate_every": (0, None),
     "evaluate_episodes": (1, None),

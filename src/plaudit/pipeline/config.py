@@ -87,6 +87,8 @@ class RunConfig:
     """Episodes of each evaluation, with the likeliest actions."""
     checkpoint_every: int = 10
     """Updates between checkpoints."""
+    threads: int = 1
+    """Threads of torch during the run; with small networks a second one costs more than it gives."""
     seed: int = 0
     """Seed of everything."""
 

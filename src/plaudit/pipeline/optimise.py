@@ -1,8 +1,8 @@
 """The stage `optimise`: run a config to its end, with metrics, checkpoints and a report; start it or resume it."""
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,10 @@ Watch = Callable[[dict[str, Any]], None]
 def start(config: RunConfig, path: Path, watch: Watch) -> RunFolder:
     """A new run in a new folder."""
     config = settled(config)
-    folder = RunFolder.create(path, settings.dump(config), "optimise", config.seed)
-    with folder.held():
-        return _guarded(config, folder, watch)
+    with _threads(config.threads):
+        folder = RunFolder.create(path, settings.dump(config), "optimise", config.seed)
+        with folder.held():
+            return _guarded(config, folder, watch)
 
 
 def resume(path: Path, watch: Watch) -> RunFolder:
@@ -36,9 +37,20 @@ def resume(path: Path, watch: Watch) -> RunFolder:
         raise PlauditError(f"{path}: this run is finished; there is nothing to resume")
     with folder.held():
         config = load(folder.config)
-        torch.set_num_threads(manifest.get("threads", 1))
-        folder.write_manifest({"status": "running", "error": None})
-        return _guarded(config, folder, watch)
+        with _threads(config.threads):
+            folder.write_manifest({"status": "running", "error": None})
+            return _guarded(config, folder, watch)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many threads of torch, whatever the surrounding program uses: another number gives other last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _guarded(config: RunConfig, folder: RunFolder, watch: Watch) -> RunFolder:

@@ -29,7 +29,8 @@ def load_policy(
     folder: str | Path, environment: str | None = None, spaces: Spaces | None = None
 ) -> ActorCritic:
     """A control policy; refuses one made for another environment or other spaces."""
-    card = _card(Path(folder), "control_policy")
+    folder = _within(folder, "policy")
+    card = _card(folder, "control_policy")
     if environment is not None and _bare(card["environment"]) != _bare(environment):
         raise PlauditError(
             f"{folder}: this policy was made for {card['environment']}, not for {environment}; give one made for it"
@@ -47,7 +48,8 @@ def save_reward(folder: Path, model: RewardEnsemble, about: dict[str, Any]) -> N
 
 def load_reward(folder: str | Path, spaces: Spaces | None = None) -> RewardEnsemble:
     """A reward model for control."""
-    card = _card(Path(folder), "control_reward")
+    folder = _within(folder, "reward")
+    card = _card(folder, "control_reward")
     config = settings.build(RewardConfig, card["config"], f"{folder}/{CARD}")
     model = RewardEnsemble(_spaces(card, folder, spaces), config, torch.Generator())
     _load(model, Path(folder))
@@ -58,6 +60,12 @@ def environment_of(folder: str | Path) -> EnvironmentConfig:
     """The environment a saved policy was made for, with its settings."""
     card = _card(Path(folder), "control_policy")
     return settings.build(EnvironmentConfig, card["made_in"], f"{folder}/{CARD}: made_in")
+
+
+def _within(folder: str | Path, name: str) -> Path:
+    """The folder of a model: itself, or the one in a run folder."""
+    inner = Path(folder) / name
+    return inner if (inner / CARD).exists() and not (Path(folder) / CARD).exists() else Path(folder)
 
 
 def _bare(environment: str) -> str:

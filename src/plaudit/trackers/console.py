@@ -19,10 +19,11 @@ class ProgressBar:
         self.progress = Progress(*columns, console=console, refresh_per_second=4)
         self.task = self.progress.add_task(title, total=total, numbers="")
         self.known: dict[str, float] = {}
-        self.progress.start()
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Advance to the row's decisions."""
+        """Advance to the row's decisions. The bar appears with the first row: an error before it stands alone."""
+        if not self.progress.live.is_started:
+            self.progress.start()
         self.known |= {label: row[name] for name, label in SHOWN.items() if row.get(name) is not None}
         numbers = "  ".join(f"{label} {value:.4g}" for label, value in self.known.items())
         self.progress.update(self.task, completed=row["decisions"], numbers=numbers)

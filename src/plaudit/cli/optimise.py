@@ -1,6 +1,7 @@
 """plaudit optimise ALGORITHM: optimise a policy by an on-policy algorithm, a name or a Python file of yours.
 
 Without a reward model this is plain reinforcement learning on the environment's own reward.
+`plaudit optimise ALGORITHM --help` lists every field.
 """
 
 import inspect

@@ -1,4 +1,7 @@
-"""plaudit run CONFIG: run a config; its fields are flags too, and a flag wins over the file."""
+"""plaudit run CONFIG: run a config; its fields are flags too, and a flag wins over the file.
+
+`plaudit run CONFIG --help` lists every field.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -83,7 +83,8 @@ def run(case: Case, seed: int, demonstrations: Path) -> dict[str, Any]:
 
 
 def _optimise(case: Case, seed: int, folder: str) -> dict[str, Any]:
-    from plaudit.pipeline import config, optimise, settings
+    from plaudit.pipeline import optimise, settings
+    from plaudit.pipeline.control import config
 
     path = EXAMPLES / f"{case.example}.yaml"
     mapping = _merged(settings.load_yaml(path), case.changes | {"seed": seed})
@@ -100,7 +101,7 @@ def _optimise(case: Case, seed: int, folder: str) -> dict[str, Any]:
 
 
 def _clone(case: Case, seed: int, demonstrations: Path, folder: str) -> dict[str, Any]:
-    from plaudit.pipeline import config, pretrain
+    from plaudit.pipeline.control import config, pretrain
     from plaudit.readers.arrays import read_demonstrations
 
     environment = config.load(EXAMPLES / f"{case.example}.yaml").environment

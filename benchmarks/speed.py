@@ -44,7 +44,8 @@ def plaudit(seed: int) -> Timing:
     import torch
 
     from plaudit.environments.control.collect import Control
-    from plaudit.pipeline import config, optimise, settings
+    from plaudit.pipeline import optimise, settings
+    from plaudit.pipeline.control import config
     from plaudit.trainers import on_policy
 
     torch.set_num_threads(1)

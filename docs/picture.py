@@ -19,8 +19,8 @@ from matplotlib.figure import SubFigure
 
 from plaudit.environments.control.actions import to_environment
 from plaudit.models.actor_critic import ActorCritic
-from plaudit.pipeline import saved
-from plaudit.pipeline.config import load
+from plaudit.pipeline.control import saved
+from plaudit.pipeline.control.config import load
 from plaudit.pipeline.run_folder import RunFolder
 
 SHOWN = (0, 12, 24, 36, 48, 60, 199)

@@ -63,7 +63,8 @@ class Teacher:
         whole = torch.ones(first.shape[:2], dtype=torch.bool)  # every clip has all its steps
         pairs = reward_fit.Pairs(first, second, whole, whole, Comparisons(torch.cat(self.answers)))
         steps = FIT.first_steps if len(self.answers) == 1 else FIT.steps
-        return reward_fit.fit(self.model, self.optimiser, pairs, LIKELIHOOD, (FIT, steps), self.generator)
+        returns = reward_fit.drawn_returns(self.model, CLIP, FIT.drawn)
+        return reward_fit.fit(returns, self.optimiser, pairs, LIKELIHOOD, (FIT, steps), self.generator)
 
 
 def questions(update: int, updates: int, labels: int) -> int:
@@ -98,7 +99,9 @@ def main(steps: int, labels: int, seed: int) -> float:
             scale.reset()  # the reward has changed, so has its size
         reward.standardise(walk.record, walk.mask)
         rollout = world.judge(walk, policy, None, reward.reward, seen)  # 4. judge the behaviour by it
-        on_policy.update(state, rollout, learner, steps)  # 5. do more of what they want
+        on_policy.update(
+            state, rollout, learner, max(0.0, 1 - state.decisions / steps)
+        )  # 5. do more of what they want
         report(state, sum(map(len, teacher.answers)))
         recent = [*recent[-9:], state.metrics.get("rollout/ep_rew_mean", float("nan"))]
     pendulums.close()

@@ -1,7 +1,10 @@
 """The command as a function of its arguments, in an empty folder."""
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,7 +23,11 @@ def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
         folder.report.write_text("a report", encoding="utf-8")
         return folder.report
 
-    monkeypatch.setattr(running, "write_report", write)
+    def quickly(name: str) -> Any:
+        report = import_module(name)
+        return SimpleNamespace(write_report=write, write_seeds_report=report.write_seeds_report)
+
+    monkeypatch.setattr(running, "import_module", quickly)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import torch
 from plaudit.environments.control.make import EnvironmentConfig
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
-from plaudit.pipeline import saved
+from plaudit.pipeline.control import saved
 from tests.cli.broken_environments import Faulty
 
 BROKEN = "tests.cli.broken_environments:"
@@ -133,7 +133,7 @@ def test_a_mistaken_start_leaves_its_folder_free_for_the_next(plaudit: Run, tmp_
     refused(plaudit("optimise", "ppo", *SHORT, "--out", "file"), "file: ")
     refused(plaudit("compare", "nothing", "r"), "nothing: neither a run nor a folder of seeds")
     refused(plaudit("report", "nothing"), "not a run folder")
-    refused(plaudit("evaluate", "nothing"), "not a run folder")
+    refused(plaudit("evaluate", "nothing"), "no such folder; give a run or a saved policy")
     refused(plaudit("export", "r"), "this run asked nobody")
     config = (tmp_path / "r" / "config.yaml").read_text()
     manifest = json.loads((tmp_path / "r" / "manifest.json").read_text())

@@ -63,16 +63,20 @@ def at_row(path: Path, number: int, do: Callable[[int], Any]) -> Callable[[int],
 
 def test_stopped_and_killed_at_any_moment(plaudit: Run, tmp_path: Path) -> None:
     """A process of its own, Ctrl-C, then kill -9 twice at random moments; what comes out is what one run gives."""
-    config, run, log = written(tmp_path, CARTPOLE), tmp_path / "r", tmp_path / "log"
+    config, run, log = written(tmp_path, CARTPOLE, steps=19_200), tmp_path / "r", tmp_path / "log"
     moments = random.Random()
 
     def stop(child: int) -> None:
-        code, _, err = plaudit("resume", "r")  # somebody else tries to go on with it
-        assert code == 1 and "r: another process is working on this run" in err, err
-        os.kill(child, signal.SIGINT)
+        os.kill(child, signal.SIGSTOP)  # or on a busy machine it is done before anybody tries
+        try:
+            code, _, err = plaudit("resume", "r")  # somebody else tries to go on with it
+            assert code == 1 and "r: another process is working on this run" in err, err
+        finally:
+            os.kill(child, signal.SIGINT)
+            os.kill(child, signal.SIGCONT)
 
     def kill(child: int) -> None:
-        time.sleep(moments.uniform(0, 0.2))
+        time.sleep(moments.uniform(0, 0.1))
         os.kill(child, signal.SIGKILL)
 
     command = [sys.executable, "-m", "plaudit.cli.main", "run", config, "--out", "r"]
@@ -87,7 +91,7 @@ def test_stopped_and_killed_at_any_moment(plaudit: Run, tmp_path: Path) -> None:
     )
     for number in (20, 50):
         assert in_child(lambda: main(["resume", "r"]), log, at_row(run, number, kill)) == -9, log.read_text()
-    assert 50 <= len(metrics(run)) < 100
+    assert 50 <= len(metrics(run)) < 150
     assert plaudit("resume", "r")[0] == 0
     assert plaudit("run", config, "--out", "whole")[0] == 0
     assert differences(contents(tmp_path / "whole"), contents(run)) == []

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import control
-from plaudit.pipeline import config, settings
+from plaudit.pipeline import settings
+from plaudit.pipeline.control import config
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 

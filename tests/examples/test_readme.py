@@ -1,9 +1,11 @@
 """The README is a program: its commands and its Python run, in order, and the Chinese one says the same."""
 
+import json
 import os
 import re
 import shlex
 import shutil
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,22 @@ SMALL = {
     "evaluate": ["--episodes", "2"],
 }
 """Flags that make a command quick; all else is as the README has it."""
+QUICK = {
+    "stories.txt": "--new.layers 1 --new.width 16 --new.heads 2 --new.vocabulary 300 --trainer.steps 2",
+    "demonstrations.jsonl": "--trainer.steps 2",
+    "pairs.jsonl": "--epochs 0.5",
+    "prompts.jsonl": "--updates 1 --language.batch 4 --language.answer-tokens 4 --evaluate-prompts 2",
+    "runs/ppo-lm": "--count 2",
+}
+"""The same for language, by a word of the command."""
+
+
+def quick(line: list[str]) -> list[str]:
+    """The command with flags that make it quick."""
+    for word, flags in QUICK.items():
+        if word in line and line[0] not in ("sample", "chat"):
+            return [*line, *flags.split()]
+    return [*line, *SMALL.get(line[0], [])] if "demonstrations.npz" not in line else line
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -48,10 +66,30 @@ def desk(tmp_path, monkeypatch):
         actions=rng.integers(0, 2, size=(200, 1)),
         episode_starts=starts,
     )
+    written_for_language(tmp_path)
+    monkeypatch.setattr("sys.stdin", StringIO(""))
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     yield tmp_path
     torch.set_num_threads(threads)
+
+
+def written_for_language(folder: Path) -> None:
+    """A text, demonstrations, pairs, prompts, and a reward function."""
+    (folder / "stories.txt").write_text("Once upon a time there was a fox. " * 200, encoding="utf-8")
+    said = [{"prompt": f"Who are you, number {i}?", "completion": " A fox.", "chosen": " A fox.", "rejected": " No."}
+            for i in range(20)]  # fmt: skip
+    for name, wanted in (
+        ("demonstrations", ("prompt", "completion")),
+        ("pairs", ("prompt", "chosen", "rejected")),
+        ("prompts", ("prompt",)),
+    ):
+        rows = [json.dumps({key: row[key] for key in wanted}) + "\n" for row in said]
+        (folder / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
+    function = (
+        "def short(prompts, completions, **columns):\n    return [-len(text) for text in completions]\n"
+    )
+    (folder / "rewards.py").write_text(function, encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -59,7 +97,7 @@ def test_the_commands_run_in_order(desk, capsys):
     for line in commands("README.md"):
         if line[0] in ("demo", "resume"):  # these two have their own tests; nothing was stopped here
             continue
-        status = cli.main([*line, *SMALL.get(line[0], [])])
+        status = cli.main(quick(line))
         said = capsys.readouterr()
         assert status == 0, f"plaudit {' '.join(line)}: {said.err}"
     assert (desk / "answers.jsonl").read_text(encoding="utf-8").count("\n") == 8

@@ -134,3 +134,31 @@ def test_the_controller_never_turns_a_price_into_a_subsidy() -> None:
     assert (
         kl.adapt(0.1, 0.0, 0.02, 65_536, 10_000) >= 0
     )  # more decisions in one update than the whole horizon
+
+
+def kl_of_the_best(p: list[float], n: int) -> float:
+    """KL by enumeration: outcomes in the order of their scores, the best of n is outcome i with F_i^n - F_(i-1)^n."""
+    total, below = 0.0, 0.0
+    for share in p:
+        best = (below + share) ** n - below**n
+        below += share
+        total += best * math.log(best / share)
+    return total
+
+
+def test_published_distances_of_the_best_of_n() -> None:
+    for n, nats in [(1, 0.0), (2, 0.1931), (4, 0.6363), (16, 1.8351), (64, 3.1745), (256, 4.5491)]:
+        assert kl.best_of_n_kl(n) == pytest.approx(nats, abs=5e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 16])
+def test_the_distance_of_the_best_of_n_is_that_of_an_enumeration(n: int) -> None:
+    fine = [1 / 20_000] * 20_000  # so many answers that hardly two of n are the same
+    assert kl_of_the_best(fine, n) == pytest.approx(kl.best_of_n_kl(n), abs=1e-3)
+    for coarse in ([0.5, 0.5], [0.2, 0.7, 0.1], [0.9, 0.1]):
+        assert kl_of_the_best(coarse, n) <= kl.best_of_n_kl(n) + 1e-12
+
+
+def test_the_best_of_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="give 1 or more"):
+        kl.best_of_n_kl(0)

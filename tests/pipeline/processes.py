@@ -77,9 +77,15 @@ def contents(path: Path) -> dict[str, Any]:
         "checkpoint": newest.name,
         "tree": load_tree(newest),
         "policy": load_file(path / "policy" / "model.safetensors"),
-        "start": load_file(path / "policy-start" / "model.safetensors"),
         "result": run.read_manifest()["result"],
+        "made of": run.read_manifest().get("made_of"),
     }
+    for name in ("policy-start", "reward"):
+        if (path / name).exists():
+            found[name] = load_file(path / name / "model.safetensors")
+    if (path / "samples.json").exists():
+        found["samples"] = json.loads((path / "samples.json").read_text(encoding="utf-8"))
+    found["watched"] = {place.name: load_tree(place) for place in sorted(path.glob("watched/*"))}
     if run.feedback.exists():
         store = open_store(run.feedback)
         view = store.view(2**60)
@@ -91,7 +97,6 @@ def contents(path: Path) -> dict[str, Any]:
         found["waiting"] = store.pending()
         store.close()
         found["artifacts"] = sorted(p.name for p in run.artifacts.rglob("*") if p.is_file())
-        found["reward"] = load_file(path / "reward" / "model.safetensors")
     return found
 
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from plaudit.errors import PlauditError
-from plaudit.pipeline import commands, config, optimise
-from plaudit.pipeline.control_run import EARLY_END, ControlRun
+from plaudit.pipeline import commands, optimise
+from plaudit.pipeline.control import config
+from plaudit.pipeline.control.run import EARLY_END, ControlRun
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.storage import MemoryStore, open_store
 

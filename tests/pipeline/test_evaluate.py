@@ -9,7 +9,7 @@ from plaudit.environments.control.actions import to_environment
 from plaudit.environments.control.make import EnvironmentConfig
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
-from plaudit.pipeline.evaluate import true_returns
+from plaudit.pipeline.control.evaluate import true_returns
 
 
 def policy(observation: int, action: int, kind: str, seed: int = 0) -> ActorCritic:

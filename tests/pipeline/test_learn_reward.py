@@ -12,8 +12,15 @@ from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.models.transitions import Transitions
-from plaudit.pipeline import learn_reward, saved
-from plaudit.pipeline.learn_reward import LearnRewardConfig, cross_validate, learn, linear, read, single
+from plaudit.pipeline.control import learn_reward, saved
+from plaudit.pipeline.control.learn_reward import (
+    LearnRewardConfig,
+    cross_validate,
+    learn,
+    linear,
+    read,
+    single,
+)
 from plaudit.readers.arrays import RecordedPairs
 from plaudit.trainers import reward_fit
 

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
-from plaudit.pipeline import optimise, saved
-from plaudit.pipeline.config import FeedbackSettings, from_mapping
-from plaudit.pipeline.control_run import ControlRun
-from plaudit.pipeline.preferences import Preferences, schedule
+from plaudit.pipeline import optimise
+from plaudit.pipeline.control import saved
+from plaudit.pipeline.control.config import FeedbackSettings, from_mapping
+from plaudit.pipeline.control.run import ControlRun
+from plaudit.pipeline.control.segments import Window, cut, from_bytes, stack, to_bytes
+from plaudit.pipeline.control.teaching import ControlTeaching
+from plaudit.pipeline.preferences import schedule
 from plaudit.pipeline.run_folder import RunFolder
-from plaudit.pipeline.segments import Window, cut, from_bytes, stack, to_bytes
 from plaudit.storage import open_store
 from plaudit.storage.store import NewResponse
 
@@ -94,14 +96,14 @@ def test_all_that_was_promised_is_asked(tmp_path: Path, until: float, steps: int
 
 def test_a_round_without_segments_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Later behaviour may hold no two segments; that ends no run. From the start it is a mistake in the config."""
-    choose, calls = Preferences.choose, iter(range(100))
+    choose, calls = ControlTeaching.choose, iter(range(100))
 
-    def sometimes(self: Preferences, walk: Any, count: int) -> Any:
+    def sometimes(self: ControlTeaching, walk: Any, count: int) -> Any:
         if next(calls) in (1, 2):
             raise PlauditError("segment: no 20 consecutive steps")
         return choose(self, walk, count)
 
-    monkeypatch.setattr(Preferences, "choose", sometimes)
+    monkeypatch.setattr(ControlTeaching, "choose", sometimes)
     folder = optimise.start(config(until=0.5), tmp_path / "r", quiet)
     # rounds of 6, 4 and 2 were due at 1/6, 1/3 and 1/2 of the steps: at updates 1, 2 and 3, of 5
     assert [row["feedback/labels"] for row in folder.rows()] == [8, 8, 8, 20, 20]
@@ -126,7 +128,9 @@ def test_a_reward_that_changes_has_a_scale_of_its_own(tmp_path: Path) -> None:
     for _ in range(4):
         run.tick()
         seen.append((run.preferences.fits, run.control.reward_scale.moments.count.item()))
-        assert run.preferences.model.outputs.count == 240  # standardised over the newest behaviour alone
+        assert (
+            run.preferences.learner.model.outputs.count == 240
+        )  # standardised over the newest behaviour alone
     run.close()
     assert seen == [(1, 240), (2, 240), (2, 480), (2, 720)]
 
@@ -143,12 +147,12 @@ def test_asking_again_changes_nothing(tmp_path: Path) -> None:
     run = ControlRun(config(), folder(tmp_path))
     assert run.preferences is not None
     walk, _ = run.control.walk(run.state.policy)
-    generator = run.preferences.generator.get_state()
-    run.preferences.ask(walk, run.preferences.choose(walk, 8), 0)
-    store = run.preferences.desk.store
+    learner, store = run.preferences.learner, run.preferences.desk.store
+    generator = learner.generator.get_state()
+    store.enqueue(learner.questions(walk, 8, "0/0", 0))
     before = store.queries()
-    run.preferences.generator.set_state(generator)
-    run.preferences.ask(walk, run.preferences.choose(walk, 8), 0)
+    learner.generator.set_state(generator)
+    store.enqueue(learner.questions(walk, 8, "0/0", 0))
     assert store.queries() == before
     run.close()
 
@@ -181,14 +185,14 @@ def test_real_answers_are_waited_for_and_learned_from(tmp_path: Path) -> None:
     run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
     row = run.tick()
     assert row["feedback/labels"] == 1 and run.preferences.fits == 1 and len(asked) == 1
-    fitted = run.preferences.model.head.detach().clone()
+    fitted = run.preferences.learner.model.head.detach().clone()
     row = run.tick()
     assert row["feedback/labels"] == 1 and run.preferences.fits == 1
-    assert torch.equal(run.preferences.model.head, fitted)
+    assert torch.equal(run.preferences.learner.model.head, fitted)
     answer()
     row = run.tick()
     assert row["feedback/labels"] == 2 and run.preferences.fits == 2 and "reward/fresh_accuracy" in row
-    assert not torch.equal(run.preferences.model.head, fitted)
+    assert not torch.equal(run.preferences.learner.model.head, fitted)
     run.close()
 
 

@@ -9,8 +9,8 @@ import torch
 
 from plaudit.environments.control.make import EnvironmentConfig
 from plaudit.models.actor_critic import PolicyConfig
-from plaudit.pipeline import pretrain, saved
-from plaudit.pipeline.pretrain import CloneConfig, clone
+from plaudit.pipeline.control import pretrain, saved
+from plaudit.pipeline.control.pretrain import CloneConfig, clone
 from plaudit.readers.arrays import RecordedSteps
 from plaudit.trainers import supervised
 

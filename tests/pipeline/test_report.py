@@ -4,8 +4,6 @@ import json
 import re
 import shutil
 from base64 import b64decode
-from collections import Counter
-from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,50 +14,13 @@ from PIL import Image
 
 from plaudit.environments.control import rendering
 from plaudit.errors import PlauditError
-from plaudit.pipeline import config, optimise
-from plaudit.pipeline.report import clips, tables, write_report, write_seeds_report
+from plaudit.pipeline import optimise
+from plaudit.pipeline.control import config
+from plaudit.pipeline.report import tables, write_report, write_seeds_report
 from plaudit.pipeline.report.answers import Said
+from plaudit.pipeline.report.control import clips
 from plaudit.pipeline.run_folder import RunFolder
-
-VOID = {"meta", "img", "br", "hr", "input", "link"}
-
-
-class Page(HTMLParser):
-    """A page taken apart; complains of tags that do not match."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: Counter[str] = Counter()
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.words = ""
-        self.feed(text)
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        if tag not in VOID:
-            self.open.append(tag)
-        self._note(attrs)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self._note(attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.words += data
-
-    def _note(self, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(value or "")
-            if name in ("src", "href", "srcset", "xlink:href"):
-                self.links.append(value or "")
+from tests.pipeline.pages import Page
 
 
 def run_small(path: Path, changes: dict[str, Any]) -> RunFolder:
@@ -248,7 +209,7 @@ def test_seeds(asked: RunFolder, plain: RunFolder, tmp_path: Path) -> None:
     other.write_manifest({"result": {"return_mean": -900.0, "return_std": 1.0, "episodes": 4}, "seed": 1})
     page = Page(write_seeds_report([plain, other], tmp_path / "seeds.html").read_text(encoding="utf-8"))
     assert "2 runs with different seeds" in page.words
-    assert "worst seed" in page.words
+    assert "lowest seed" in page.words
     assert page.tags["svg"] == 1
     alone = Page(write_seeds_report([plain], tmp_path / "one.html", "zh").read_text(encoding="utf-8"))
     assert "只有一次运行已完成" in alone.words

@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from plaudit.environments.control.collect import Walk
 from plaudit.feedback import Comparison
 from plaudit.models.transitions import Transitions
-from plaudit.pipeline.report import answers, behaviour, evidence, figures, forecasts, headline, seeds, words
+from plaudit.pipeline.report import answers, chinese, english, evidence, figures, forecasts, seeds, words
+from plaudit.pipeline.report.control import behaviour, headline
+from plaudit.pipeline.report.language import chinese as of_language_zh
+from plaudit.pipeline.report.language import english as of_language
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.pipeline.statistics import mean_interval, wilson
 from plaudit.storage import open_store
@@ -23,24 +26,40 @@ from plaudit.storage.store import NewQuery, NewResponse
 
 
 def test_both_languages_say_the_same_things() -> None:
-    english, chinese = words.ENGLISH, words.CHINESE
-    assert english.keys() == chinese.keys()
-    for name, text in english.items():
-        asked, given_ = ({field for _, field, _, _ in Formatter().parse(t)} for t in (text, chinese[name]))
+    mine, other = words.LANGUAGES["en"], words.LANGUAGES["zh"]
+    assert mine.keys() == other.keys()
+    for name, text in mine.items():
+        asked, given_ = (
+            {field for _, field, _, _ in Formatter().parse(t) if field} for t in (text, other[name])
+        )
         assert asked == given_, name
         assert not any("\u4e00" <= letter <= "\u9fff" for letter in text)
+
+
+def test_no_text_hides_another() -> None:
+    for one, other in ((english.ENGLISH, of_language.ENGLISH), (chinese.CHINESE, of_language_zh.CHINESE)):
+        assert not one.keys() & other.keys()
 
 
 def test_every_text_is_used() -> None:
     folder = Path(words.__file__).parent
     code = "".join(
-        path.read_text() for path in folder.glob("*.py") if path.stem not in ("english", "chinese")
+        path.read_text() for path in folder.rglob("*.py") if path.stem not in ("english", "chinese")
     )
-    dynamic = ("verdict_", "status_", "first", "second", "equal", "both_bad", "skip")
+    built = {  # names put together in the code
+        *(
+            f"{a}_{b}"
+            for a in ("wins", "scored", "joint", "verdict")
+            for b in ("better", "worse", "unclear", "unknown")
+        ),
+        *(f"over_{a}_{b}" for a in ("hidden", "people") for b in ("seen", "unseen")),
+        *(f"status_{name}" for name in ("running", "stopped", "failed")),
+        *("joint_control", "joint_language", "drift_capped", "drift_repetition"),
+    }
     unused = [
         name
-        for name in words.ENGLISH
-        if not re.search(rf"[\"']{name}[\"']", code) and not name.startswith(dynamic)
+        for name in words.LANGUAGES["en"]
+        if not re.search(rf"[\"']{name}[\"']", code) and name not in built
     ]
     assert not unused
 

@@ -11,7 +11,8 @@ import torch
 from plaudit.environments.control.sources import Source
 from plaudit.errors import PlauditError
 from plaudit.pipeline import optimise
-from plaudit.pipeline.config import RunConfig, from_mapping
+from plaudit.pipeline.control.config import RunConfig, from_mapping
+from plaudit.pipeline.control.run import ControlRun
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.storage.sql import SqlStore
 from tests.pipeline.processes import contents, differences, in_child, kill_me, metrics
@@ -213,7 +214,7 @@ def test_killed_after_the_last_update(whole: Any, tmp_path: Path, monkeypatch: p
     path = tmp_path / "run"
 
     def work() -> None:
-        monkeypatch.setattr(optimise, "_finish", kill_me)
+        monkeypatch.setattr(ControlRun, "finish", kill_me)
         optimise.start(config("cartpole"), path, quiet)
 
     killed(work, tmp_path / "log")

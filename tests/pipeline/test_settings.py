@@ -20,10 +20,10 @@ from plaudit.likelihoods import bradley_terry
 from plaudit.maths.advantage import GAE, MonteCarlo
 from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig
-from plaudit.pipeline import config as run_config
-from plaudit.pipeline.config import FeedbackSettings, RewardSettings, RunConfig
-from plaudit.pipeline.learn_reward import LearnRewardConfig
-from plaudit.pipeline.pretrain import CloneConfig
+from plaudit.pipeline.control import config as run_config
+from plaudit.pipeline.control.config import FeedbackSettings, RewardSettings, RunConfig
+from plaudit.pipeline.control.learn_reward import LearnRewardConfig
+from plaudit.pipeline.control.pretrain import CloneConfig
 from plaudit.pipeline.settings import build, dump, kind_of, load_yaml
 from plaudit.trainers import on_policy, reward_fit, supervised
 

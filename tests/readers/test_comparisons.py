@@ -1,4 +1,4 @@
-"""Comparisons as JSON lines: bytes survive a round trip, and every damaged line is named."""
+"""Comparisons as JSON lines: read as arrays, and every damaged line is named."""
 
 import gzip
 import json
@@ -7,17 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from plaudit.errors import PlauditError
-from plaudit.readers.comparisons import read_comparisons, read_lines, write_lines
-
-PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
+from plaudit.readers.comparisons import read_comparisons
+from plaudit.readers.lines import write_lines
 
 
 def side(start: float, steps: int = 3) -> dict[str, Any]:
@@ -36,59 +29,6 @@ def row(answer: str = "first", **changes: Any) -> dict[str, Any]:
         "second": side(2),
     }
     return given | changes
-
-
-@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
-def test_writing_what_was_read_gives_the_same_bytes(tmp_path: Path, ending: str) -> None:
-    numbers = iter(range(10**6))
-
-    @given(st.lists(st.dictionaries(st.text(max_size=5), PLAIN, max_size=4), max_size=4))
-    @settings(max_examples=40, deadline=None, derandomize=True)
-    def same_bytes(rows: list[dict[str, Any]]) -> None:
-        one, other = (tmp_path / f"{next(numbers)}{ending}" for _ in range(2))
-        assert write_lines(rows, one) == len(rows)
-        assert list(read_lines(one)) == rows
-        write_lines(read_lines(one), other)
-        assert one.read_bytes() == other.read_bytes()
-        assert (one.read_bytes()[:2] == b"\x1f\x8b") == ending.endswith("gz")
-
-    same_bytes()
-
-
-def test_a_line_by_hand(tmp_path: Path) -> None:
-    file = tmp_path / "a.jsonl"
-    write_lines([{"b": [1, 0.1], "a": "é\u2028\n"}], file)
-    assert file.read_bytes() == '{"a":"é\u2028\\n","b":[1,0.1]}\n'.encode()
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_an_existing_file_stays(tmp_path: Path) -> None:
-    file = tmp_path / "a.jsonl"
-    file.write_text("mine")
-    with pytest.raises(PlauditError, match="exists already"):
-        write_lines([], file)
-    assert file.read_text() == "mine"
-
-
-def test_a_row_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    def rows() -> Any:
-        yield {"a": 1}
-        raise PlauditError("the second row")
-
-    with pytest.raises(PlauditError, match="the second row"):
-        write_lines(rows(), tmp_path / "a.jsonl")
-    assert not list(tmp_path.iterdir())
-
-
-def test_other_peoples_files_are_read_too(tmp_path: Path) -> None:
-    file = tmp_path / "a.jsonl"
-    file.write_bytes(
-        '\ufeff{"a": 1}\r\n\r\n{"b":\t[2]}'.encode()
-    )  # byte order mark, Windows lines, no last end
-    assert list(read_lines(file)) == [{"a": 1}, {"b": [2]}]
-    named = tmp_path / "b.jsonl"  # compressed whatever its name says
-    named.write_bytes(gzip.compress(b'{"a": 1}\n'))
-    assert list(read_lines(named)) == [{"a": 1}]
 
 
 def test_arrays_of_a_file(tmp_path: Path) -> None:

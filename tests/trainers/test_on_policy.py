@@ -36,7 +36,7 @@ def with_unique_rewards(given: Rollout) -> Rollout:
 def test_every_decision_exactly_once_per_epoch_in_a_fresh_order(minibatch: int) -> None:
     state, notes, learner, given = begin(Config(epochs=3, minibatch=minibatch))
     given = with_unique_rewards(given)
-    on_policy.update(state, given, learner, 1000)
+    on_policy.update(state, given, learner, 1.0)
     decisions = sorted(given.record.number[given.episodes.mask].tolist())
     parts = numbers(notes, given)
     per_epoch = math.ceil(len(decisions) / minibatch)
@@ -59,7 +59,7 @@ def test_advantages_and_records_travel_with_their_decisions() -> None:
 
     state.policy.scores = listen
     given = with_unique_rewards(given)
-    on_policy.update(state, given, learner, 1000)
+    on_policy.update(state, given, learner, 1.0)
     for (number, states), (e, advantages, _) in zip(shown, notes.minibatches, strict=True):
         assert torch.equal(e.rewards, (number + 1).float()) and torch.equal(advantages, e.rewards)
         assert torch.equal(states, given.record.states.flatten()[number])
@@ -70,7 +70,7 @@ def test_advantages_and_records_travel_with_their_decisions() -> None:
 def test_a_policy_with_memory_keeps_its_rows_whole() -> None:
     state, notes, learner, given = begin(Config(epochs=2, minibatch=3), memoryless=False)
     given = with_unique_rewards(given)
-    on_policy.update(state, given, learner, 1000)
+    on_policy.update(state, given, learner, 1.0)
     assert [tuple(e.rewards.shape) for e, _, _ in notes.minibatches] == [(3, 6), (1, 6)] * 2
     seen = Counter(float(row[0]) for e, _, _ in notes.minibatches for row in e.rewards)
     assert seen == {float(row[0]): 2 for row in given.episodes.rewards}
@@ -89,7 +89,7 @@ def test_the_first_minibatch_is_at_ratio_one() -> None:
 
     listening = SimpleNamespace(advantages=ppo.advantages, loss=loss)
     config = Config(epochs=4, minibatch=1000, learning_rate=0.05)
-    on_policy.update(state, given, Learner(listening, ppo.Config(), config), 1000)
+    on_policy.update(state, given, Learner(listening, ppo.Config(), config), 1.0)
     first = seen[0].metrics
     assert first["val/ratio"].item() == pytest.approx(1, abs=1e-6)
     assert first["policy/approxkl_avg"].item() == pytest.approx(0, abs=1e-9)
@@ -103,7 +103,7 @@ def test_a_loss_that_says_stop_takes_no_step_and_ends_the_update() -> None:
     config = Config(epochs=3, minibatch=5, learning_rate=0.1)
     state, notes, learner, given = begin(config)
     notes.stop_at = 3
-    on_policy.update(state, given, learner, 1000)
+    on_policy.update(state, given, learner, 1.0)
     assert len(notes.minibatches) == 3 and state.updates == 1
     # as two minibatches and no third step
     other, calm, again, _ = begin(config)
@@ -116,7 +116,7 @@ def test_a_loss_that_says_stop_takes_no_step_and_ends_the_update() -> None:
 
     calm.stop_at = 3
     other.optimiser.step = count  # type: ignore[method-assign]
-    on_policy.update(other, given, again, 1000)
+    on_policy.update(other, given, again, 1.0)
     assert len(stepped) == 2
     assert torch.equal(other.policy.logits, state.policy.logits)
 
@@ -124,9 +124,9 @@ def test_a_loss_that_says_stop_takes_no_step_and_ends_the_update() -> None:
 def test_ppo_stops_once_its_limit_is_passed() -> None:
     config = Config(epochs=50, minibatch=1000, learning_rate=0.1)
     state, _, _, given = begin(config)
-    on_policy.update(state, given, Learner(ppo, ppo.Config(constraint=StopAt(0.01)), config), 1000)
+    on_policy.update(state, given, Learner(ppo, ppo.Config(constraint=StopAt(0.01)), config), 1.0)
     free, _, _, _ = begin(config)
-    on_policy.update(free, given, Learner(ppo, ppo.Config(), config), 1000)
+    on_policy.update(free, given, Learner(ppo, ppo.Config(), config), 1.0)
     assert state.metrics["policy/approxkl_avg"] < free.metrics["policy/approxkl_avg"]
 
     def moved(policy: Table) -> float:
@@ -144,7 +144,7 @@ def test_values_are_refreshed_before_every_epoch_but_the_first() -> None:
     state, notes, learner, given = begin(Config(epochs=4, refresh_values="each epoch", minibatch=1000))
     with torch.no_grad():
         state.policy.value += 7.0  # the critic has moved since the rollout
-    on_policy.update(state, given, learner, 1000)
+    on_policy.update(state, given, learner, 1.0)
     assert state.policy.refreshed == 3 and len(notes.advantage_calls) == 4
     assert notes.advantage_calls[0] is given.episodes
     for e in notes.advantage_calls[1:]:
@@ -152,13 +152,13 @@ def test_values_are_refreshed_before_every_epoch_but_the_first() -> None:
     for e, _, _ in notes.minibatches[1:]:
         assert e.values is not None and torch.allclose(e.values, torch.full_like(e.values, 7.0))
     state, notes, learner, given = begin(Config(epochs=4, minibatch=1000))
-    on_policy.update(state, given, learner, 1000)
+    on_policy.update(state, given, learner, 1.0)
     assert state.policy.refreshed == 0 and len(notes.advantage_calls) == 1
 
 
 def test_masked_decisions_are_neither_learned_from_nor_counted() -> None:
     state, notes, learner, given = begin(Config(epochs=1, minibatch=1000))
-    on_policy.update(state, given, learner, 1000)
+    on_policy.update(state, given, learner, 1.0)
     count = int(given.episodes.mask.sum())
     assert count < given.episodes.mask.numel()
     assert state.decisions == count and notes.minibatches[0][0].rewards.shape == (count, 1)
@@ -166,7 +166,7 @@ def test_masked_decisions_are_neither_learned_from_nor_counted() -> None:
 
 def test_metrics_are_means_over_the_minibatches_and_keep_what_collecting_said() -> None:
     state, notes, learner, given = begin(Config(epochs=2, minibatch=5))
-    on_policy.update(state, given, learner, 1000)
+    on_policy.update(state, given, learner, 1.0)
     n = len(notes.minibatches)
     assert state.metrics["loss/number"] == pytest.approx((n + 1) / 2)
     assert state.metrics["rollout/given"] == 1.5
@@ -177,5 +177,5 @@ def test_a_rollout_without_any_decision_changes_nothing() -> None:
     state, _, learner, given = begin(Config())
     before = state.policy.logits.detach().clone()
     empty = replace(given, episodes=replace(given.episodes, mask=torch.zeros_like(given.episodes.mask)))
-    on_policy.update(state, empty, learner, 1000)
+    on_policy.update(state, empty, learner, 1.0)
     assert state.decisions == 0 and torch.equal(before, state.policy.logits)

@@ -18,7 +18,7 @@ def rate_of(decisions: int, config: Config) -> tuple[float, bool]:
     state, _, learner, given = begin(config)
     state.decisions = decisions
     before = state.policy.logits.detach().clone()
-    on_policy.update(state, given, learner, 100)
+    on_policy.update(state, given, learner, max(0.0, 1 - state.decisions / 100))
     return state.metrics["policy/learning_rate"], not torch.equal(before, state.policy.logits)
 
 
@@ -35,7 +35,7 @@ def test_annealed_settings_fall_with_the_budget() -> None:
     for decisions, share in [(0, 1.0), (75, 0.25), (100, 0.0)]:
         state, notes, learner, given = begin(Config(anneal=("clip",)))
         state.decisions = decisions
-        on_policy.update(state, given, learner, 100)
+        on_policy.update(state, given, learner, max(0.0, 1 - state.decisions / 100))
         settings = notes.minibatches[0][2]
         assert settings.clip == pytest.approx(0.4 * share)
         assert settings.entropy_coef == 0.1
@@ -68,15 +68,15 @@ def test_the_price_of_kl_follows_its_target() -> None:
     state, notes, learner, given = begin(config)
     given = replace(given, episodes=replace(given.episodes, ref_logp=given.episodes.logp - 0.4))
     n = int(given.episodes.mask.sum())
-    on_policy.update(state, given, learner, 10_000)
+    on_policy.update(state, given, learner, max(0.0, 1 - state.decisions / 10_000))
     assert state.kl_price == pytest.approx(0.2 * (1 + 0.2 * n / 1000))
     assert state.metrics["objective/kl"] == pytest.approx(0.4, abs=1e-6)
-    on_policy.update(state, given, learner, 10_000)
+    on_policy.update(state, given, learner, max(0.0, 1 - state.decisions / 10_000))
     assert notes.minibatches[0][2].kl_in_reward == 0.2
     assert notes.minibatches[-1][2].kl_in_reward == pytest.approx(0.2 * (1 + 0.2 * n / 1000))
     assert state.kl_price == pytest.approx(0.2 * (1 + 0.2 * n / 1000) ** 2)
     fixed, _, learner, _ = begin(Config(epochs=1))
-    on_policy.update(fixed, given, learner, 10_000)
+    on_policy.update(fixed, given, learner, max(0.0, 1 - fixed.decisions / 10_000))
     assert fixed.kl_price is None
 
 
@@ -86,7 +86,9 @@ def test_a_run_cut_in_two_is_the_run_in_one_piece_bit_for_bit() -> None:
 
     def go(state: State, updates: int, world: torch.Generator) -> None:
         for _ in range(updates):
-            on_policy.update(state, rollout(state.policy, world), learner, 1000)
+            on_policy.update(
+                state, rollout(state.policy, world), learner, max(0.0, 1 - state.decisions / 1000)
+            )
 
     straight, world = begin(config)[0], torch.Generator().manual_seed(5)
     go(straight, 6, world)

@@ -1,6 +1,6 @@
 """Command lines from frozen dataclasses: a config's fields are its flags, their docstrings the help."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field, fields, make_dataclass, replace
 from typing import Any, TypeVar
 
@@ -8,12 +8,12 @@ import tyro
 import yaml
 
 from plaudit.errors import PlauditError
-from plaudit.pipeline import config as run_config
-from plaudit.pipeline import settings
-from plaudit.pipeline.checked import checked
-from plaudit.pipeline.config import RunConfig
+from plaudit.pipeline import kinds, settings
+from plaudit.pipeline.kinds import AnyConfig
 
 Parsed = TypeVar("Parsed")
+SHORT = {"--env": "--environment.id", "--envs": "--environment.envs", "--prompts": "--language.prompts"}
+"""Flags that are written often."""
 STYLE = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
 
 
@@ -25,8 +25,9 @@ def parse(schema: type[Parsed], argv: Sequence[str], command: str, description: 
 
 
 def parse_with(default: Parsed, argv: Sequence[str], command: str, description: str) -> Parsed:
-    """A dataclass from flags that change a given one."""
-    flags = [_short(argument) for argument in argv]
+    """A dataclass from flags that change a given one, and from `--set FIELD=YAML`."""
+    flags, sets = _split_sets([_short(argument) for argument in argv])
+    default = _set(default, sets, lambda tree: settings.build(type(default), tree, "--set"))
     return tyro.cli(
         type(default),
         default=default,
@@ -37,14 +38,14 @@ def parse_with(default: Parsed, argv: Sequence[str], command: str, description: 
     )
 
 
-def override(config: RunConfig, argv: Sequence[str], command: str, description: str) -> RunConfig:
+def override(config: AnyConfig, argv: Sequence[str], command: str, description: str) -> AnyConfig:
     """A run config changed by flags, and by `--set FIELD=YAML` for what a flag cannot say (a union's kind)."""
     flags, sets = _split_sets([_short(argument) for argument in argv])
-    config = _set(_algorithm(config, flags), sets)
+    config = _set(_algorithm(config, flags), sets, lambda tree: kinds.from_mapping(tree, "--set"))
     typed = make_dataclass(
         "RunFlags",
         [("settings", type(config.settings), field(default=config.settings))],
-        bases=(RunConfig,),
+        bases=(type(config),),
         frozen=True,
     )
     values = {f.name: getattr(config, f.name) for f in fields(config)}
@@ -56,7 +57,7 @@ def override(config: RunConfig, argv: Sequence[str], command: str, description: 
         description=description,
         config=STYLE,
     )
-    return checked(RunConfig(**{f.name: getattr(parsed, f.name) for f in fields(RunConfig)}))
+    return kinds.checked(type(config)(**{f.name: getattr(parsed, f.name) for f in fields(config)}))
 
 
 def take(argv: Sequence[str], name: str, default: str | None = None) -> tuple[str | None, list[str]]:
@@ -81,16 +82,16 @@ def whole(value: str | None, name: str) -> int:
     return int(value)
 
 
-def _algorithm(config: RunConfig, flags: list[str]) -> RunConfig:
+def _algorithm(config: AnyConfig, flags: list[str]) -> AnyConfig:
     """The config with the algorithm of a flag, and that algorithm's own settings."""
     name, _ = take(flags, "algorithm")
     if name is None or name == config.algorithm:
         return config
-    return run_config.with_settings(replace(config, algorithm=name, settings=None))
+    return kinds.with_settings(replace(config, algorithm=name, settings=None))
 
 
 def _short(argument: str) -> str:
-    for short, long in (("--env", "--environment.id"), ("--envs", "--environment.envs")):
+    for short, long in SHORT.items():
         if argument == short or argument.startswith(short + "="):
             return long + argument[len(short) :]
     return argument
@@ -110,7 +111,8 @@ def _split_sets(argv: list[str]) -> tuple[list[str], list[str]]:
     return rest, sets
 
 
-def _set(config: RunConfig, sets: list[str]) -> RunConfig:
+def _set(config: Parsed, sets: list[str], build: Callable[[dict[str, Any]], Parsed]) -> Parsed:
+    """The config with `FIELD=YAML` for what a flag cannot say, such as the kind of a union's member."""
     if not sets:
         return config
     tree: dict[str, Any] = settings.dump(config)
@@ -128,4 +130,4 @@ def _set(config: RunConfig, sets: list[str]) -> RunConfig:
             node[last] = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise PlauditError(f"--set {item}: not valid YAML ({' '.join(str(error).split())})") from None
-    return run_config.from_mapping(tree, "--set")
+    return build(tree)

@@ -1,14 +1,19 @@
-"""plaudit demo: a policy learns what a simulated person wants, without seeing the reward, and shows a report."""
+"""plaudit demo: a pendulum and a language model learn what a simulated person wants, and a report shows how it went.
+
+Nobody tells them the true reward: they learn from answers to "which of these two is better?".
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from plaudit.cli import arguments
-from plaudit.cli.running import run_one
-from plaudit.pipeline import config
+from plaudit.cli.running import length, reported, run_one
+from plaudit.pipeline.run_folder import RunFolder
+from plaudit.trackers.console import ProgressBar
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,11 @@ class Demo:
     """Where the demo runs."""
 
     out: Path = Path("runs/demo")
-    """The run folder; a number is added where one is there already."""
+    """The folder of its runs; a number is added where there is one already."""
+    only: Literal["control", "language"] | None = None
+    """One half alone."""
+    language: Literal["en", "zh"] = "en"
+    """The language of the report."""
     seed: int = 0
     """Seed of everything."""
 
@@ -25,14 +34,43 @@ def main(argv: Sequence[str]) -> int:
     """Run the demo."""
     given = arguments.parse(Demo, argv, "demo", str(__doc__))
     torch.set_num_threads(1)
+    out, runs = _free(given.out), []
+    if given.only != "language":
+        runs.append(_control(out / "control", given.seed))
+    if given.only != "control":
+        runs.append(_language(out / "language", given.seed))
+    print(reported(lambda report: report.write_joint_report(runs, out / "report.html", given.language)))
+    return 0
+
+
+def _control(out: Path, seed: int) -> RunFolder:
+    from plaudit.pipeline.control import config
+
     print(
         "A pendulum hangs down. A simulated person sees pairs of short clips and says which is better, 200 times.\n"
-        "A reward model learns from the answers, and PPO learns from the reward model. Nobody tells it the true reward."
+        "A reward model learns from the answers, and PPO learns from the reward model."
     )
-    run_one(config.demo(given.seed), _free(given.out), "demo: Pendulum from 200 comparisons")
-    return 0
+    return run_one(config.demo(seed), out, "Pendulum from 200 comparisons")
+
+
+def _language(out: Path, seed: int) -> RunFolder:
+    from plaudit.pipeline.language import demo
+    from plaudit.pipeline.language.pretrain import pretrain
+
+    print(
+        "A small language model (1.2 million parameters) learns to answer customers as a shop's clerks do: some are\n"
+        "rude, some ramble, some get the facts wrong. A simulated person says 400 times which of two answers is better."
+    )
+    place = out
+    for title, config, place in demo.lessons(out, seed):
+        bar = ProgressBar(title, *length(config.trainer))
+        try:
+            pretrain(config, "service", place, bar.write)
+        finally:
+            bar.close()
+    return run_one(demo.run(place, seed), out / "run", "language from 400 comparisons")
 
 
 def _free(path: Path) -> Path:
     taken = [path, *(path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))]
-    return next(candidate for candidate in taken if not (candidate / "manifest.json").exists())
+    return next(candidate for candidate in taken if not candidate.exists())

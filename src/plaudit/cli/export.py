@@ -1,4 +1,4 @@
-"""plaudit export RUN --to FILE: a run's feedback as JSON lines, with the segments it is about beside it."""
+"""plaudit export RUN --to FILE: a run's feedback as JSON lines, with what it is about beside it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,9 @@
-"""plaudit pretrain FILE --env ID --out FOLDER: clone a policy from demonstrations.
+"""plaudit pretrain FILE --out FOLDER: train a policy on what others did or wrote, before any feedback.
 
-FILE: .npz with obs [steps, ...], actions [steps, ...] and episode_starts [steps].
+FILE: .npz with obs [steps, ...], actions [steps, ...] and episode_starts [steps] clones a control policy (with
+--env ID). .txt or .txt.gz is learned as plain language; .jsonl, .json or .csv holds demonstrations (prompt and
+completion, messages, or text); `service` stands for the service dialogues that plaudit generates. For language
+`--start MODEL` goes on with a model, else a new small one is made. `plaudit pretrain FILE --help` lists the fields.
 """
 
 from collections.abc import Sequence
@@ -9,31 +12,57 @@ from pathlib import Path
 import torch
 
 from plaudit.cli import arguments
-from plaudit.cli.running import CONSOLE
-from plaudit.environments.control.make import EnvironmentConfig
+from plaudit.cli.running import length
 from plaudit.errors import PlauditError
-from plaudit.pipeline.pretrain import CloneConfig, clone
-from plaudit.readers.arrays import read_demonstrations
 from plaudit.trackers.console import ProgressBar
 
 
 def main(argv: Sequence[str]) -> int:
-    """Clone from the file in the first argument."""
+    """Learn from the file in the first argument."""
     file = argv[0] if argv and not argv[0].startswith("-") else None
-    out, rest = arguments.take(argv[1:] if file else argv, "out", "runs/clone")
-    default = CloneConfig(EnvironmentConfig("CartPole-v1"))
-    config = arguments.parse_with(default, rest, "pretrain", str(__doc__))
+    if file is None and any(item in ("-h", "--help") for item in argv):
+        print(f"usage: plaudit pretrain FILE [--out FOLDER] [--FIELD VALUE]\n\n{__doc__}")
+        return 0
     if file is None:
         raise PlauditError("pretrain: the first argument is the file with demonstrations")
+    out, rest = arguments.take(argv[1:], "out", "runs/clone" if file.endswith(".npz") else "runs/pretrained")
+    return (_control if file.endswith(".npz") else _language)(file, Path(str(out)), rest)
+
+
+def _control(file: str, out: Path, rest: Sequence[str]) -> int:
+    from plaudit.environments.control.make import EnvironmentConfig
+    from plaudit.pipeline.control.pretrain import CloneConfig, clone
+    from plaudit.readers.arrays import read_demonstrations
+
+    config = arguments.parse_with(
+        CloneConfig(EnvironmentConfig("CartPole-v1")), rest, "pretrain", str(__doc__)
+    )
     torch.set_num_threads(1)
     steps = read_demonstrations(Path(file))
-    bar = ProgressBar("pretrain", config.trainer.epochs, CONSOLE)
+    bar = ProgressBar("pretrain", *length(config.trainer))
     try:
-        result = clone(config, steps, Path(str(out)), bar.write)
+        result = clone(config, steps, out, bar.write)
     finally:
         bar.close()
     print(
         f"held-out loss {result['val/nll_avg']:.4f}; true return {result['return_mean']:.1f} +- "
         f"{result['return_std']:.1f} over {result['episodes']} episodes; policy {out}"
+    )
+    return 0
+
+
+def _language(file: str, out: Path, rest: Sequence[str]) -> int:
+    from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain
+
+    config = arguments.parse_with(PretrainConfig(), rest, "pretrain", str(__doc__))
+    torch.set_num_threads(config.threads)
+    bar = ProgressBar("pretrain", *length(config.trainer))
+    try:
+        result = pretrain(config, file, out, bar.write)
+    finally:
+        bar.close()
+    print(
+        f"held-out loss {result['val/nll_avg']:.4f} nats per token, {result['val/nll_per_character']:.4f} per "
+        f"character; {result['parameters']:,} parameters; model {out}"
     )
     return 0

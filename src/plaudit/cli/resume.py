@@ -9,8 +9,6 @@ import tyro
 from plaudit.cli import arguments
 from plaudit.cli.running import resume_one
 from plaudit.errors import PlauditError
-from plaudit.pipeline.config import load
-from plaudit.pipeline.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,5 @@ def main(argv: Sequence[str]) -> int:
         raise PlauditError(
             f"{given.run}: holds several seeds; give the command that began them again, it goes on"
         )
-    folder = RunFolder.open(given.run)
-    resume_one(given.run, load(folder.config).steps)
+    resume_one(given.run)
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from plaudit.cli.running import run_all
 from plaudit.errors import PlauditError
-from plaudit.pipeline.config import load
+from plaudit.pipeline.kinds import load
 
 
 def main(argv: Sequence[str]) -> int:

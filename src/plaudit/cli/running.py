@@ -1,7 +1,8 @@
 """Running configs from the command line: one seed or several, with a progress bar and a closing line."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,22 @@ from rich.console import Console
 
 from plaudit.cli import arguments
 from plaudit.errors import PlauditError
-from plaudit.pipeline import compare, optimise, settings
-from plaudit.pipeline.config import RunConfig, load, settled
-from plaudit.pipeline.report import write_report, write_seeds_report
+from plaudit.pipeline import compare, kinds, optimise, settings
+from plaudit.pipeline.kinds import AnyConfig, load, settled
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.trackers.console import ProgressBar
 
 CONSOLE = Console(stderr=True)
 
 
-def run_all(config: RunConfig, argv: Sequence[str], title: str, description: str) -> int:
+def run_all(config: AnyConfig, argv: Sequence[str], title: str, description: str) -> int:
     """Run a config changed by flags; `--out` names the folder, `--seeds N` runs N seeds into folders below it."""
     out, rest = arguments.take(argv, "out")
     seeds, rest = arguments.take(rest, "seeds", "1")
     count = arguments.whole(seeds, "seeds")
     extra = "\n\nAlso: --out FOLDER (where it is written), --seeds N (N seeds, with an interval), --set FIELD=YAML."
     config = arguments.override(config, rest, title, description + extra)
-    path = Path(out or f"runs/{config.environment.id}-{Path(config.algorithm).stem}-{config.seed}")
+    path = Path(out or f"runs/{_name(config)}-{Path(config.algorithm).stem}-{config.seed}")
     torch.set_num_threads(1)  # small networks: a second thread costs more than it gives
     if count == 1:
         run_one(config, path, title)
@@ -35,11 +35,11 @@ def run_all(config: RunConfig, argv: Sequence[str], title: str, description: str
     for seed in range(config.seed, config.seed + count):
         folders.append(_one_of_several(replace(config, seed=seed), path / f"seed-{seed}"))
     print(compare.table([[folder.path for folder in folders]]))
-    print(f"report {write_seeds_report(folders, path / 'report.html')}")
+    print(reported(lambda report: report.write_seeds_report(folders, path / "report.html")))
     return 0
 
 
-def _one_of_several(config: RunConfig, path: Path) -> RunFolder:
+def _one_of_several(config: AnyConfig, path: Path) -> RunFolder:
     """A seed begun, or gone on with, or long finished: the same command again completes what was killed."""
     if not (path / "manifest.json").exists():
         return run_one(config, path, f"seed {config.seed}")
@@ -48,36 +48,67 @@ def _one_of_several(config: RunConfig, path: Path) -> RunFolder:
         raise PlauditError(f"{path}: a run with another config is here already; choose another --out")
     if folder.read_manifest().get("status") == "finished":
         return folder
-    return resume_one(path, config.steps)
+    return resume_one(path)
 
 
-def run_one(config: RunConfig, path: Path, title: str) -> RunFolder:
+def run_one(config: AnyConfig, path: Path, title: str) -> RunFolder:
     """One run in its folder, then its report."""
-    folder = _watched(title, config.steps, lambda watch: optimise.start(config, path, watch))
-    return finish(folder)
+    return finish(_watched(title, config, lambda watch: optimise.start(config, path, watch)))
 
 
-def resume_one(path: Path, steps: int) -> RunFolder:
+def resume_one(path: Path) -> RunFolder:
     """Go on with a run, then its report."""
-    return finish(_watched("resume", steps, lambda watch: optimise.resume(path, watch)))
+    config = load(RunFolder.open(path).config)
+    return finish(_watched("resume", config, lambda watch: optimise.resume(path, watch)))
 
 
 def finish(folder: RunFolder) -> RunFolder:
     """Write the report and say what came out."""
-    report = write_report(folder)
     manifest = folder.read_manifest()
     result = manifest["result"]
     for note in manifest.get("notes", ()):
         CONSOLE.print(f"note: {note}", highlight=False)
-    print(
-        f"true return {result['return_mean']:.1f} +- {result['return_std']:.1f} over {result['episodes']} episodes; "
-        f"run {folder.path}, report {report}"
-    )
+    print(f"{said(result)}; run {folder.path}, {reported(lambda report: report.write_report(folder))}")
     return folder
 
 
-def _watched(title: str, steps: int, work: Any) -> RunFolder:
-    bar = ProgressBar(title, steps, CONSOLE)
+def said(result: dict[str, Any]) -> str:
+    """How good a finished run is, in a line."""
+    if "return_mean" in result:
+        spread = f"{result['return_mean']:.1f} +- {result['return_std']:.1f}"
+        return f"true return {spread} over {result['episodes']} episodes"
+    before, name = result["before"], "hidden_mean" if "hidden_mean" in result else "proxy_mean"
+    score = {"hidden_mean": "hidden score", "proxy_mean": "learned reward"}[name]
+    return (
+        f"better than at the start on {result['win_rate']:.0%} of {result['win_prompts']} held-out prompts "
+        f"by the {result['win_by']} (95 % {result['win_low']:.0%} to {result['win_high']:.0%}; "
+        f"ties {result['win_ties']:.0%}); "
+        f"{score} {before[name]:.2f} -> {result[name]:.2f} at KL {result['kl_per_answer']:.1f} nats per answer"
+    )
+
+
+def reported(write: Callable[[Any], Path]) -> str:
+    """Where the report is; where nothing can draw it, how it is made up for."""
+    try:
+        return f"report {write(import_module('plaudit.pipeline.report'))}"
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "matplotlib":
+            raise
+        return "no report (matplotlib is missing: pip install 'plaudit[report]', then plaudit report RUN)"
+
+
+def length(trainer: Any) -> tuple[int, Console, str]:
+    """How long imitation takes, for a progress bar: steps, or passes."""
+    return (trainer.steps, CONSOLE, "step") if trainer.steps else (trainer.epochs, CONSOLE, "epoch")
+
+
+def _name(config: AnyConfig) -> str:
+    return config.environment.id if kinds.kind_of(config) == "control" else "language"
+
+
+def _watched(title: str, config: AnyConfig, work: Any) -> RunFolder:
+    total, counted = kinds.budget(config)
+    bar = ProgressBar(title, total, CONSOLE, counted)
     try:
         return work(bar.write)
     finally:

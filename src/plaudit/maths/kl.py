@@ -5,6 +5,7 @@ k1 = -log r is unbiased and may be negative for one decision; k2 = (log r)^2 / 2
 k3 = (r - 1) - log r is unbiased and never negative.
 """
 
+import math
 from dataclasses import replace
 
 import torch
@@ -53,3 +54,13 @@ def adapt(coefficient: float, current: float, target: float, decisions: int, hor
     """
     error = min(max(current / target - 1, -0.2), 0.2)
     return coefficient * (1 + error * min(decisions / horizon, 1.0))
+
+
+def best_of_n_kl(n: int) -> float:
+    """KL(best of n || policy) in nats, log n - (n - 1) / n (Beirami et al. 2024, arXiv:2401.01879, abstract).
+
+    An upper bound, close where two of n answers are hardly ever the same and no scores tie.
+    """
+    if n < 1:
+        raise ValueError(f"the best of {n} answers is none; give 1 or more")
+    return math.log(n) - (n - 1) / n

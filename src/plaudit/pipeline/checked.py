@@ -1,5 +1,6 @@
 """Does a run config make sense: numbers in their range, fields that agree with one another."""
 
+import sys
 from dataclasses import fields
 from typing import Any
 
@@ -7,24 +8,30 @@ from plaudit.algorithms.on_policy.reinforce import CriticQ
 from plaudit.errors import PlauditError
 from plaudit.maths.advantage import GAE
 
-RANGES: dict[str, tuple[float, float | None]] = {
+LEARNER: dict[str, tuple[float, float | None]] = {
+    "settings.discount": (0, 1),
+    "trainer.learning_rate": (0, None),
+    "trainer.epochs": (1, None),
+    "trainer.minibatch": (1, None),
+    "trainer.piece": (1, None),
+    "trainer.kl_horizon": (1, None),
+    "reward.fit.minibatch": (1, None),
+    "reward.fit.first_steps": (0, None),
+    "reward.fit.steps": (0, None),
+    "reward.fit.piece": (1, None),
+    "feedback.labels": (0, None),
+}
+"""What every run has."""
+
+RANGES: dict[str, tuple[float, float | None]] = LEARNER | {
     "steps": (1, None),
     "threads": (1, None),
     "rollout": (1, None),
     "evaluate_every": (0, None),
     "evaluate_episodes": (1, None),
     "checkpoint_every": (1, None),
-    "settings.discount": (0, 1),
-    "trainer.learning_rate": (0, None),
-    "trainer.epochs": (1, None),
-    "trainer.minibatch": (1, None),
-    "trainer.kl_horizon": (1, None),
     "reward.model.members": (1, None),
-    "reward.fit.minibatch": (1, None),
-    "reward.fit.first_steps": (0, None),
-    "reward.fit.steps": (0, None),
     "reward.fit.drawn": (0.001, 1),
-    "feedback.labels": (0, None),
     "feedback.first": (1, None),
     "feedback.rounds": (0, None),
     "feedback.until": (0, 0.99),
@@ -38,7 +45,7 @@ def checked(config: Any) -> Any:
     """The config, if it makes sense; PlauditError with the field to change otherwise."""
     in_range(config, RANGES)
     _rewards(config)
-    _algorithm(config)
+    learner_agrees(config, config.reference is not None, config.policy.critic)
     if min((*config.policy.hidden, *config.reward.model.hidden), default=1) < 1:
         raise PlauditError("hidden: a layer needs at least 1 unit; change this field")
     return config
@@ -50,7 +57,7 @@ def in_range(config: Any, ranges: dict[str, tuple[float, float | None]]) -> None
         value: Any = config
         for name in path.split("."):
             value = getattr(value, name, None)
-        if value is not None and (value < low or (high is not None and value > high)):
+        if value is not None and not low <= value <= (sys.float_info.max if high is None else high):
             limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
             raise PlauditError(f"{path}: must be {limits}, not {value}; change this field")
 
@@ -79,12 +86,10 @@ def _rewards(config: Any) -> None:
         raise PlauditError("feedback.first: more than feedback.labels; lower it")
 
 
-def _algorithm(config: Any) -> None:
+def learner_agrees(config: Any, reference: bool, critic: bool) -> None:
+    """Do the settings of the algorithm and its trainer agree with what there is?"""
     settings, trainer = config.settings, config.trainer
-    if (
-        any(getattr(settings, name, 0) for name in ("kl_in_reward", "kl_in_loss"))
-        and config.reference is None
-    ):
+    if any(getattr(settings, name, 0) for name in ("kl_in_reward", "kl_in_loss")) and not reference:
         raise PlauditError(
             "reference: a KL price is set but there is no policy to stay near; give its folder here"
         )
@@ -100,5 +105,5 @@ def _algorithm(config: Any) -> None:
                 f"trainer.anneal: {name!r} is no number of settings; known: {', '.join(sorted(numbers))}"
             )
     values = [getattr(settings, f.name) for f in fields(settings)]
-    if not config.policy.critic and any(isinstance(value, GAE | CriticQ) for value in values):
-        raise PlauditError("policy.critic: this estimate of advantages needs a critic; set it to true")
+    if not critic and any(isinstance(value, GAE | CriticQ) for value in values):
+        raise PlauditError("policy.critic: this estimate of advantages needs a critic; give it one")

@@ -1,4 +1,4 @@
-"""The stage `compare`: final true returns of runs side by side, mean and interval over seeds."""
+"""The stage `compare`: final results of runs side by side, mean and interval over seeds."""
 
 from pathlib import Path
 
@@ -18,10 +18,13 @@ def members(path: Path) -> list[Path]:
 
 
 def table(entries: list[list[Path]]) -> str:
-    """A line for each entry: runs, mean final true return and its 95 % t-interval, worst seed, labels, steps."""
-    lines = [("run", "seeds", "true return", "95 % interval", "worst seed", "labels", "steps", "seconds")]
+    """A line for each entry: runs, mean result and its 95 % t-interval, worst seed, labels, steps.
+
+    The result is the final true return, for language the win rate over the model the run started from.
+    """
+    lines = [("run", "seeds", "result", "95 % interval", "worst seed", "labels", "steps", "seconds")]
     for paths in entries:
-        results, last = [], {}
+        results, last, name = [], {}, ""
         for path in paths:
             folder = RunFolder.open(path)
             manifest = folder.read_manifest()
@@ -29,13 +32,18 @@ def table(entries: list[list[Path]]) -> str:
                 raise PlauditError(
                     f"{path}: this run is {manifest.get('status')}; finish it with: plaudit resume {path}"
                 )
-            results.append(manifest["result"]["return_mean"])
+            found = manifest["result"]
+            name = "return_mean" if "return_mean" in found else "win_rate"
+            results.append(found[name])
             last = next(reversed(list(folder.rows())), {})
         mean, low, high = mean_interval(results)
-        interval = f"{low:.1f} to {high:.1f}" if len(results) > 1 else "(one seed)"
-        name = paths[0].parent if len(paths) > 1 else paths[0]
+        digits = 1 if name == "return_mean" else 3
+        interval = f"{low:.{digits}f} to {high:.{digits}f}" if len(results) > 1 else "(one seed)"
+        shown = "true return" if name == "return_mean" else "win rate"
+        place = paths[0].parent if len(paths) > 1 else paths[0]
         labels = last.get("feedback/labels", 0)
-        lines.append((str(name), str(len(results)), f"{mean:.1f}", interval, f"{min(results):.1f}", str(labels),
+        lines.append((str(place), str(len(results)), f"{shown} {mean:.{digits}f}", interval,
+                      f"{min(results):.{digits}f}", str(labels),
                       str(last.get("decisions", "")), f"{last.get('time/seconds', 0):.0f}"))  # fmt: skip
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(

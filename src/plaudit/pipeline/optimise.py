@@ -9,20 +9,18 @@ from typing import Any
 import torch
 
 from plaudit.errors import PlauditError
-from plaudit.pipeline import saved, settings
+from plaudit.pipeline import kinds, settings
 from plaudit.pipeline.commands import Stopped
-from plaudit.pipeline.config import RunConfig, load, settled
-from plaudit.pipeline.control_run import ControlRun
-from plaudit.pipeline.evaluate import true_returns
-from plaudit.pipeline.run_folder import RunFolder, seed_of
+from plaudit.pipeline.kinds import AnyConfig, Run
+from plaudit.pipeline.run_folder import RunFolder
 from plaudit.trackers.jsonl import JsonLines
 
 Watch = Callable[[dict[str, Any]], None]
 
 
-def start(config: RunConfig, path: Path, watch: Watch) -> RunFolder:
+def start(config: AnyConfig, path: Path, watch: Watch) -> RunFolder:
     """A new run in a new folder."""
-    config = settled(config)
+    config = kinds.settled(config)
     with _threads(config.threads):
         folder = RunFolder.create(path, settings.dump(config), "optimise", config.seed)
         with folder.held():
@@ -36,7 +34,7 @@ def resume(path: Path, watch: Watch) -> RunFolder:
     if manifest.get("status") == "finished":
         raise PlauditError(f"{path}: this run is finished; there is nothing to resume")
     with folder.held():
-        config = load(folder.config)
+        config = kinds.load(folder.config)
         with _threads(config.threads):
             folder.write_manifest({"status": "running", "error": None})
             return _guarded(config, folder, watch)
@@ -53,7 +51,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _guarded(config: RunConfig, folder: RunFolder, watch: Watch) -> RunFolder:
+def _guarded(config: AnyConfig, folder: RunFolder, watch: Watch) -> RunFolder:
     try:
         _run(config, folder, watch)
     except KeyboardInterrupt:
@@ -80,27 +78,30 @@ def _note(folder: RunFolder, changes: dict[str, Any]) -> None:
         folder.write_manifest(changes)
 
 
-def _run(config: RunConfig, folder: RunFolder, watch: Watch) -> None:
-    run = ControlRun(config, folder)
+def _run(config: AnyConfig, folder: RunFolder, watch: Watch) -> None:
+    run = kinds.build(config, folder)
     try:
         tree = folder.load_checkpoint()
         if tree is None:
-            saved.save_policy(folder.path / "policy-start", run.state.policy, config.environment)
+            run.begin(folder)
         else:
             _restore(run, tree, folder)
         folder.cut_metrics(run.state.updates)
-        folder.write_manifest({"resume": run.control.source.resume})
+        folder.write_manifest({"resume": run.resume})
         metrics = JsonLines(folder.metrics)
         try:
             _loop(run, folder, metrics, watch)
         finally:
             metrics.close()
-        _finish(run, folder)
+        result = run.finish(folder)
+        folder.write_manifest(
+            {"status": "finished", "result": result, "finished": time.time(), "notes": sorted(run.notes)}
+        )
     finally:
         run.close()
 
 
-def _restore(run: ControlRun, tree: Any, folder: RunFolder) -> None:
+def _restore(run: Run, tree: Any, folder: RunFolder) -> None:
     try:
         run.load_state_dict(tree)
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
@@ -110,53 +111,26 @@ def _restore(run: ControlRun, tree: Any, folder: RunFolder) -> None:
         ) from error
 
 
-def _loop(run: ControlRun, folder: RunFolder, metrics: JsonLines, watch: Watch) -> None:
-    config, state = run.config, run.state
+def _loop(run: Run, folder: RunFolder, metrics: JsonLines, watch: Watch) -> None:
+    state = run.state
     before = next((row.get("time/seconds") or 0.0 for row in reversed(list(folder.rows()))), 0.0)
     began = time.perf_counter() - before
-    while state.decisions < config.steps:
+    while not run.done:
         row = run.tick()
         row = {"update": state.updates, "decisions": state.decisions} | row
-        if config.evaluate_every and state.updates % config.evaluate_every == 0:
-            returns = true_returns(
-                state.policy,
-                config.environment,
-                config.evaluate_episodes,
-                seed_of(config.seed, "watch", state.updates),
-            )
-            row |= {"eval/return_mean": float(returns.mean()), "eval/return_std": float(returns.std())}
         row["time/seconds"] = time.perf_counter() - began
         metrics.write(row)
         watch(row)
-        if state.updates % config.checkpoint_every == 0 or state.decisions >= config.steps:
+        if state.updates % run.config.checkpoint_every == 0 or run.done:
             _keep(run, folder, metrics)
         try:
-            run.obey()
+            if run.preferences is not None:
+                run.preferences.desk.commands.obey()
         except Stopped:
             _keep(run, folder, metrics)
             raise
 
 
-def _keep(run: ControlRun, folder: RunFolder, metrics: JsonLines) -> None:
+def _keep(run: Run, folder: RunFolder, metrics: JsonLines) -> None:
     metrics.sync()
     folder.save_checkpoint(run.state.updates, run.state_dict())
-
-
-def _finish(run: ControlRun, folder: RunFolder) -> None:
-    """Save what was learned and say how good it is by the true return."""
-    config = run.config
-    saved.save_policy(folder.path / "policy", run.state.policy, config.environment)
-    if run.preferences is not None:
-        about = {"labels": run.preferences.labels, "fits": run.preferences.fits}
-        saved.save_reward(folder.path / "reward", run.preferences.model, about)
-    returns = true_returns(
-        run.state.policy, config.environment, config.evaluate_episodes, seed_of(config.seed, "evaluation")
-    )
-    result = {
-        "return_mean": float(returns.mean()),
-        "return_std": float(returns.std()),
-        "episodes": len(returns),
-    }
-    folder.write_manifest(
-        {"status": "finished", "result": result, "finished": time.time(), "notes": sorted(run.notes)}
-    )

@@ -3,35 +3,91 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from plaudit.annotators.client import SimulatedAnnotator
-from plaudit.environments.control.collect import Walk
+from plaudit.annotators.simulated import SimulatedPerson
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
-from plaudit.models.reward_ensemble import RewardEnsemble
-from plaudit.pipeline.config import FeedbackSettings, RewardSettings
 from plaudit.pipeline.desk import Desk
 from plaudit.pipeline.run_folder import seed_of
-from plaudit.pipeline.segments import Window
-from plaudit.queries import disagreement, random, segments
-from plaudit.storage.store import LARGEST, Response
+from plaudit.storage.store import LARGEST, NewQuery, Response
 from plaudit.trainers import reward_fit
-from plaudit.trainers.descent import Adam
+
+SAID = {"first": 1.0, "second": 0.0, "equal": 0.5}
+"""What a comparison's answer says of the first option; skipped ones and `both bad` say nothing about order."""
+
+
+class Rounds(Protocol):
+    """When people are asked."""
+
+    @property
+    def labels(self) -> int:
+        """Comparisons asked for in all."""
+        ...
+
+    @property
+    def first(self) -> int:
+        """Comparisons asked at the very start."""
+        ...
+
+    @property
+    def rounds(self) -> int:
+        """Rounds in which the others are asked."""
+        ...
+
+    @property
+    def until(self) -> float:
+        """Share of the budget after which nothing more is asked."""
+        ...
+
+
+class RewardLearner(Protocol):
+    """A reward model with what it takes to learn from comparisons of one kind of behaviour."""
+
+    likelihood: bradley_terry.Config
+
+    def questions(self, behaviour: Any, count: int, key: str, tick: int) -> list[NewQuery]:
+        """Comparisons of this behaviour to ask about; PlauditError where it holds no two options."""
+        ...
+
+    def pairs(self, responses: Sequence[Response]) -> Any | None:
+        """The decided and equal comparisons as tensors with `judgements`; none where there are none."""
+        ...
+
+    def returns(self, pairs: Any) -> Float[Tensor, "P 2"]:
+        """What both options of every pair are worth by the model as it is."""
+        ...
+
+    def fit(self, pairs: Any, first: bool) -> dict[str, float]:
+        """Learn from all pairs; returns metrics."""
+        ...
+
+    def settle(self, behaviour: Any) -> None:
+        """Fix what comparisons leave open, the scale and the zero, over the policy's behaviour."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes while learning."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
+        ...
 
 
 @dataclass
 class Preferences:
-    """A reward model and the feedback it has learned from."""
+    """A reward that is learned while behaviour goes on, and the feedback it has learned from."""
 
     desk: Desk
-    settings: FeedbackSettings
-    reward: RewardSettings
-    model: RewardEnsemble
-    generator: torch.Generator
+    settings: Rounds
+    learner: Any
+    """A `RewardLearner`; none where people are asked and nothing learns from them."""
     asked: int = 0
     """Rounds asked so far."""
     cursor: int = 0
@@ -41,69 +97,52 @@ class Preferences:
     """Answers in the current view."""
 
     def __post_init__(self) -> None:
-        """The optimiser lives as long as the model; the plan of the rounds follows from the settings."""
-        fit = self.reward.fit
-        self.optimiser = Adam(self.model.parameters(), weight_decay=fit.weight_decay)
+        """The plan of the rounds follows from the settings."""
         self.plan = schedule(self.settings)
 
-    def tick(self, walk: Walk, number: int, progress: float) -> dict[str, Any]:
+    def tick(self, behaviour: Any, number: int, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
+            count = self.plan[self.asked][1]
             try:
-                pairs = self.choose(walk, self.plan[self.asked][1])
+                queries = self.learner.questions(behaviour, count, f"{number}/{self.asked}", number)
             except PlauditError:
                 if self.asked == 0:
                     raise
                 break  # this behaviour holds no two such segments: wait for another
-            self.ask(walk, pairs, number)
+            self.desk.store.enqueue(queries)  # again after a resume changes nothing, the keys are the same
             self.asked += 1
         self.desk.simulate()
         self._await_first_answer()
-        return self.learn(walk, number) | self.desk.rates(self.cursor)
+        return self.learn(behaviour, number) | self.desk.rates(self.cursor)
 
-    def ask(self, walk: Walk, pairs: list[list[Window]], number: int) -> None:
-        """Enqueue comparisons of segments; asking again after a resume changes nothing, the keys are the same."""
-        self.desk.store.enqueue(
-            [
-                self.desk.question(f"{number}/{self.asked}/{i}", number, walk.record, places)
-                for i, places in enumerate(pairs)
-            ]
-        )
-
-    def learn(self, walk: Walk, number: int) -> dict[str, Any]:
-        """Refit where there are new answers; standardise over the policy's behaviour."""
+    def learn(self, behaviour: Any, number: int) -> dict[str, Any]:
+        """Refit where there are new answers; settle the scale over the policy's behaviour."""
         bound = self.desk.store.bound("trainer", number)
-        view = self.desk.store.view(bound)
+        view = self.desk.lessons(bound)
         fresh = [response for response in view if response.seq > self.cursor]
         self.cursor = bound
         metrics: dict[str, Any] = {}
-        pairs = self.desk.pairs(view, self.model.features)
-        if fresh and pairs is not None:
-            metrics = self._fresh(fresh) | self._refit(pairs)
-        self.model.standardise(walk.record, walk.mask)
+        pairs = self.learner.pairs(view) if fresh else None
+        if pairs is not None:
+            metrics = self._fresh(fresh) | self.learner.fit(pairs, self.fits == 0)
+            self.fits += 1
+        self.learner.settle(behaviour)
         self.labels = len(view)
         return metrics | {"feedback/labels": self.labels}
 
     def _await_first_answer(self) -> None:
         """Without any answer there is nothing to optimise: wait, politely, until real people have begun."""
-        while self.fits == 0 and not self.desk.people and not self._decided():
+        while (
+            self.fits == 0 and not self.desk.people and self.learner.pairs(self.desk.lessons(LARGEST)) is None
+        ):
             self.desk.commands.obey()
             time.sleep(0.5)
 
-    def _decided(self) -> bool:
-        return self.desk.pairs(self.desk.store.view(LARGEST), self.model.features) is not None
-
     def state_dict(self) -> dict[str, Any]:
         """Everything but the feedback itself, which the store keeps."""
-        return {
-            "model": dict(self.model.state_dict()),
-            "optimiser": self.optimiser.state_dict(),
-            "generator": self.generator.get_state(),
-            "asked": self.asked,
-            "cursor": self.cursor,
-            "fits": self.fits,
-            "labels": self.labels,
-        }
+        counts = {name: getattr(self, name) for name in ("asked", "cursor", "fits", "labels")}
+        return counts | {"learner": None if self.learner is None else self.learner.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
@@ -113,59 +152,32 @@ class Preferences:
                 f"feedback.db holds {answers} answers but this run has learned from {state['cursor']}; "
                 "restore the file from a copy"
             )
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"])
         self.asked, self.cursor = state["asked"], state["cursor"]
         self.fits, self.labels = state["fits"], state["labels"]
-
-    def choose(self, walk: Walk, count: int) -> list[list[Window]]:
-        """Pairs of segments of this behaviour to ask about; PlauditError where it holds no two."""
-        windows = segments.windows(walk.mask, walk.last, self.settings.segment)
-        where = [Window(row, start, self.settings.segment) for row, start in windows.tolist()]
-        return [[where[j] for j in pair] for pair in self._pairs(walk, windows, count).tolist()]
-
-    def _pairs(self, walk: Walk, windows: torch.Tensor, count: int) -> torch.Tensor:
-        apart = segments.apart(windows, self.settings.segment)
-        if self.settings.ask == "random" or self.fits == 0:
-            return random.pairs(len(windows), count, self.generator, apart)
-        candidates = random.pairs(len(windows), count * self.settings.candidates, self.generator, apart)
-        with torch.no_grad():
-            rewards = self.model(self.model.features(walk.record))
-        sums = torch.nn.functional.pad(rewards.cumsum(dim=-1), (1, 0))
-        rows, starts = windows.unbind(dim=1)
-        returns = sums[:, rows, starts + self.settings.segment] - sums[:, rows, starts]
-        return disagreement.pairs(returns, candidates, count, self.generator, self.reward.likelihood.scale)
+        if self.learner is not None:
+            self.learner.load_state_dict(state["learner"])
 
     def _fresh(self, responses: Sequence[Response]) -> dict[str, Any]:
         """How well the reward of before foretells the new answers: held-out data at no cost in labels."""
-        pairs = self.desk.pairs(responses, self.model.features)
-        if self.fits == 0 or pairs is None:
-            return {}
-        with torch.no_grad():
-            returns = reward_fit.segment_returns(self.model, pairs).mean(dim=0)
-        logits = self.reward.likelihood.scale * (returns[:, 0] - returns[:, 1])
-        loss = bradley_terry.loss(returns, pairs.judgements, self.reward.likelihood)
-        return {
-            "reward/fresh_accuracy": float(loss.metrics["reward/accuracy"]),
-            "reward/fresh_nll": float(loss.metrics["reward/nll"]),
-            "reward/fresh_probabilities": logits.sigmoid().tolist(),
-            "reward/fresh_answers": pairs.judgements.preference.tolist(),
-        }
-
-    def _refit(self, pairs: reward_fit.Pairs) -> dict[str, float]:
-        fit = self.reward.fit
-        if self.model.scaling.count == 0:  # a model to start from brings its own scaling
-            self.model.scale_inputs(
-                torch.cat([pairs.first[pairs.first_mask], pairs.second[pairs.second_mask]])
-            )
-        steps = fit.first_steps if self.fits == 0 else fit.steps
-        likelihood = reward_fit.Likelihood(bradley_terry, self.reward.likelihood)
-        self.fits += 1
-        return reward_fit.fit(self.model, self.optimiser, pairs, likelihood, (fit, steps), self.generator)
+        pairs = None if self.fits == 0 else self.learner.pairs(responses)
+        return {} if pairs is None else foretold(self.learner, pairs)
 
 
-def schedule(settings: FeedbackSettings) -> list[tuple[float, int]]:
+def foretold(learner: Any, pairs: Any) -> dict[str, Any]:
+    """How well a reward foretells answers it has not learned from."""
+    returns = learner.returns(pairs)
+    logits = learner.likelihood.scale * (returns[:, 0] - returns[:, 1])
+    likelihood = reward_fit.Likelihood(bradley_terry, learner.likelihood)
+    metrics = reward_fit.assess(returns, pairs.judgements, likelihood)
+    return {
+        "reward/fresh_accuracy": metrics["reward/accuracy"],
+        "reward/fresh_nll": metrics["reward/nll"],
+        "reward/fresh_probabilities": logits.sigmoid().tolist(),
+        "reward/fresh_answers": pairs.judgements.preference.tolist(),
+    }
+
+
+def schedule(settings: Rounds) -> list[tuple[float, int]]:
     """(share of the budget, comparisons) of every round: `first` at the start, then shrinking rounds.
 
     Round i of n asks in proportion to n - i, so that most labels come while behaviour changes most.
@@ -182,9 +194,9 @@ def schedule(settings: FeedbackSettings) -> list[tuple[float, int]]:
     return [(0.0, first)] + [(float(t), int(c)) for t, c in zip(times, counts, strict=True) if c]
 
 
-def people(settings: FeedbackSettings, seed: int) -> list[SimulatedAnnotator]:
+def people(persons: Sequence[SimulatedPerson], seed: int) -> list[SimulatedAnnotator]:
     """The simulated people of a run, by name."""
     return [
         SimulatedAnnotator(f"simulated-{i}", person, seed_of(seed, "person", i))
-        for i, person in enumerate(settings.people)
+        for i, person in enumerate(persons)
     ]

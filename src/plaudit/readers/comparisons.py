@@ -2,13 +2,9 @@
 
 Each line is a mapping with `kind` ("comparison"), `answer` (first, second, equal, both_bad, skip), `first` and
 `second` (each with `observations` and `actions`, [steps][...]), and whatever else is known of the answer, such as
-`annotator`. What is written reads back, and writing that again gives the same bytes.
+`annotator`.
 """
 
-import gzip
-import json
-import zlib
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,62 +12,17 @@ import numpy as np
 
 from plaudit.errors import PlauditError
 from plaudit.readers.arrays import RecordedPairs
+from plaudit.readers.lines import numbered
 
 LABELS = {"first": 1.0, "second": 0.0, "equal": 0.5}
 UNDECIDED = ("both_bad", "skip")
-
-
-def write_lines(rows: Iterable[dict[str, Any]], path: Path) -> int:
-    """Write rows to a new .jsonl or .jsonl.gz file; returns how many."""
-    if path.exists():
-        raise PlauditError(f"{path}: exists already; give another name")
-    lines = [
-        json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n" for row in rows
-    ]
-    data = "".join(lines).encode()
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-        partial.rename(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise PlauditError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    return len(lines)
-
-
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a .jsonl or .jsonl.gz file."""
-    for _, row in _numbered(path):
-        yield row
-
-
-def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows with their line numbers; a byte order mark, Windows line ends and empty lines do no harm."""
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise PlauditError(f"{path}: no such file; give the path of a .jsonl file") from None
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise PlauditError(f"{path}: not readable as UTF-8 text ({error}); convert it") from None
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise PlauditError(f"{path}, line {number}: not JSON ({error}); mend or drop the line") from None
-        if not isinstance(row, dict):
-            raise PlauditError(f"{path}, line {number}: a line holds one mapping, not {type(row).__name__}")
-        yield number, row
 
 
 def read_comparisons(path: Path) -> RecordedPairs:
     """The decided and equal comparisons as arrays; skipped and `both bad` ones are left out."""
     sides: tuple[list[Any], ...] = ([], [], [], [])
     labels = []
-    for number, row in _numbered(path):
-        where = f"{path}, line {number}"
+    for where, row in numbered(path):
         answer = row.get("answer")
         if row.get("kind") != "comparison" or answer not in (*LABELS, *UNDECIDED):
             raise PlauditError(

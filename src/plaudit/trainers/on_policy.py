@@ -5,6 +5,7 @@ Knows no algorithm and no environment: an algorithm is a module with `advantages
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -15,6 +16,7 @@ from plaudit.batches import Episodes, Loss, Rollout, Scores
 from plaudit.batches.rows import as_decisions, take
 from plaudit.maths import kl, masked
 from plaudit.maths.advantage import with_estimate
+from plaudit.trainers.accumulation import descend
 from plaudit.trainers.descent import Adam
 
 
@@ -32,6 +34,8 @@ class Config:
     """Passes over each rollout."""
     minibatch: int = 64
     """Rows per gradient step: single decisions for a memoryless policy, whole episodes otherwise."""
+    piece: int | None = None
+    """Rows of a minibatch whose graph is held at a time, which saves memory and changes no gradient; none: all."""
     max_grad_norm: float | None = 0.5
     """The gradient is scaled down to this global norm; none: no clipping."""
     refresh_values: Literal["once", "each epoch"] = "once"
@@ -96,14 +100,16 @@ def train(state: State, collect: Callable[[int], Rollout], learner: Learner, bud
             raise ValueError(
                 f"a rollout of {int(rollout.episodes.mask.sum())} decisions where 1 to {left} were asked for"
             )
-        update(state, rollout, learner, budget)
+        update(state, rollout, learner, 1 - state.decisions / budget)
         yield state
 
 
-def update(state: State, rollout: Rollout, learner: Learner, budget: int) -> None:
-    """Improve the policy on one rollout; changes the state in place and leaves the metrics there."""
+def update(state: State, rollout: Rollout, learner: Learner, remaining: float) -> None:
+    """Improve the policy on one rollout; changes the state in place and leaves the metrics there.
+
+    `remaining` is the share of the budget that was left before this rollout: schedules follow it.
+    """
     config = learner.config
-    remaining = max(0.0, 1 - state.decisions / budget)
     settings = _settings(state, learner, remaining)
     rate = config.learning_rate * (remaining if config.schedule == "linear" else 1.0)
     episodes, record = rollout.episodes, rollout.record
@@ -150,14 +156,27 @@ def _epoch(
     shuffled = take(batch, torch.randperm(rows, generator=state.generator))
     for first in range(0, rows, learner.config.minibatch):
         part = take(shuffled, slice(first, first + learner.config.minibatch))
-        new = state.policy.scores(part.record)
-        loss = learner.algorithm.loss(new, part.episodes, part.advantages, settings)
-        if loss.stop:
+        loss, norm = descend(
+            partial(_scores, state.policy, part.record),
+            partial(_loss, learner, settings, part),
+            (part.advantages.shape[0], learner.config.piece),
+            state.optimiser,
+            rate,
+            learner.config.max_grad_norm,
+        )
+        if norm is None:
             seen.append(loss.metrics)
             return False
-        norm = state.optimiser.step(loss.total, rate, learner.config.max_grad_norm)
         seen.append(loss.metrics | {"policy/grad_norm": norm})
     return True
+
+
+def _scores(policy: Any, record: Any, rows: slice) -> Scores:
+    return policy.scores(take(record, rows))
+
+
+def _loss(learner: Learner, settings: Any, batch: _Batch, new: Scores) -> Loss:
+    return learner.algorithm.loss(new, batch.episodes, batch.advantages, settings)
 
 
 def _settings(state: State, learner: Learner, remaining: float) -> Any:

@@ -1,14 +1,16 @@
 """Fit a reward model to what people said: steps down a likelihood of segment returns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from plaudit.batches import Comparisons
+from plaudit.batches import Comparisons, Loss
 from plaudit.batches.rows import take
+from plaudit.trainers.accumulation import descend
 from plaudit.trainers.descent import Adam
 
 
@@ -26,6 +28,12 @@ class Config:
     """Gradient steps of every later fit, which goes on from the one before."""
     minibatch: int = 64
     """Pairs per gradient step."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """The step size stays, or falls linearly to 0 over each fit."""
+    max_grad_norm: float | None = None
+    """The gradient is scaled down to this global norm; none: no clipping."""
+    piece: int | None = None
+    """Pairs whose graph is held at a time, which saves memory and changes no gradient; none: all."""
     drawn: float = 0.25
     """Share of the time steps of a segment drawn afresh for each gradient step; the sum is scaled up by it."""
 
@@ -49,32 +57,62 @@ class Likelihood:
     settings: Any
 
 
+Returns = Callable[[Any], Float[Tensor, "K P 2"]]
+"""The return of both options of every pair by every member of an ensemble."""
+
+
 def fit(
-    model: nn.Module,
+    at_step: Callable[[torch.Generator], Returns],
     optimiser: Adam,
-    pairs: Pairs,
+    pairs: Any,
     likelihood: Likelihood,
     plan: tuple[Config, int],
     generator: torch.Generator,
 ) -> dict[str, float]:
-    """Take the planned number of gradient steps; every member sees every pair. Returns the metrics of the last."""
+    """Take the planned number of gradient steps; every member sees every pair. Returns the metrics of the last.
+
+    `at_step` says how returns are counted at one step, where something of that is drawn. `pairs` is a dataclass of
+    tensors with one row a pair, among them `judgements`.
+    """
     config, steps = plan
-    count, length = pairs.first_mask.shape
-    drawn = max(1, round(config.drawn * length))
+    count = len(pairs.judgements.preference)
     metrics: dict[str, Tensor] = {}
     order = torch.empty(0, dtype=torch.long)
-    for _ in range(steps):
+    for step in range(steps):
         if len(order) < min(config.minibatch, count):
             order = torch.cat([order, torch.randperm(count, generator=generator)])
         part, order = take(pairs, order[: config.minibatch]), order[config.minibatch :]
-        columns = torch.randperm(length, generator=generator)[:drawn]
-        returns = segment_returns(model, part, columns) * (length / drawn)
-        losses = [likelihood.module.loss(member, part.judgements, likelihood.settings) for member in returns]
-        optimiser.step(torch.stack([loss.total for loss in losses]).sum(), config.learning_rate, None)
-        metrics = {
-            name: torch.stack([loss.metrics[name] for loss in losses]).mean() for name in losses[0].metrics
-        }
+        rate = config.learning_rate * (1 - step / steps if config.schedule == "linear" else 1.0)
+        loss, _ = descend(
+            lambda rows, part=part, returns=at_step(generator): returns(take(part, rows)).transpose(0, 1),
+            lambda found, part=part: _loss(found, part.judgements, likelihood),
+            (len(part.judgements.preference), config.piece),
+            optimiser,
+            rate,
+            config.max_grad_norm,
+        )
+        metrics = loss.metrics
     return {name: float(value) for name, value in metrics.items()}
+
+
+def _loss(returns: Float[Tensor, "P K 2"], judgements: Comparisons, likelihood: Likelihood) -> Loss:
+    """The sum over members, so that each learns as if it were alone; metrics are means over them."""
+    losses = [likelihood.module.loss(member, judgements, likelihood.settings) for member in returns.unbind(1)]
+    metrics = {
+        name: torch.stack([loss.metrics[name] for loss in losses]).mean() for name in losses[0].metrics
+    }
+    return Loss(torch.stack([loss.total for loss in losses]).sum(), metrics)
+
+
+def drawn_returns(model: nn.Module, length: int, share: float) -> Callable[[torch.Generator], Returns]:
+    """At each step the sums over a share of the time steps, the same for all pairs, scaled up by it."""
+    drawn = max(1, round(share * length))
+
+    def at_step(generator: torch.Generator) -> Returns:
+        columns = torch.randperm(length, generator=generator)[:drawn]
+        return lambda pairs: segment_returns(model, pairs, columns) * (length / drawn)
+
+    return at_step
 
 
 def segment_returns(
@@ -91,8 +129,9 @@ def segment_returns(
 
 
 @torch.no_grad()
-def assess(model: nn.Module, pairs: Pairs, likelihood: Likelihood) -> dict[str, float]:
-    """The metrics of the likelihood on pairs, by the mean return of the members; learns nothing."""
-    returns = segment_returns(model, pairs).mean(dim=0)
-    metrics = likelihood.module.loss(returns, pairs.judgements, likelihood.settings).metrics
+def assess(
+    returns: Float[Tensor, "P 2"], judgements: Comparisons, likelihood: Likelihood
+) -> dict[str, float]:
+    """The metrics of the likelihood where these are the returns of the options; learns nothing."""
+    metrics = likelihood.module.loss(returns, judgements, likelihood.settings).metrics
     return {name: float(value) for name, value in metrics.items()}

@@ -20,7 +20,7 @@ from plaudit.environments.control.wrappers import Replayable
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig
 from plaudit.models.transitions import Transitions
-from plaudit.pipeline.evaluate import true_returns
+from plaudit.pipeline.control.evaluate import true_returns
 from plaudit.trainers import on_policy
 from tests.environments.control.counting import Counting, oracle, policy
 
@@ -266,7 +266,7 @@ def test_the_first_ratio_is_one_also_with_normalised_observations(id: str) -> No
         assert (rollout.episodes.logp - drawn).abs().max() < 1e-5
         assert ((model.scores(rollout.record).logp - rollout.episodes.logp).exp() - 1).abs().max() <= 1e-5
         moments.append(model.moments.count.item())
-        on_policy.update(state, rollout, learner, 10_000)
+        on_policy.update(state, rollout, learner, max(0.0, 1 - state.decisions / 10_000))
     assert moments == [0, 240, 480]  # each observation once, in the rollout after its own
 
 

@@ -3,8 +3,8 @@
 CHINESE = {
     "title": "{environment}：学到了什么",
     "seeds_title": "{environment}：{seeds} 次不同随机种子的运行",
-    "from_people": "人们观看成对的短片，共 {labels} 次说出哪一个更好。奖励模型从这些回答中学习，"
-    "{algorithm} 再让策略更多地去做奖励模型所奖励的事。",
+    "from_people": "人们观看成对的短片，共 {labels} 次说出哪一个更好。奖励模型从这些回答中学习，{algorithm} 再"
+    "让策略更多地去做奖励模型所奖励的事。",
     "simulated_one": "回答来自一位模拟的人。",
     "simulated": "回答来自 {people} 位模拟的人。",
     "no_reward_seen": "策略从未见过环境自身的奖励：它在下文中称为“真实回报”，只用来检验结果。",
@@ -14,7 +14,8 @@ CHINESE = {
     "before": "训练前",
     "after": "训练后",
     "tile_return": "每回合的真实回报，训练前 → 训练后",
-    "tile_return_note": "回合间的标准差为 {before_std} 和 {after_std}（{before} 个和 {after} 个回合，取最可能的动作）",
+    "tile_return_note": "回合间的标准差为 {before_std} 和 {after_std}（{before} 个和 {after} 个回合，取最可能的"
+    "动作）",
     "tile_labels": "人的回答",
     "tile_labels_note": "已全部收到",
     "tile_labels_part": "计划 {planned} 个",
@@ -31,7 +32,8 @@ CHINESE = {
     "verdict_unclear": "没有明显变化：真实回报变化了 {gain}，但其 95% 区间（{low} 至 {high}）包含零。",
     "verdict_unknown": "这次运行还太短，无法判断策略是否有变化。",
     "one_seed": "这只是一个随机种子的一次运行，结果受运气影响：下结论之前，请用多个种子重复（--seeds 5）。",
-    "status_running": "这次运行仍在进行，或其进程已被终止。本页展示目前已有的内容；继续运行：plaudit resume {path}",
+    "status_running": "这次运行仍在进行，或其进程已被终止。本页展示目前已有的内容；继续运行：plaudit resume "
+    "{path}",
     "status_stopped": "这次运行已停止。本页展示目前已有的内容；继续运行：plaudit resume {path}",
     "status_failed": "这次运行失败了：{error}",
     "trouble": "未能展示：{reason}",
@@ -51,35 +53,37 @@ CHINESE = {
     "evaluated": "评估：最可能的动作 ± 标准差",
     "asked": "新回答",
     "by_labels": "真实回报与回答数",
-    "by_labels_say": "奖励模型学过这么多回答时，策略所玩回合的平均真实回报："
-    "如果曲线在右端仍在上升，再多一些回答可能还有帮助。",
+    "by_labels_say": "奖励模型学过这么多回答时，策略所玩回合的平均真实回报：如果曲线在右端仍在上升，再多一些回"
+    "答可能还有帮助。",
     "by_labels_end": "运行结束时",
     "agree": "学到的奖励与真实奖励想要的一样吗？",
-    "agree_say_segments": "每个点是一段 {length} 步的行为，横轴是真实奖励给它的值，纵轴是学到的奖励给它的值："
-    "点云上升说明两者想要的一样（只有顺序重要，学到的奖励的大小没有意义）。",
-    "agree_say_episodes": "每个点是一个回合，横轴是真实奖励给它的值，纵轴是学到的奖励给它的值："
-    "点云上升说明两者想要的一样（只有顺序重要，学到的奖励的大小没有意义）。",
+    "agree_say_segments": "每个点是一段 {length} 步的行为，横轴是真实奖励给它的值，纵轴是学到的奖励给它的值：点"
+    "云上升说明两者想要的一样（只有顺序重要，学到的奖励的大小没有意义）。",
+    "agree_say_episodes": "每个点是一个回合，横轴是真实奖励给它的值，纵轴是学到的奖励给它的值：点云上升说明两者"
+    "想要的一样（只有顺序重要，学到的奖励的大小没有意义）。",
     "agree_number": "等级相关系数：全部点为 {all}，训练后策略的点为 {after}（1：顺序相同，0：无关，−1：相反）。",
-    "agree_low": "在训练后策略的行为范围内，两者几乎不一致：继续用这个奖励训练可能使策略变差。请就它最新的行为再提问。",
+    "agree_low": "在训练后策略的行为范围内，两者几乎不一致：继续用这个奖励训练可能使策略变差。请就它最新的行为"
+    "再提问。",
     "agree_one": "训练后策略的各段行为真实回报都相同，没有顺序可以比较。",
     "learned_return": "学到的回报",
     "policy_before": "训练前的策略",
     "policy_after": "训练后的策略",
     "accuracy": "奖励模型能预见回答吗？",
-    "accuracy_say": "在从新回答中学习之前，模型先猜它们：每个点是至少 {group} 个新回答中猜对的比例，"
-    "竖线是偶然性允许的范围（95%）；虚线相当于抛硬币。",
+    "accuracy_say": "在从新回答中学习之前，模型先猜它们：每个点是至少 {group} 个新回答中猜对的比例，竖线是偶然"
+    "性允许的范围（95%）；虚线相当于抛硬币。",
     "accuracy_number": "总计 {count} 个回答中预见了 {share}（{low_high}）。",
     "accuracy_fit": "对已经学过的回答它更常猜对（绿色）：如果差距一直存在，说明它在死记答案。",
+    "accuracy_watched": "其中 {count} 个是留出的评判，没有任何东西从它们学习：它预见了 {share}。",
     "accuracy_none": "模型还没有在新回答上检验过：这需要第二轮提问。",
     "foreseen": "预见的回答比例",
     "fresh": "新回答",
     "fitted": "已学过的回答",
     "coin": "抛硬币",
     "calibration": "它的把握可信吗？",
-    "calibration_say": "新回答按模型给“第一个更好”的概率分组："
-    "点落在虚线上，说明实际发生的频率与预测一致；下方的柱子是回答数。",
-    "calibration_number": "Brier 分数 {brier}（0 为完美）；如果总是预测“第一个”的比例（{base}），分数是 {base_brier}。"
-    "重新校准的斜率 {slope}（95% 区间 {low} 至 {high}），截距 {intercept}。",
+    "calibration_say": "新回答按模型给“第一个更好”的概率分组：点落在虚线上，说明实际发生的频率与预测一致；下方"
+    "的柱子是回答数。",
+    "calibration_number": "Brier 分数 {brier}（0 为完美）；如果总是预测“第一个”的比例（{base}），分数是 "
+    "{base_brier}。重新校准的斜率 {slope}（95% 区间 {low} 至 {high}），截距 {intercept}。",
     "overconfident": "斜率小于 1：模型过于自信。",
     "underconfident": "斜率大于 1：模型比它自己说的更常猜对。",
     "calibrated": "区间包含 1：这些回答没有显示出模型过于自信或过于保守。",
@@ -98,8 +102,11 @@ CHINESE = {
     "skip": "跳过",
     "total": "回答",
     "left": "选左边",
-    "rates": "模拟的人实际的表现：做出的选择中有 {mistakes} 是失误，{equal} 的回答是“一样好”，{skip} 被跳过，"
-    "做出的选择中有 {agreement} 与真实回报一致。",
+    "rates": "模拟的人实际的表现：做出的选择中有 {mistakes} 是失误，{equal} 的回答是“一样好”，{skip} 被跳过，做"
+    "出的选择中有 {agreement} 与真实回报一致。",
+    "rates_hidden": "模拟的人实际的表现：做出的选择中有 {mistakes} 是失误，{equal} 的回答是“一样好”，{skip} 被"
+    "跳过，做出的选择中有 {agreement} 与隐藏分数一致。",
+    "said_held_out": "这些回答中有 {count} 个是留出的评判，没有任何东西从它们学习。",
     "details": "设置、版本与最后的指标",
     "run": "运行",
     "config": "设置（config.yaml）",
@@ -110,10 +117,10 @@ CHINESE = {
     "threads": "线程数",
     "folder": "文件夹",
     "seeds_say": "线是 {seeds} 个种子的平均，色带是它的 95% 区间（学生 t 分布）；细线是各次运行。",
-    "seeds_result": "结束时的真实回报：{mean}（95% 区间 {low} 至 {high}），最差的种子 {worst}。",
-    "seeds_result_one": "只有一次运行已完成：真实回报 {mean}。区间需要两次或更多。",
+    "seeds_result": "结束时的{measure}：{mean}（95% 区间 {low} 至 {high}），最低的种子 {worst}。",
+    "seeds_result_one": "只有一次运行已完成：{measure} {mean}。区间需要两次或更多。",
     "seeds_none": "还没有一次运行完成。",
     "seeds_table": "各次运行",
     "mean_of_seeds": "各种子的平均，95% 区间",
-    "final": "结束时的真实回报",
+    "final": "结束时的{measure}",
 }

@@ -15,8 +15,8 @@ ENGLISH = {
     "before": "before",
     "after": "after",
     "tile_return": "true return per episode, before → after",
-    "tile_return_note": "± {before_std} and ± {after_std} between episodes ({before} and {after} of them, most likely "
-    "actions)",
+    "tile_return_note": "± {before_std} and ± {after_std} between episodes ({before} and {after} of them, most "
+    "likely actions)",
     "tile_labels": "answers of people",
     "tile_labels_note": "all that were planned",
     "tile_labels_part": "of {planned} planned",
@@ -35,8 +35,8 @@ ENGLISH = {
     "verdict_unknown": "The run did not get far enough to say whether the policy changed.",
     "one_seed": "This is one run with one seed. Luck moves such results: before claiming anything, repeat it with "
     "several seeds (--seeds 5).",
-    "status_running": "This run is still going, or its process was killed. The page shows what there is so far; "
-    "go on with: plaudit resume {path}",
+    "status_running": "This run is still going, or its process was killed. The page shows what there is so far; go "
+    "on with: plaudit resume {path}",
     "status_stopped": "This run was stopped. The page shows what there is so far; go on with: plaudit resume {path}",
     "status_failed": "This run failed: {error}",
     "trouble": "Left out: {reason}",
@@ -47,8 +47,8 @@ ENGLISH = {
     "clip_part": " (first {steps} steps)",
     "no_clip": "No clips here: {reason}",
     "curve": "True return while learning",
-    "curve_say": "The environment's own reward, summed over an episode, as the policy practised: the thick line is an "
-    "average over neighbouring updates, and learning works when it climbs.",
+    "curve_say": "The environment's own reward, summed over an episode, as the policy practised: the thick line is "
+    "an average over neighbouring updates, and learning works when it climbs.",
     "curve_say_people": " Orange marks on the axis are the moments when new answers came in.",
     "curve_none": "No episode has ended yet, so there is no true return to show.",
     "steps": "environment steps",
@@ -62,14 +62,14 @@ ENGLISH = {
     "answers: a curve that still climbs at its right end suggests that more answers would help.",
     "by_labels_end": "at the end of the run",
     "agree": "Does the learned reward want the same as the true one?",
-    "agree_say_segments": "Each dot is a stretch of {length} steps, placed by what it is worth by the true reward and "
-    "by the learned one: a rising cloud means both want the same (only the order counts; the scale of a learned "
+    "agree_say_segments": "Each dot is a stretch of {length} steps, placed by what it is worth by the true reward "
+    "and by the learned one: a rising cloud means both want the same (only the order counts; the scale of a learned "
     "reward means nothing).",
     "agree_say_episodes": "Each dot is an episode, placed by what it is worth by the true reward and by the learned "
     "one: a rising cloud means both want the same (only the order counts; the scale of a learned reward means "
     "nothing).",
-    "agree_number": "Rank correlation: {all} over all dots, {after} among those of the trained policy (1: same order, "
-    "0: unrelated, −1: opposite).",
+    "agree_number": "Rank correlation: {all} over all dots, {after} among those of the trained policy (1: same "
+    "order, 0: unrelated, −1: opposite).",
     "agree_low": "Within what the trained policy does the two hardly agree: more training on this reward may make "
     "the policy worse. Ask about its newest behaviour.",
     "agree_one": "The trained policy's stretches all have the same true return, so there is no order to compare.",
@@ -77,19 +77,21 @@ ENGLISH = {
     "policy_before": "policy before",
     "policy_after": "policy after",
     "accuracy": "Does the reward model foresee answers?",
-    "accuracy_say": "Before learning from new answers the model guessed them: each dot is the share it got right among "
-    "{group} or more new answers, with the range that chance allows (95%); the dashed line is tossing a coin.",
+    "accuracy_say": "Before learning from new answers the model guessed them: each dot is the share it got right "
+    "among {group} or more new answers, with the range that chance allows (95%); the dashed line is tossing a coin.",
     "accuracy_number": "All in all it foresaw {share} of {count} answers ({low_high}).",
     "accuracy_fit": " On answers it has already learned from it is right more often (green): a gap that stays means "
     "that it learns them by heart.",
+    "accuracy_watched": " Of these, {count} are held-out judgements, which nothing learns from: it foresaw {share} "
+    "of them.",
     "accuracy_none": "The model has not yet been tried on new answers: that takes a second round of questions.",
     "foreseen": "share of answers foreseen",
     "fresh": "new answers",
     "fitted": "answers it learned from",
     "coin": "coin toss",
     "calibration": "Can its confidence be trusted?",
-    "calibration_say": "New answers are sorted by the probability the model gave to “the first is better”: dots on the "
-    "dashed line mean that this came true as often as forecast; the bars below count the answers.",
+    "calibration_say": "New answers are sorted by the probability the model gave to “the first is better”: dots on "
+    "the dashed line mean that this came true as often as forecast; the bars below count the answers.",
     "calibration_number": "Brier score {brier} (0: perfect); always forecasting the share of firsts ({base}) would "
     "score {base_brier}. Recalibration slope {slope} (95% interval {low} to {high}), intercept {intercept}.",
     "overconfident": "The slope is below 1: the model is too sure of itself.",
@@ -112,6 +114,9 @@ ENGLISH = {
     "left": "chose left",
     "rates": "What the simulated people really did: {mistakes} of their decided answers were slips, {equal} were "
     "“equal”, {skip} were skipped, and {agreement} of the decided ones agree with the true return.",
+    "rates_hidden": "What the simulated people really did: {mistakes} of their decided answers were slips, {equal} "
+    "were “equal”, {skip} were skipped, and {agreement} of the decided ones agree with the hidden score.",
+    "said_held_out": "{count} of these answers are held-out judgements, which nothing learns from.",
     "details": "Settings, versions and last metrics",
     "run": "Run",
     "config": "Settings (config.yaml)",
@@ -121,12 +126,12 @@ ENGLISH = {
     "seed": "seed",
     "threads": "threads",
     "folder": "folder",
-    "seeds_say": "The line is the mean over {seeds} seeds and the band its 95% interval (Student's t); the thin lines "
-    "are the single runs.",
-    "seeds_result": "True return at the end: {mean} (95% interval {low} to {high}), worst seed {worst}.",
-    "seeds_result_one": "Only one run is finished: true return {mean}. An interval needs two or more.",
+    "seeds_say": "The line is the mean over {seeds} seeds and the band its 95% interval (Student's t); the thin "
+    "lines are the single runs.",
+    "seeds_result": "At the end: {measure} {mean} (95% interval {low} to {high}), lowest seed {worst}.",
+    "seeds_result_one": "Only one run is finished: {measure} {mean}. An interval needs two or more.",
     "seeds_none": "None of the runs is finished yet.",
     "seeds_table": "The runs",
     "mean_of_seeds": "mean of the seeds, 95% interval",
-    "final": "true return at the end",
+    "final": "{measure} at the end",
 }

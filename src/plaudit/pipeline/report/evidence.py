@@ -2,18 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import yaml
 
-from plaudit.environments.control.make import EnvironmentConfig
 from plaudit.errors import PlauditError
-from plaudit.pipeline import settings
 from plaudit.pipeline.run_folder import RunFolder
 
 Series = tuple[np.ndarray, np.ndarray]
-"""Environment steps [N] and a metric there [N]."""
+"""Environment steps or updates [N] and a metric there [N]."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,18 @@ class Evidence:
         return int(max((row.get("decisions", 0) for row in self.rows), default=0))
 
     @property
-    def environment(self) -> EnvironmentConfig:
-        """The environment; PlauditError where the config does not say."""
+    def environment(self) -> str | None:
+        """The name of the environment, where the config has one."""
         given = self.config.get("environment")
-        if isinstance(given, str):
-            given = {"id": given}
-        if not given:
-            raise PlauditError(f"{self.folder.config}: does not name an environment")
-        return settings.build(EnvironmentConfig, given, "environment")
+        name = given.get("id") if isinstance(given, dict) else given
+        return None if name is None else str(name)
+
+    @property
+    def kind(self) -> str:
+        """control or language; where the config is lost, by what the metrics speak of."""
+        if self.config:
+            return "language" if "language" in self.config else "control"
+        return "language" if any("rollout/answer_tokens" in row for row in self.rows[:1]) else "control"
 
 
 def read(folder: RunFolder) -> Evidence:
@@ -79,14 +81,14 @@ def read(folder: RunFolder) -> Evidence:
     return Evidence(folder, manifest, config, tuple(rows), tuple(troubles))
 
 
-def series(rows: tuple[dict[str, Any], ...], name: str) -> Series:
-    """A metric where it was measured and is finite, against environment steps."""
-    found = [(row["decisions"], row[name]) for row in rows if "decisions" in row and is_number(row.get(name))]
+def series(rows: tuple[dict[str, Any], ...], name: str, by: str = "decisions") -> Series:
+    """A metric where it was measured and is finite, against environment steps or another count of progress."""
+    found = [(row[by], row[name]) for row in rows if is_number(row.get(by)) and is_number(row.get(name))]
     steps, values = zip(*found, strict=True) if found else ((), ())
     return np.array(steps, dtype=np.float64), np.array(values, dtype=np.float64)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """A finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
@@ -99,9 +101,9 @@ def smoothed(values: np.ndarray, width: int) -> np.ndarray:
     return (sums[high] - sums[low]) / (high - low)
 
 
-def rounds(rows: tuple[dict[str, Any], ...]) -> np.ndarray:
-    """The environment steps at which new answers came in."""
-    steps, labels = series(rows, "feedback/labels")
+def rounds(rows: tuple[dict[str, Any], ...], by: str = "decisions") -> np.ndarray:
+    """The environment steps, or another count of progress, at which new answers came in."""
+    steps, labels = series(rows, "feedback/labels", by)
     return steps[np.diff(labels, prepend=0) > 0]
 
 

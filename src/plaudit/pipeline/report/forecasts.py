@@ -1,5 +1,6 @@
 """Forecasts the reward model made of answers it had not yet seen, and how they came out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,8 @@ from plaudit.pipeline.statistics import brier, recalibration, wilson
 GROUP = 20
 """Answers in each point of the accuracy curve, at least."""
 BINS = 5
+FEW = 30
+"""With fewer forecasts than this nothing is said about calibration."""
 RESAMPLES = 200
 
 
@@ -57,13 +60,15 @@ class Share:
     n: int
 
 
-def read(rows: tuple[dict[str, Any], ...]) -> Forecasts:
-    """All forecasts of a run."""
+def read(rows: tuple[dict[str, Any], ...], kinds: Sequence[str] = ("reward", "watch")) -> Forecasts:
+    """All forecasts of a run: of answers before they were learned from (`reward`), and of held-out judgements, which
+    nothing learns from (`watch`)."""
     found = [
         (p, answer, row.get("feedback/labels", 0))
         for row in rows
+        for kind in kinds
         for p, answer in zip(
-            row.get("reward/fresh_probabilities") or (), row.get("reward/fresh_answers") or (), strict=False
+            row.get(f"{kind}/fresh_probabilities") or (), row.get(f"{kind}/fresh_answers") or (), strict=False
         )
         if answer != 0.5
     ]

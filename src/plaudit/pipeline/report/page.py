@@ -2,12 +2,41 @@
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 
 from plaudit.pipeline.report.figures import Picture
 from plaudit.pipeline.report.words import Language
 
 LANGUAGE_TAGS = {"en": "en", "zh": "zh-Hans"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run in one row of a table."""
+
+    what: str
+    """What learned, and what about."""
+    answers: int
+    """Answers of people learned from."""
+    measure: str
+    """What it is measured by."""
+    change: str
+    """The measure before and after."""
+    verdict: str
+    """better, worse or not clear, in a few words."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What there is to say about one run."""
+
+    kind: str
+    """control or language."""
+    title: str
+    body: str
+    """HTML."""
+    summary: Summary
 
 
 def page(title: str, body: str, language: Language) -> str:
@@ -22,8 +51,14 @@ def page(title: str, body: str, language: Language) -> str:
 
 
 def text(plain: str) -> str:
-    """Plain text as HTML."""
-    return html.escape(plain)
+    """Plain text as HTML, whatever is in it: half characters that no file can hold are replaced."""
+    return html.escape(plain.encode("utf-8", "replace").decode("utf-8"))
+
+
+def visible(plain: str) -> str:
+    """Text with a picture for each control character but line breaks and tabs: pages may not hold them."""
+    pictures = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
+    return plain.translate(pictures | {127: "\u2421"})
 
 
 def paragraph(plain: str, kind: str = "") -> str:

@@ -28,7 +28,9 @@ def said(run: Evidence, say: Words) -> str:
     rows = [_row(name, one, kinds) for name, one in people.items()] if len(people) > 1 else []
     rows.append(_row(say("everyone"), everyone, kinds))
     head = [say("person"), say("total"), *(say(kind) for kind in kinds), say("left")]
-    return page.section(say("said"), say("said_say"), page.table(head, rows), _rates(run, say))
+    held_out = say("said_held_out", count=everyone.held_out) if everyone.held_out else ""
+    result = say.join([held_out, _rates(run, say)])
+    return page.section(say("said"), say("said_say"), page.table(head, rows), result)
 
 
 def _row(name: str, one: Said, kinds: list[str]) -> list[str]:
@@ -43,7 +45,8 @@ def _rates(run: Evidence, say: Words) -> str:
     for row in reversed(run.rows):
         rates = {name: row.get(f"people/{name}") for name in RATES}
         if all(is_number(rate) for rate in rates.values()):
-            return say("rates", **{name: percent(float(rate or 0)) for name, rate in rates.items()})
+            name = "rates" if run.kind == "control" else "rates_hidden"
+            return say(name, **{name: percent(float(rate or 0)) for name, rate in rates.items()})
     return ""
 
 

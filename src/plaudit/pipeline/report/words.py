@@ -1,27 +1,41 @@
 """The texts of the report by language, and how it writes numbers."""
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any, Literal
 
 from plaudit.pipeline.report.chinese import CHINESE
 from plaudit.pipeline.report.english import ENGLISH
+from plaudit.pipeline.report.language import chinese as language_chinese
+from plaudit.pipeline.report.language import english as language_english
 
 Language = Literal["en", "zh"]
-LANGUAGES: dict[Language, dict[str, str]] = {"en": ENGLISH, "zh": CHINESE}
+LANGUAGES: dict[Language, dict[str, str]] = {
+    "en": ENGLISH | language_english.ENGLISH,
+    "zh": CHINESE | language_chinese.CHINESE,
+}
 
 
 class Words:
     """The texts of one language: `say("left", share="48%")`."""
 
-    def __init__(self, language: Language):
-        self.language = language
-        self._texts = LANGUAGES[language]
+    def __init__(self, language: Language, **given: str):
+        self.language: Language = language
+        self._texts, self._given = LANGUAGES[language], given
 
-    def __call__(self, name: str, **values: Any) -> str:
+    def __call__(self, name: str, /, **values: Any) -> str:
         """The text of this name with its values filled in; floats are written with three digits or so."""
         shown = {key: number(value) if isinstance(value, float) else value for key, value in values.items()}
         shown = {key: f"{value:,}" if isinstance(value, int) else value for key, value in shown.items()}
-        return self._texts[name].format(**shown)
+        return self._texts[name].format(**self._given | shown)
+
+    def knowing(self, **given: str) -> "Words":
+        """The same texts with some values filled in everywhere."""
+        return Words(self.language, **self._given | given)
+
+    def join(self, sentences: Sequence[str]) -> str:
+        """Sentences after each other."""
+        return (" " if self.language == "en" else "").join(sentence for sentence in sentences if sentence)
 
 
 def number(value: float) -> str:

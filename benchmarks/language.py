@@ -1,0 +1,142 @@
+"""The language half over several seeds: the demo, and a case in which a reward model is over-optimised.
+
+    python -m benchmarks.language [--only demo over_optimised] [--seeds 3] [--jobs 2]
+
+`demo`: what `plaudit demo --only language` does. `over_optimised`: the same model, but 60 labels of which a quarter
+are wrong and hardly a price for KL; held-out judgements (wrong as often) decide which policy is kept. Every run goes
+through `plaudit.pipeline`, in a process of its own with one thread. The table is written to results/language.md.
+"""
+
+import argparse
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import RESULTS, described
+
+PACKAGES = ("plaudit", "torch", "transformers", "tokenizers")
+OVER = {
+    "settings": {"kl_in_reward": 0.002, "value_coef": 0.1},
+    "feedback": {"labels": 60, "first": 60, "rounds": 0, "people": [{"mistake": 0.25}]},
+    "trainer": {"learning_rate": 1.0e-3, "schedule": "constant"},
+    "updates": 80,
+    "watch": {"every": 4, "judgements": 80, "stop": True, "patience": 6},
+    "evaluate_every": 4,
+}
+"""What differs from the demo."""
+
+
+def run(name: str, seed: int, keep: Path | None = None) -> dict[str, Any]:
+    """One seed of one case; what came out, in plain numbers."""
+    import torch
+
+    from plaudit.pipeline import kinds, optimise, settings
+    from plaudit.pipeline.language import demo
+    from plaudit.pipeline.language.pretrain import pretrain
+
+    torch.set_num_threads(1)
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = keep / f"{name}-{seed}" if keep is not None else Path(temporary)
+        place = folder
+        for _, lesson, place in demo.lessons(folder, seed):
+            pretrain(lesson, "service", place, lambda row: None)
+        taught = time.process_time() - began
+        config = settings.dump(demo.run(place, seed))
+        if name == "over_optimised":
+            config = merged(config, OVER)
+        done = optimise.start(kinds.from_mapping(config, name), folder / "run", lambda row: None)
+        result = done.read_manifest()["result"]
+        found = {"seed": seed, "lessons_s": taught, "cpu_s": time.process_time() - began}
+        return found | result | {"curve": curve(list(done.rows()))}
+
+
+def curve(rows: Sequence[dict[str, Any]]) -> list[tuple[int, float, float, float]]:
+    """(update, KL, proxy, hidden score) of every evaluation, the start first."""
+    points = [(0, 0.0, rows[0]["start/proxy_mean"], rows[0]["start/hidden_mean"])]
+    for row in rows:
+        if "eval/hidden_mean" in row:
+            points.append(
+                (row["update"], row["eval/kl_per_answer"], row["eval/proxy_mean"], row["eval/hidden_mean"])
+            )
+    return points
+
+
+def merged(mapping: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The mapping with changes to single fields, at any depth."""
+    result = dict(mapping)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def demo_table(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Win rate of PPO over the model it started from, on held-out prompts, by the rubric nobody learned from."""
+    lines = [
+        "| seed | better than before (95 %) | ties | hidden score | KL per answer | tokens | CPU s: lessons, all |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for r in found:
+        lines.append(
+            f"| {r['seed']} | {r['win_rate']:.3f} ({r['win_low']:.3f} to {r['win_high']:.3f}) | {r['win_ties']:.2f} "
+            f"| {r['before']['hidden_mean']:.2f} -> {r['hidden_mean']:.2f} | {r['kl_per_answer']:.1f} "
+            f"| {r['before']['tokens']:.0f} -> {r['tokens']:.0f} | {r['lessons_s']:.0f}, {r['cpu_s']:.0f} |"
+        )
+    return lines
+
+
+def over_table(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Where the hidden score peaked, where it ended, and what the held-out judgements kept of the gain."""
+    lines = [
+        "| seed | start | peak (update) | end (update) | proxy: peak, end | kept (update) | share of the peak's gain |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for r in found:
+        points = r["curve"]
+        start, end = points[0], points[-1]
+        peak = max(points, key=lambda p: p[3])
+        kept = next(p for p in points if p[0] == r["kept_update"])
+        share = (kept[3] - start[3]) / (peak[3] - start[3])
+        lines.append(
+            f"| {r['seed']} | {start[3]:.2f} | {peak[3]:.2f} ({peak[0]}) | {end[3]:.2f} ({end[0]}) "
+            f"| {peak[2]:.2f}, {end[2]:.2f} | {kept[3]:.2f} ({kept[0]}) | {share:.2f} |"
+        )
+    return lines
+
+
+CASES = {"demo": demo_table, "over_optimised": over_table}
+
+
+def main() -> int:
+    """Run the cases and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="keep the run folders here")
+    given = parser.parse_args()
+    work = [(name, seed) for name in given.only for seed in range(given.seeds)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(given.jobs, mp_context=context) as pool:
+        found = list(pool.map(run, *zip(*work, strict=True), [given.keep] * len(work)))
+    parts = [f"# Language: the demo and over-optimisation\n\n{described(*PACKAGES)}.\n"]
+    for name in given.only:
+        rows = [r for (case, _), r in zip(work, found, strict=True) if case == name]
+        parts.append("\n".join([f"## {name}", "", str(CASES[name].__doc__), "", *CASES[name](rows), ""]))
+    text = "\n".join(parts)
+    print(text)
+    if set(given.only) == set(CASES):
+        (RESULTS / "language.md").write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

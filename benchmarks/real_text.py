@@ -1,0 +1,215 @@
+"""The language half on other people's text: a small language model, a reward model of human comparisons, PPO on it.
+
+    python -m benchmarks.real_text [--only pretrain reward ppo] [--seeds 3] [--jobs 2] [--data FOLDER]
+
+FOLDER has text_corpus/tinyshakespeare.txt and text_pairs/hh_pairs.jsonl.gz (HH-RLHF, columns source and split).
+Every model is trained through `plaudit.pipeline` as the commands in the table do it, in a process of its own with
+one thread. Results are kept in results/real_text.json, part by part, and written as tables to real_text.md.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.machine import RESULTS, today
+from benchmarks.ngrams import baseline
+from benchmarks.real_text_tables import SHOWN, tables
+from plaudit.models.language import reward_model
+from plaudit.pipeline import optimise, report, settings
+from plaudit.pipeline.language.config import from_mapping
+from plaudit.pipeline.language.learn_reward import LearnRewardConfig, as_pairs, learn, longer_by, read, scored
+from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain
+from plaudit.pipeline.statistics import rank_correlation
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+TEXT, PAIRS = Path("text_corpus/tinyshakespeare.txt"), Path("text_pairs/hh_pairs.jsonl.gz")
+LANGUAGE: dict[str, Any] = {
+    "new": {"family": "llama", "layers": 4, "width": 192, "heads": 4, "context": 128, "vocabulary": 1024},
+    "policy": {"dtype": "bfloat16"},
+    "trainer": {"learning_rate": 4e-3, "warmup": 100, "minibatch": 8, "epochs": 4, "weight_decay": 0.1},
+}
+DIALOGUES: dict[str, Any] = {
+    "split": "train",
+    "learn": "everything",
+    "too_long": "cut",
+    "new": {"layers": 3, "width": 128, "heads": 4, "context": 256, "vocabulary": 2048},
+    "policy": {"dtype": "bfloat16"},
+    "trainer": {"learning_rate": 4e-3, "warmup": 100, "minibatch": 8, "epochs": 3},
+}
+REWARD: dict[str, Any] = {
+    "split": "train",
+    "test_split": "test",
+    "epochs": 2,
+    "length": 256,
+    "fit": {"learning_rate": 5e-4, "weight_decay": 0.05},
+}
+PPO: dict[str, Any] = {
+    "language": {
+        "split": "train",
+        "evaluate_split": "test",
+        "too_long": "cut",
+        "answer_tokens": 48,
+        "batch": 32,
+    },
+    "settings": {"kl_in_reward": 0.05},
+    "updates": 30,
+    "evaluate_prompts": 200,
+}
+
+
+def built(schema: Any, changes: dict[str, Any]) -> Any:
+    """A stage's config: its defaults with changes to single fields, as the flags of its command make them."""
+    base = schema("") if schema is LearnRewardConfig else schema()
+    return settings.build(schema, merged(settings.dump(base), changes), "")
+
+
+def merged(mapping: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The mapping with changes to single fields, at any depth."""
+    result = dict(mapping)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def language_model(place: Path, changes: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Pre-train a model in this process."""
+    began = time.process_time()
+    result = pretrain(built(PretrainConfig, changes), str(place), out, lambda row: None)
+    return result | {"cpu_seconds": time.process_time() - began}
+
+
+def shakespeare(data: Path, out: Path) -> dict[str, Any]:
+    """The first part: a model and n-grams on the same held-out characters."""
+    model = language_model(data / TEXT, LANGUAGE, out)
+    text = (data / TEXT).read_text(encoding="utf-8")
+    return {"settings": LANGUAGE, "model": model, "n_grams": baseline(text, PretrainConfig().held_out)}
+
+
+def reward_model_of(data: Path, base: Path, seed: int, out: Path) -> dict[str, Any]:
+    """The second part for one seed: accuracy beside simple rules, and how near it is to them."""
+    began = time.process_time()
+    config = built(LearnRewardConfig, REWARD | {"start": str(base), "seed": seed})
+    train, test = read([data / PAIRS], config)
+    found = learn(train, test, config, out)
+    spent = time.process_time() - began
+    with torch.no_grad():
+        model = reward_model.begin(str(out), torch.Generator())
+        scores = scored(model, as_pairs(model, test, config.length or 0)).numpy()
+    margins, longer = scores[:, 0] - scores[:, 1], np.array([longer_by(pair) for pair in test])
+    sources = np.array([pair.columns["source"] for pair in test])
+    signs = {
+        s: np.sign(sum(np.sign(longer_by(p)) for p in train if p.columns["source"] == s)) for s in {*sources}
+    }
+    rule = longer * np.array([signs[source] for source in sources])
+    return {
+        "seed": seed,
+        "accuracy": {name: one.mean for name, one in found.items()},
+        "points": {name: points(by) for name, by in (("model", margins), ("longer", longer), ("rule", rule))},
+        "by_source": {s: float(np.mean(points(margins[sources == s]))) for s in sorted(signs)},
+        "as_rule": float(np.mean((margins > 0) == (rule > 0))),
+        "length": {s: rank_correlation(margins[sources == s], longer[sources == s]) for s in sorted(signs)},
+        "pairs": [len(train), len(test)],
+        "cpu_seconds": spent,
+    }
+
+
+def points(margins: np.ndarray) -> list[float]:
+    """1 for each pair that is put in the order people gave, one half for a tie."""
+    return ((np.sign(margins) + 1) / 2).tolist()
+
+
+def improved(data: Path, base: Path, reward: Path, out: Path) -> dict[str, Any]:
+    """The third part: PPO against the learned reward, and its report."""
+    began = time.process_time()
+    files = {"start": str(base), "language": {"prompts": str(data / PAIRS)}, "reward": {"start": str(reward)}}
+    done = optimise.start(from_mapping(merged(PPO, files), "real_text"), out, lambda row: None)
+    manifest = done.read_manifest()
+    spent = time.process_time() - began
+    written = report.write_report(done)
+    result = {name: value for name, value in manifest["result"].items() if name != "scores"}
+    return result | {"status": manifest["status"], "report": written.stat().st_size, "cpu_seconds": spent}
+
+
+def measure(only: Sequence[str], seeds: int, jobs: int, data: Path, folder: Path) -> None:
+    """The parts, `jobs` processes at a time; each is kept when it is done."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # before the processes start: torch reads it when it is imported
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, fresh, max_tasks_per_child=1) as pool:
+        text = pool.submit(shakespeare, data, folder / "text") if "pretrain" in only else None
+        if {"reward", "ppo"} & {*only}:
+            base = pool.submit(language_model, data / PAIRS, DIALOGUES, folder / "dialogues").result()
+            places = {seed: folder / f"reward-{seed}" for seed in range(seeds if "reward" in only else 1)}
+            work = [
+                pool.submit(reward_model_of, data, folder / "dialogues", seed, out)
+                for seed, out in places.items()
+            ]
+            work[0].result()
+            run = None
+            if "ppo" in only:
+                run = pool.submit(improved, data, folder / "dialogues", places[0], folder / "run")
+            if "reward" in only:
+                keep(
+                    "reward",
+                    {
+                        "base": base,
+                        "runs": [one.result() for one in work],
+                        "settings": REWARD,
+                        "base_settings": DIALOGUES,
+                    },
+                )
+            if run is not None:
+                keep("ppo", run.result() | {"settings": PPO})
+        if text is not None:
+            keep("pretrain", text.result())
+
+
+def keep(name: str, row: dict[str, Any]) -> None:
+    """Put a finished part into the file of results, and write the tables again."""
+    rows = recorded() | {name: row | {"date": today()}}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "real_text.json").write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    (RESULTS / "real_text.md").write_text(tables(rows), encoding="utf-8")
+    print(f"{name} is done", flush=True)
+
+
+def recorded() -> dict[str, Any]:
+    """The parts measured so far."""
+    path = RESULTS / "real_text.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def main() -> int:
+    """Measure, write the tables, and fail where a requirement is missed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", default=list(SHOWN), choices=list(SHOWN))
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of the reward model")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with text_corpus and text_pairs")
+    parser.add_argument("--keep", type=Path, help="keep the models and the run in this new folder")
+    given = parser.parse_args()
+    missing = [given.data / file for file in (TEXT, PAIRS) if not (given.data / file).exists()]
+    if missing:
+        sys.exit(f"there is no {missing[0]}; give a folder that has it with --data")
+    with tempfile.TemporaryDirectory() as folder:
+        measure(given.only, given.seeds, given.jobs, given.data, given.keep or Path(folder))
+    text = tables({name: recorded()[name] for name in given.only})
+    print(text)
+    return 1 if ": NO (" in text else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""Speed of one PPO update of a small language model, beside a peer's on the same machine.
+
+    python -m benchmarks.speed_language [--pairs 5] [--updates 3] [--threads 2] [--peer COMMAND]
+
+GPT-2 with 4 layers of width 256 and 1,024 entries: 64 prompts of 16 random tokens, answers of 48 tokens (none of
+them ends one), a reference copy, a reward model of the same size, 4 epochs of minibatches of 16 answers. Counted
+is a whole update: answers, scores, gradient steps; imports, set-up and the first update are not.
+
+COMMAND runs the peer once. Its last line is a JSON object with `wall_all` and `cpu_all` (seconds of each update)
+and `memory_mb` ({"imported": {"now"}, "end": {"peak"}}, MiB of its process), which is what `--one` prints too. In
+each round the peer and every variant run one after the other, in fresh processes; who begins alternates.
+Writes results/speed_language.md.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
+PROMPTS, PROMPT, ANSWER, VOCABULARY, EPOCHS, MINIBATCH = 64, 16, 48, 1024, 4, 16
+VARIANTS: dict[str, dict[str, Any]] = {
+    "separate critic, float32": {"critic": "separate"},
+    "shared trunk, float32": {"critic": "shared"},
+    "shared trunk, bfloat16": {"critic": "shared", "dtype": "bfloat16"},
+}
+"""What differs between the policies that are measured."""
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One process: medians over its updates."""
+
+    wall: float
+    """Seconds of an update."""
+    cpu: float
+    """CPU seconds of an update, of all threads."""
+    peak: float
+    """Most memory of the process, MiB."""
+    imported: float
+    """Memory after the imports, MiB."""
+
+    @property
+    def own(self) -> float:
+        """Most memory beyond the imports, MiB."""
+        return self.peak - self.imported
+
+
+def memory() -> dict[str, float]:
+    """Memory of this process now and at most so far, MiB."""
+    with open("/proc/self/status", encoding="utf-8") as lines:
+        found = dict(line.split(":", 1) for line in lines if ":" in line)
+    return {
+        name: int(found[key].split()[0]) / 1024 for name, key in {"now": "VmRSS", "peak": "VmHWM"}.items()
+    }
+
+
+def measured(variant: str, updates: int, threads: int) -> dict[str, Any]:
+    """Updates of plaudit in this process."""
+    import torch
+
+    from plaudit.environments.language.collect import Language
+
+    torch.set_num_threads(threads)
+    state, language, reference, reward, learner = made(variant)
+    imported = seen["imported"]
+    wall, cpu, parts = [], [], []
+    from plaudit.trainers import on_policy
+
+    assert isinstance(language, Language)
+    for _ in range(updates + 1):
+        marks = [(time.perf_counter(), time.process_time())]
+        talk = language.talk(state.policy)
+        marks.append((time.perf_counter(), time.process_time()))
+        rollout = language.judge(talk, state.policy, reference, reward)
+        marks.append((time.perf_counter(), time.process_time()))
+        on_policy.update(state, rollout, learner, 1.0)
+        marks.append((time.perf_counter(), time.process_time()))
+        assert int(rollout.episodes.mask.sum()) == PROMPTS * ANSWER
+        wall.append(marks[-1][0] - marks[0][0])
+        cpu.append(marks[-1][1] - marks[0][1])
+        parts.append([after[1] - before[1] for before, after in zip(marks, marks[1:], strict=False)])
+    return {
+        "wall_all": wall[1:],
+        "cpu_all": cpu[1:],
+        "cpu_parts": {
+            name: median(part[i] for part in parts[1:]) for i, name in enumerate(("answer", "judge", "learn"))
+        },
+        "memory_mb": {"imported": imported, "end": memory()},
+        "metrics": state.metrics,
+    }
+
+
+seen: dict[str, Any] = {}
+
+
+def made(variant: str) -> tuple[Any, ...]:
+    """Everything an update needs: state, prompts, reference, reward, learner."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    from plaudit.algorithms.on_policy import ppo
+    from plaudit.environments.language.collect import Language, Speech
+    from plaudit.environments.language.prompts import Prompt, PromptQueue
+    from plaudit.maths.advantage import GAE
+    from plaudit.models.language import loading, reward_model
+    from plaudit.models.language.generation import Sampling
+    from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
+    from plaudit.models.language.vocabulary import Vocabulary
+    from plaudit.pipeline.language.teaching import learned
+    from plaudit.trainers import on_policy
+
+    seen["imported"] = memory()
+    words = {str(i): i for i in range(VOCABULARY - 2)} | {"<pad>": VOCABULARY - 2, "<end>": VOCABULARY - 1}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="0"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    vocabulary = Vocabulary(
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>"), "words"
+    )
+    generator = torch.Generator().manual_seed(0)
+    new = loading.NewModel(layers=4, width=256, heads=4, context=128)
+    lm = loading.make(new, vocabulary, generator)
+    base = loading.make(new, vocabulary, generator)
+    base.load_state_dict(lm.state_dict())
+    with tempfile.TemporaryDirectory() as folder:
+        loading.save(Path(folder), base, vocabulary)
+        judge = reward_model.begin(folder, generator)
+    config = PolicyConfig(**VARIANTS[variant])
+    policy = LanguagePolicy(lm, config, generator)
+    reference = LanguagePolicy(base, PolicyConfig(critic="none", dtype=config.dtype), generator)
+    judge.dtype = config.dtype
+    ids = torch.randint(0, VOCABULARY - 2, (PROMPTS, PROMPT), generator=generator).tolist()
+    prompts = [Prompt(tuple(row), " ".join(map(str, row))) for row in ids]
+    # no token ends an answer, so that all have 48, as the peer's have
+    speech = Speech(vocabulary, frozenset(), Sampling(max_new_tokens=ANSWER))
+    settings = ppo.Config(
+        discount=1.0, advantage=GAE(0.95), value_clip=0.2, value_coef=0.1, kl_in_reward=0.05
+    )
+    how = on_policy.Config(
+        learning_rate=3e-6, schedule="constant", epochs=EPOCHS, minibatch=MINIBATCH, max_grad_norm=None
+    )
+    state = on_policy.start(policy, how, generator)
+    language = Language(PromptQueue(prompts, generator), speech, PROMPTS, generator)
+    return (
+        state,
+        language,
+        reference.requires_grad_(False),
+        learned(judge, speech),
+        on_policy.Learner(ppo, settings, how),
+    )
+
+
+def main() -> int:
+    """Measure all variants, with the peer in between, or one variant once."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--updates", type=int, default=3, help="updates counted in each process")
+    parser.add_argument("--threads", type=int, default=2, help="threads of plaudit")
+    parser.add_argument("--one", choices=list(VARIANTS), help="one variant once, as JSON")
+    given = parser.parse_args()
+    print(json.dumps(measured(given.one, given.updates, given.threads)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

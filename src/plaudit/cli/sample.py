@@ -1,0 +1,47 @@
+"""plaudit sample MODEL (--prompt TEXT | --prompts FILE | --service N): let a language model answer prompts.
+
+MODEL: a folder in the transformers layout, a run folder, or a hub id.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from plaudit.cli import arguments
+from plaudit.errors import PlauditError
+
+
+def main(argv: Sequence[str]) -> int:
+    """Answer some prompts."""
+    from plaudit.pipeline.language.answering import AnswerConfig, Speaker
+    from plaudit.pipeline.language.asking import generated
+    from plaudit.readers.texts import TextPrompt, read_text_prompts
+
+    if not argv or argv[0].startswith("-"):
+        print(
+            f"usage: plaudit sample MODEL (--prompt TEXT | --prompts FILE | --service N) [--FIELD VALUE]\n\n{__doc__}"
+        )
+        return 0 if argv and argv[0] in ("-h", "--help") else 2
+    rest = [item for item in argv[1:] if item != "--json"]
+    text, rest = arguments.take(rest, "prompt")
+    file, rest = arguments.take(rest, "prompts")
+    service, rest = arguments.take(rest, "service")
+    config = arguments.parse(AnswerConfig, rest, "sample", str(__doc__))
+    if sum(given is not None for given in (text, file, service)) != 1:
+        raise PlauditError("sample: give one of --prompt TEXT, --prompts FILE and --service N")
+    if text is not None:
+        asked = [TextPrompt(text, {}, "--prompt")]
+    elif file is not None:
+        asked = read_text_prompts(Path(file))
+    else:
+        asked = generated(arguments.whole(service, "service"), config.seed, True)
+    torch.set_num_threads(1)
+    answers = Speaker(argv[0], config).answers(asked)
+    for prompt, completion in zip(answers.prompts, answers.completions, strict=True):
+        if "--json" in argv:
+            print(json.dumps({"prompt": prompt, "completion": completion}, ensure_ascii=False))
+        else:
+            print(f"{prompt}\n  -> {completion.strip()}\n")
+    return 0

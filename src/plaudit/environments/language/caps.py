@@ -1,0 +1,35 @@
+"""What the length cap of an answer means, as a value: `Score()`, `Penalty(amount)` or `Bootstrap()`."""
+
+import math
+from dataclasses import dataclass
+
+from plaudit.errors import PlauditError
+
+
+@dataclass(frozen=True)
+class Score:
+    """The horizon is part of the task: a capped answer is scored like any other, and nothing follows."""
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A capped answer is scored, and pays for not having ended."""
+
+    amount: float = 1.0
+    """Taken off its score."""
+
+    def __post_init__(self) -> None:
+        """Raise PlauditError where it would be no penalty."""
+        if not 0 <= self.amount < math.inf:
+            raise PlauditError(f"cap: a penalty of {self.amount} is none; give a number from 0 up")
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """A capped answer gets no score: it is cut, and the critic says what would have followed.
+
+    Dense rewards are paid up to the last decision, where a judgement of the whole stands.
+    """
+
+
+Cap = Score | Penalty | Bootstrap

@@ -1,0 +1,199 @@
+"""Collect behaviour of a language model: answer prompts, then turn the answers into episodes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from plaudit.batches import Episodes, Rollout
+from plaudit.environments.language.answers import Answers, Graded
+from plaudit.environments.language.callables import Reward
+from plaudit.environments.language.caps import Bootstrap, Cap, Penalty, Score
+from plaudit.environments.language.prompts import Prompt, PromptQueue
+from plaudit.errors import PlauditError
+from plaudit.maths import kl, masked
+from plaudit.models.language import tokens
+from plaudit.models.language.generation import Sampling
+from plaudit.models.language.tokens import Tokens
+from plaudit.models.language.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What was said, before it is judged."""
+
+    record: Tokens
+    answers: Answers
+    ended: Bool[Tensor, "B"]
+    """The answer ends with a stop token; otherwise the length cap cut it."""
+    group: Int[Tensor, "B"]
+    """Rows with the same prompt have the same number."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """How answers are asked for."""
+
+    vocabulary: Vocabulary
+    stops: frozenset[int]
+    """Tokens that end an answer."""
+    sampling: Sampling = Sampling()
+    cap: Cap = Score()
+    """What the length cap means."""
+    each: int = 1
+    """Answers to each prompt."""
+
+    def __post_init__(self) -> None:
+        """Raise PlauditError where nothing would be answered."""
+        if self.each < 1:
+            raise PlauditError(f"each: {self.each} answers to a prompt are too few; give 1 or more")
+
+
+class Language:
+    """Prompts that are answered, a batch at a time."""
+
+    def __init__(self, prompts: PromptQueue, speech: Speech, batch: int, generator: torch.Generator):
+        if batch < 1:
+            raise PlauditError(f"batch: {batch} answers are too few; give 1 or more")
+        self.prompts, self.speech, self.batch, self.generator = prompts, speech, batch, generator
+
+    def collect(self, policy: Any, reference: Any | None, reward: Reward) -> Rollout:
+        """A rollout of `batch` answers. PlauditError where the policy has diverged or the reward is none."""
+        return self.judge(self.talk(policy), policy, reference, reward)
+
+    def talk(self, policy: Any) -> Talk:
+        """Answers of the policy to the next prompts."""
+        places = self.prompts.take(-(-self.batch // self.speech.each))
+        rows = places.repeat_interleave(self.speech.each)[: self.batch]
+        asked = [self.prompts.prompts[i] for i in rows.tolist()]
+        return talk(policy, asked, self.speech, self.generator)
+
+    @torch.no_grad()
+    def judge(self, talk: Talk, policy: Any, reference: Any | None, reward: Reward) -> Rollout:
+        """Episodes of what was said: log-probabilities by the trainer's forward pass, values, rewards."""
+        record, cap = talk.record, self.speech.cap
+        mask = record.mask
+        scores, following = policy.judge(record)
+        ref_logp = None if reference is None else reference.scores(record).logp
+        _refuse_divergence({"logp": scores.logp, "values": scores.values}, mask)  # before anybody is asked
+        if ref_logp is not None and not torch.isfinite(ref_logp[mask]).all():
+            raise PlauditError(
+                "reference: its log-probability of an answer is not finite; give the model that learning starts from"
+            )
+        graded = reward(talk.answers)
+        rewards = place(graded, mask, talk.ended, cap)
+        last = mask & (mask.flip(1).cumsum(dim=1).flip(1) == 1)
+        cut = isinstance(cap, Bootstrap) & ~talk.ended.to(mask.device)
+        episodes = Episodes(
+            scores.logp, rewards, last & ~cut[:, None], last, mask, scores.values, following, ref_logp, None,
+            talk.group.to(mask.device),
+        )  # fmt: skip
+        metrics = _measured(talk, graded, episodes) | {
+            "objective/entropy": float(masked.mean(scores.entropy, mask))
+        }
+        return Rollout(episodes, record, metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on exactly here."""
+        return {"prompts": self.prompts.state_dict(), "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.prompts.load_state_dict(state["prompts"])
+        self.generator.set_state(state["generator"])
+
+
+def talk(policy: Any, asked: Sequence[Prompt], speech: Speech, generator: torch.Generator) -> Talk:
+    """One answer to each prompt, drawn from the policy."""
+    prompts = [prompt.tokens for prompt in asked]
+    said = policy.generate(prompts, speech.stops, speech.sampling, generator)
+    ended = torch.tensor([answer[-1] in speech.stops for answer in said], dtype=torch.bool)
+    numbers = {id(prompt): n for n, prompt in enumerate({id(p): p for p in asked}.values())}
+    names = sorted({name for prompt in asked for name in prompt.columns})
+    answers = Answers(
+        prompts=tuple(prompt.text for prompt in asked),
+        completions=tuple(
+            speech.vocabulary.decode(answer[:-1] if stopped else answer)
+            for answer, stopped in zip(said, ended.tolist(), strict=True)
+        ),
+        tokens=tuple(said),
+        columns={name: [prompt.columns.get(name) for prompt in asked] for name in names},
+        messages=tuple(p.messages for p in asked if p.messages is not None)
+        if all(p.messages is not None for p in asked)
+        else None,
+    )
+    record = tokens.answers(prompts, said, policy.device)
+    group = torch.tensor([numbers[id(prompt)] for prompt in asked], dtype=torch.long)
+    return Talk(record, answers, ended, group)
+
+
+def place(
+    graded: Graded, mask: Bool[Tensor, "B T"], ended: Bool[Tensor, "B"], cap: Cap
+) -> Float[Tensor, "B T"]:
+    """Rewards of decisions: a score once, at the last one; dense rewards where they belong; then the cap.
+
+    0 outside the mask. PlauditError where there is not one finite number for each answer, or each decision.
+    """
+    lengths, device = mask.sum(dim=1), mask.device
+    _refuse_misfits(graded, lengths.tolist())
+    rewards = torch.zeros(mask.shape, device=device)
+    spoken = lengths.nonzero().squeeze(1)
+    last = spoken, lengths[spoken] - 1
+    if graded.dense is None:
+        rewards[last] = graded.scores.to(rewards)[spoken]
+    else:
+        rewards[mask] = torch.cat(graded.dense).to(rewards)
+    capped = ~ended.to(device)[spoken]
+    if isinstance(cap, Penalty):
+        rewards[last] -= cap.amount * capped
+    if isinstance(cap, Bootstrap):
+        rewards[last] *= ~capped
+    return rewards
+
+
+def repetition(tokens: Sequence[int], n: int = 3) -> float:
+    """Share of the n-grams of an answer that it has said before; 0 where it is shorter than n."""
+    grams = [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def _measured(talk: Talk, graded: Graded, episodes: Episodes) -> dict[str, float]:
+    said = talk.answers.tokens
+    metrics = {
+        "objective/scores": float(graded.scores.mean()),
+        "objective/scores_std": float(graded.scores.std()) if len(graded.scores) > 1 else 0.0,
+        "rollout/answer_tokens": sum(map(len, said)) / len(said),
+        "rollout/capped": float((~talk.ended).float().mean()),
+        "rollout/repetition": sum(map(repetition, said)) / len(said),
+    }
+    if episodes.ref_logp is not None:
+        per_token = torch.where(episodes.mask, kl.k1(episodes.logp, episodes.ref_logp), 0.0)
+        metrics["objective/kl_per_answer"] = float(per_token.sum(dim=1).mean())  # k1, summed over an answer
+    return metrics | graded.metrics
+
+
+def _refuse_divergence(found: dict[str, Tensor | None], mask: Bool[Tensor, "B T"]) -> None:
+    """A NaN would pass for a choice or for `no estimate` further on."""
+    for name, tensor in found.items():
+        if tensor is not None and not torch.isfinite(tensor[mask]).all():
+            raise PlauditError(
+                f"learning has diverged: {name} is no longer finite; lower trainer.learning_rate or "
+                "settings.clip, or set trainer.max_grad_norm"
+            )
+
+
+def _refuse_misfits(graded: Graded, lengths: list[int]) -> None:
+    """One score for fewer or more answers would be repeated, or lost, in silence."""
+    shapes = None if graded.dense is None else [tuple(row.shape) for row in graded.dense]
+    if graded.scores.shape != (len(lengths),):
+        raise PlauditError(
+            f"reward: scores of shape {list(graded.scores.shape)}, wanted [{len(lengths)}]; give one per answer"
+        )
+    if shapes is not None and shapes != [(length,) for length in lengths]:
+        raise PlauditError("reward: its dense rows are not as long as the answers; give one number per token")
+    for row in graded.dense or (graded.scores,):
+        if not torch.isfinite(row).all():
+            raise PlauditError("reward: that of an answer is not finite; give finite numbers")

@@ -1,0 +1,1 @@
+"""Causal language models in the transformers layout: policies, reward models, generation."""

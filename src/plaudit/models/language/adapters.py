@@ -1,0 +1,73 @@
+"""Low-rank adapters (Hu et al. 2022, arXiv:2106.09685, eq. 3), through peft."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers.pytorch_utils import Conv1D
+
+from plaudit.errors import PlauditError
+from plaudit.models.language import global_randomness
+from plaudit.models.language.loading import quiet
+
+
+@dataclass(frozen=True)
+class Lora:
+    """The adapters of a model."""
+
+    rank: int = 8
+    """Rank of the update of each weight."""
+    alpha: float = 16.0
+    """The update is scaled by alpha / rank."""
+    targets: tuple[str, ...] = ()
+    """Names of the layers that get one; empty: all linear layers but the last."""
+
+    def __post_init__(self) -> None:
+        """Raise PlauditError where there is no such adapter."""
+        if self.rank < 1:
+            raise PlauditError(f"lora.rank: {self.rank} is too little; give 1 or more")
+
+
+def adapt(lm: Any, lora: Lora, generator: torch.Generator) -> Any:
+    """Put adapters into a model in place and freeze the rest; they start as no change. Returns peft's handle."""
+    conv = any(isinstance(module, Conv1D) for module in lm.modules())
+    settings = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]
+        target_modules=list(lora.targets) or "all-linear",
+        lora_dropout=0.0,
+        fan_in_fan_out=conv,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        with quiet(), global_randomness.kept():
+            adapted = get_peft_model(lm, settings)
+    except ValueError as error:
+        raise PlauditError(f"lora.targets: {' '.join(str(error).split())[:200]}") from None
+    with torch.no_grad():
+        for name, p in adapted.named_parameters():
+            if "lora_A" in name:
+                bound = p.shape[1] ** -0.5
+                p.uniform_(-bound, bound, generator=generator)
+    return adapted.eval()
+
+
+@contextmanager
+def off(adapted: Any) -> Iterator[None]:
+    """The model as it was before it was adapted."""
+    with adapted.disable_adapter():
+        yield
+
+
+def merged(lm: Any, adapted: Any) -> Any:
+    """A copy of the model with the adapters added to its weights."""
+    return lm if adapted is None else deepcopy(adapted).merge_and_unload()
+
+
+def bare(lm: Any, adapted: Any) -> Any:
+    """A copy of the trunk without adapters."""
+    return deepcopy(adapted).unload().base_model

@@ -1,0 +1,58 @@
+"""Where tensors live: choosing a device, and saying what to lower when its memory is full."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from plaudit.errors import PlauditError
+
+FULL = ("out of memory", "can't allocate memory")
+"""What torch says when memory is full, on a GPU and on a CPU."""
+
+
+def device(name: str) -> torch.device:
+    """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`; raises PlauditError where there is none of it."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    found = re.fullmatch(r"cuda(?::(\d+))?", name)
+    if not found:
+        raise PlauditError(f"device: {name!r} is unknown; give auto, cpu, cuda or cuda:N")
+    if not torch.cuda.is_available():
+        raise PlauditError(f"device: {name} is asked for, but torch finds no GPU here; give auto or cpu")
+    count = torch.cuda.device_count()
+    if int(found[1] or 0) >= count:
+        raise PlauditError(
+            f"device: {name} is asked for, but there are {count}, from cuda:0; give one of these"
+        )
+    return torch.device(name)
+
+
+@contextmanager
+def memory_explained(knobs: str) -> Iterator[None]:
+    """Turn `out of memory` into one PlauditError that says what to lower, such as `trainer.piece or model.rows`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_memory_full(error):
+            raise
+        raise PlauditError(f"there is not enough memory ({_wanted(error)}); lower {knobs}") from None
+
+
+def is_memory_full(error: BaseException) -> bool:
+    """Whether an error means that memory has run out, of a GPU or of the machine."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        text in str(error) for text in FULL
+    )
+
+
+def _wanted(error: BaseException) -> str:
+    found = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
+    if not found:
+        return "the machine has no more"
+    amount, unit = found[1].split()
+    wanted = f"{float(amount) / 2**30:.2f} GiB" if unit == "bytes" else found[1]
+    return f"{wanted} more were wanted"

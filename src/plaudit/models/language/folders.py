@@ -1,0 +1,66 @@
+"""What a folder must hold to be a model that can be read whole, and without running what somebody put into it."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+GIVE = "give the folder that save_pretrained wrote"
+
+
+def fault(folder: Path) -> str | None:
+    """What is wrong with a model's folder, with the way to mend it; none where nothing is."""
+    if not folder.is_dir():
+        return f"is a file; {GIVE}"
+    if (folder / "adapter_config.json").exists():
+        return (
+            "holds adapters and not their model; merge them into it (merge_and_unload of peft), save that and give its "
+            "folder"
+        )
+    if not (folder / "config.json").exists():
+        return f"is not a model in the transformers layout (config.json is missing); {GIVE}"
+    weights = sorted(folder.glob("*.safetensors"))
+    pickled = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])
+    if not weights and pickled:
+        return (
+            f"its weights are pickled ({pickled[0].name}), and reading a pickle can run anything; if you trust it, "
+            f"convert it once: {conversion(folder)}"
+        )
+    if not weights:
+        return f"there are no weights in it (model.safetensors is missing); {GIVE}"
+    return _absent(folder) or next(filter(None, map(_damage, weights)), None)
+
+
+def conversion(folder: Path) -> str:
+    """A command that writes the pickled weights of a model as safetensors beside them."""
+    program = (
+        f"import transformers as t; p = {str(folder)!r}; "
+        "names = t.AutoConfig.from_pretrained(p).architectures or ['AutoModelForCausalLM']; "
+        "getattr(t, names[0]).from_pretrained(p, use_safetensors=False).save_pretrained(p)"
+    )
+    return f"{shlex.quote(sys.executable)} -c {shlex.quote(program)}"
+
+
+def _absent(folder: Path) -> str | None:
+    """Where the weights are in several files: is one of them missing?"""
+    for index in folder.glob("*.safetensors.index.json"):
+        try:
+            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return f"{index.name} is damaged; copy or fetch it again"
+        missing = sorted(name for name in names if not (folder / name).exists())
+        if missing:
+            return (
+                f"{missing[0]} is missing ({len(missing)} of {len(names)} files of weights); copy or fetch it"
+            )
+    return None
+
+
+def _damage(file: Path) -> str | None:
+    try:
+        with safe_open(file, "pt"):
+            return None
+    except (SafetensorError, OSError) as error:
+        return f"{file.name} is damaged ({' '.join(str(error).split())[:100]}); copy or fetch it again"

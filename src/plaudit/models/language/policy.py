@@ -1,0 +1,253 @@
+"""A causal language model as a policy over tokens, with an optional critic."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from plaudit.batches import Episodes, Scores
+from plaudit.batches.rows import take
+from plaudit.errors import PlauditError
+from plaudit.models.language import adapters, attention, checkpointing, global_randomness, requirements
+from plaudit.models.language.adapters import Lora
+from plaudit.models.language.generation import Sampling, generate
+from plaudit.models.language.loading import context_of
+from plaudit.models.language.logprobs import Head, Shaping, selected
+from plaudit.models.language.tokens import Tokens, refuse_longer
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """How a language model is used as a policy."""
+
+    critic: Literal["shared", "separate", "none"] = "shared"
+    """The value of a prefix is read from the policy's own hidden states, from a model of its own, or not at all."""
+    shaping: Shaping = Shaping()
+    """Temperature and nucleus, of the sampler and of every log-probability alike."""
+    lora: Lora | None = None
+    """Train low-rank adapters instead of all weights."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the products; weights and optimiser stay in single precision."""
+    gradient_checkpointing: bool = False
+    """Keep no activations inside the blocks, compute them again for the gradient: slower, less memory."""
+    rows: int = 64
+    """Rows read at once, of like length; less needs less memory."""
+
+    def __post_init__(self) -> None:
+        """Raise PlauditError where nothing could be read."""
+        if self.rows < 1:
+            raise PlauditError(f"rows: {self.rows} is too little; give 1 or more")
+
+
+class LanguagePolicy(nn.Module):
+    """log pi and V of tokens; the critic starts at 0 everywhere. Dropout is never on.
+
+    Every forward pass takes rows from column 0 without padding before or inside them, so that neither the batch
+    nor its padding can change a score (a causal model does not look to the right).
+    """
+
+    memoryless = False
+
+    def __init__(self, lm: Any, config: PolicyConfig, generator: torch.Generator):
+        super().__init__()
+        if config.dtype != "float32":
+            attention.install(lm)
+        requirements.check(lm.eval())
+        requirements.without_dropout(lm)
+        self.config, self.lm = config, lm
+        self.adapted = None if config.lora is None else adapters.adapt(lm, config.lora, generator)
+        width = lm.config.get_text_config().hidden_size
+        if config.critic != "none":
+            with global_randomness.kept():
+                self.value = nn.Linear(width, 1).to(self.device)
+            nn.init.zeros_(self.value.weight)
+            nn.init.zeros_(self.value.bias)
+        if config.critic == "separate":
+            self.critic = deepcopy(_trunk(lm) if self.adapted is None else adapters.bare(lm, self.adapted))
+            self.critic.requires_grad_(True)
+        if config.gradient_checkpointing:
+            checkpointing.turn_on(self, filter(None, (lm, getattr(self, "critic", None))))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.lm.parameters()).device
+
+    @property
+    def head(self) -> Head:
+        """The last layer of the language model."""
+        last = self.lm.get_output_embeddings()
+        return Head(last.weight, getattr(last, "bias", None))
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        stops: frozenset[int],
+        sampling: Sampling,
+        generator: torch.Generator,
+    ) -> list[tuple[int, ...]]:
+        """An answer to every prompt; `sampling.shaping` is the policy's own."""
+        sampling = replace(sampling, shaping=self.config.shaping)
+        with self._precision(), checkpointing.paused(self):
+            return generate(_trunk(self.lm), self.head, prompts, stops, sampling, generator)
+
+    def scores(self, record: Tokens, rows: "Tensor | slice | None" = None) -> Scores:
+        """Log-probability, entropy and value of recorded decisions [B, T], differentiable; 0 where there is none."""
+        return self._read(record if rows is None else take(record, rows), True)[0]
+
+    def judge(self, record: Tokens) -> tuple[Scores, Tensor | None]:
+        """The scores, and the value after each decision: V(s_{t+1}) [B, T]; none without a critic."""
+        scores, ends = self._read(record, True)
+        return scores, _following(scores.values, ends, record)
+
+    @torch.no_grad()
+    def refresh(self, episodes: Episodes, record: Tokens) -> Episodes:
+        """The same episodes with the values of the critic as it is now; without a critic, unchanged."""
+        if self.config.critic == "none":
+            return episodes
+        scores, ends = self._read(record, False)
+        return replace(episodes, values=scores.values, next_values=_following(scores.values, ends, record))
+
+    def reference(self) -> "WithoutAdapters":
+        """The model before it was adapted, at no cost in memory."""
+        if self.adapted is None:
+            raise PlauditError("reference: without adapters the base is not kept; give the folder of a model")
+        return WithoutAdapters(self)
+
+    def trainable(self) -> dict[str, Tensor]:
+        """What learning changes, by name; shared tensors once."""
+        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
+
+    @torch.no_grad()
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `trainable` gave."""
+        mine = self.trainable()
+        if set(mine) != set(tensors):
+            raise PlauditError(
+                "the checkpoint holds other weights than this model has; put the config back as it was"
+            )
+        for name, tensor in tensors.items():
+            mine[name].copy_(tensor)
+
+    def _read(self, record: Tokens, logp: bool) -> tuple[Scores, Tensor | None]:
+        """Scores, and the value after the last token of each row [B]. Rows of like length are read together."""
+        refuse_longer(record.lengths, context_of(self.lm))
+        shape, found = record.decisions.shape, []
+        order = record.lengths.argsort(stable=True)
+        for rows in order.split(self.config.rows):
+            part = take(record, rows)
+            b, t = torch.nonzero(part.mask, as_tuple=True)
+            columns = part.decisions[b, t]
+            before = b, columns - 1
+            ids = part.ids[:, : int(part.lengths.max())]
+            said = values = ends = None
+            with self._precision():
+                hidden = _hidden(_trunk(self.lm), ids) if logp or self.config.critic == "shared" else None
+                states = hidden if self.config.critic == "shared" else None
+                if self.config.critic == "separate":
+                    states = _hidden(self.critic, ids)
+                asked = None if hidden is None else hidden[before]
+                if logp and asked is not None:
+                    said = selected(self.head, asked, ids[b, columns], self.config.shaping)
+            if states is not None:
+                values = self._value(asked if states is hidden and asked is not None else states[before])
+                ends = self._value(states[torch.arange(len(rows)), part.lengths - 1])
+            found.append((rows, rows[b], t, said, values, ends))
+        return _assembled(found, shape, self.device)
+
+    def _value(self, states: Float[Tensor, "N H"]) -> Float[Tensor, "N"]:
+        with torch.autocast(self.device.type, enabled=False):
+            return self.value(states.float()).squeeze(-1)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.config.dtype == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+class WithoutAdapters:
+    """The base of an adapted policy as its own reference."""
+
+    def __init__(self, policy: LanguagePolicy):
+        self.policy = policy
+
+    @torch.no_grad()
+    def scores(self, record: Tokens) -> Scores:
+        """Log-probability and entropy with the adapters off."""
+        with adapters.off(self.policy.adapted):
+            return replace(self.policy.scores(record), values=None)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.policy.device
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        stops: frozenset[int],
+        sampling: Sampling,
+        generator: torch.Generator,
+    ) -> list[tuple[int, ...]]:
+        """An answer to every prompt with the adapters off."""
+        with adapters.off(self.policy.adapted):
+            return self.policy.generate(prompts, stops, sampling, generator)
+
+
+def _trunk(lm: Any) -> Any:
+    """The model without its last layer."""
+    return lm.base_model
+
+
+def _hidden(trunk: Any, ids: Int[Tensor, "B L"]) -> Float[Tensor, "B L H"]:
+    # what is padded lies at the right, where no real token looks; without a mask transformers warns of it
+    return trunk(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).last_hidden_state
+
+
+def _assembled(found: list[Any], shape: Any, device: torch.device) -> tuple[Scores, Tensor | None]:
+    """[B, T] tensors from the decisions of all pieces."""
+    rows, b, t, said, values, ends = zip(*found, strict=True)
+    where = torch.cat(b), torch.cat(t)
+
+    def placed(parts: Sequence[Tensor | None]) -> Tensor | None:
+        if any(part is None for part in parts):
+            return None
+        together = torch.cat([part for part in parts if part is not None])
+        return together.new_zeros(shape).index_put(where, together)
+
+    logp, entropy = (placed([None if pair is None else pair[i] for pair in said]) for i in range(2))
+    nothing = torch.zeros(shape, device=device)
+    after = None
+    if ends[0] is not None:
+        after = torch.cat(ends)[torch.cat(rows).argsort()]
+    return Scores(
+        nothing if logp is None else logp, nothing if entropy is None else entropy, placed(values)
+    ), after
+
+
+def _following(values: Tensor | None, ends: Tensor | None, record: Tokens) -> Tensor | None:
+    """V after each decision: that of the next decision, and after the last one that of the whole row."""
+    if values is None or ends is None:
+        return None
+    mask = record.mask
+    following = torch.cat([values[:, 1:], values[:, :1]], dim=1)
+    after = mask.flip(1).cumsum(dim=1).flip(1)
+    return torch.where(after == 1, ends[:, None], following) * mask
+
+
+@contextmanager
+def frozen(policy: LanguagePolicy) -> Iterator[LanguagePolicy]:
+    """No gradients for the weights of this policy meanwhile."""
+    wanted = [p for p in policy.parameters() if p.requires_grad]
+    for p in wanted:
+        p.requires_grad_(False)
+    try:
+        yield policy
+    finally:
+        for p in wanted:
+            p.requires_grad_(True)

@@ -1,0 +1,175 @@
+"""A reward model for text: a language model with one number at its last token.
+
+It loads and saves as AutoModelForSequenceClassification with one label; the score is read at the last real token,
+by the length of the text and never by looking for padding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from plaudit.batches import Comparisons
+from plaudit.batches.rows import take
+from plaudit.errors import PlauditError
+from plaudit.models.language import attention, global_randomness, loading, requirements
+from plaudit.models.language.tokens import padded, refuse_longer
+from plaudit.models.language.vocabulary import PAD, Vocabulary
+
+
+@dataclass(frozen=True)
+class Texts:
+    """B whole texts as tokens, from column 0; padding at the right."""
+
+    ids: Int[Tensor, "B L"]
+    lengths: Int[Tensor, "B"]
+
+
+@dataclass(frozen=True)
+class TextPairs:
+    """P pairs of whole texts, and what was said of them."""
+
+    first: Texts
+    second: Texts
+    judgements: Comparisons
+
+
+def texts(sequences: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> Texts:
+    """Texts from lists of token ids. Raises PlauditError where one has none."""
+    for number, sequence in enumerate(sequences, 1):
+        if not len(sequence):
+            raise PlauditError(f"text {number} is empty: there is nothing to score; leave it out")
+    ids, lengths = padded(sequences)
+    return Texts(ids.to(device), lengths.to(device))
+
+
+class TextReward(nn.Module):
+    """r(text): what is known of it up to scale and shift; `standardise` fixes both over given texts."""
+
+    def __init__(
+        self,
+        model: Any,
+        vocabulary: Vocabulary,
+        rows: int = 64,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+    ):
+        super().__init__()
+        if not isinstance(getattr(model, "score", None), nn.Linear) or model.score.out_features != 1:
+            raise PlauditError(
+                f"{vocabulary.name}: a reward model has one linear `score` head with one output; give a sequence "
+                "classifier with num_labels 1"
+            )
+        requirements.without_dropout(model)
+        self.model, self.vocabulary, self.rows, self.dtype = model.eval(), vocabulary, rows, dtype
+        self._refuse_other_scores()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.score.weight.device
+
+    @property
+    def offset(self) -> float:
+        """What is taken off every score."""
+        return float(getattr(self.model.config, "reward_offset", 0.0))
+
+    def forward(self, batch: Texts) -> Float[Tensor, "B"]:
+        """The score of every text, differentiable. Texts of like length are read together.
+
+        Raises PlauditError where a text is longer than the model reads.
+        """
+        refuse_longer(batch.lengths, loading.context_of(self.model))
+        half = self.dtype == "bfloat16"
+        if half:
+            attention.install(self.model)
+        order = batch.lengths.argsort(stable=True)
+        scores = []
+        for rows in order.split(self.rows):
+            part = take(batch, rows)
+            ids = part.ids[:, : int(part.lengths.max())]
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
+                # padding lies at the right, where no real token looks; without a mask transformers warns of it
+                hidden = self.model.base_model(
+                    input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False
+                ).last_hidden_state
+            last = hidden[torch.arange(len(rows)), part.lengths - 1].float()
+            scores.append(torch.nn.functional.linear(last, self.model.score.weight, self.model.score.bias))
+        return torch.cat(scores).squeeze(-1)[order.argsort()] - self.offset
+
+    @torch.no_grad()
+    def _refuse_other_scores(self) -> None:
+        """Raise PlauditError where transformers would read another score of a text than this does."""
+        entries, pad = self.model.get_input_embeddings().weight.shape[0], self.model.config.pad_token_id
+        ids = [i for i in range(entries) if i != pad][:4]
+        theirs = self.model(input_ids=torch.tensor([ids], device=self.device)).logits.flatten()
+        if not torch.allclose(theirs, self(texts([ids], self.device)) + self.offset, atol=1e-3, rtol=1e-3):
+            raise PlauditError(
+                f"{self.vocabulary.name}: its score is more than a linear layer of the last hidden state, which "
+                "plaudit cannot read; give another sequence classifier"
+            )
+
+    def encode(self, prompt: str, completion: str, ended: bool = True) -> list[int]:
+        """A rendered prompt and its answer in this model's own tokens."""
+        end = [self.vocabulary.end] if ended else []
+        return [*self.vocabulary.prompt(prompt), *self.vocabulary.encode(completion), *end]
+
+    @torch.no_grad()
+    def standardise(self, batch: Texts) -> None:
+        """Give these texts mean 0 and variance 1 (Stiennon et al. 2020, arXiv:2009.01325, appendix C, for the mean).
+
+        Where all have one score there is no scale to choose, and it stays.
+        """
+        if len(batch.lengths) < 2:
+            raise PlauditError("one text has no spread of scores; give two or more to standardise over")
+        scores = self(batch) + self.offset
+        spread = float(scores.std())
+        gain = 1 / spread if spread > 1e-6 else 1.0
+        self.model.score.weight.mul_(gain)
+        if self.model.score.bias is not None:
+            self.model.score.bias.mul_(gain)
+        self.model.config.reward_offset = float(scores.mean()) * gain
+
+
+def begin(place: str, generator: torch.Generator) -> TextReward:
+    """A reward model on the trunk of a language model, with a head of spread 1 / sqrt(width + 1) (Stiennon et al. 2020,
+    appendix B), or an earlier reward model as it is."""
+    with loading.quiet(), global_randomness.kept():
+        model, vocabulary = loading.load(place, "reward")
+    made = TextReward(model, vocabulary)
+    if "ForSequenceClassification" not in str(getattr(model.config, "architectures", None)):
+        with torch.no_grad():
+            model.score.weight.normal_(0.0, (model.score.in_features + 1) ** -0.5, generator=generator)
+            if model.score.bias is not None:
+                model.score.bias.zero_()
+        model.config.architectures = None  # written anew by save_pretrained
+    _pad(made)
+    return made
+
+
+def save(folder: Path, reward: TextReward) -> None:
+    """Write it as AutoModelForSequenceClassification reads it."""
+    loading.save(folder, reward.model, reward.vocabulary)
+
+
+def _pad(reward: TextReward) -> None:
+    """Others find the last token by looking for padding, so padding must be a token that no text holds."""
+    tokenizer, model = reward.vocabulary.tokenizer, reward.model
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        tokenizer.add_special_tokens({"pad_token": PAD})
+        if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+            with loading.quiet(), global_randomness.kept():
+                model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def pair_scores(model: TextReward, pairs: TextPairs) -> Float[Tensor, "P 2"]:
+    """Both sides in one pass."""
+    sides = pairs.first, pairs.second
+    width = max(side.ids.shape[1] for side in sides)
+    ids = torch.cat([torch.nn.functional.pad(side.ids, (0, width - side.ids.shape[1])) for side in sides])
+    scores = model(Texts(ids, torch.cat([side.lengths for side in sides])))
+    return torch.stack(scores.chunk(2), dim=-1)

@@ -1,0 +1,1 @@
+"""The stages for control: environments, segments of behaviour, true returns."""

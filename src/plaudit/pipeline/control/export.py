@@ -1,0 +1,57 @@
+"""The stage `export` for control: a run's answers with the segments they are about, as JSON lines or as arrays."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plaudit.errors import PlauditError
+from plaudit.feedback import Comparison
+from plaudit.models.transitions import Transitions
+from plaudit.pipeline.control.segments import from_bytes
+from plaudit.pipeline.run_folder import RunFolder
+from plaudit.readers.comparisons import LABELS
+from plaudit.storage import Artifacts, open_store
+from plaudit.storage.store import LARGEST
+
+
+def rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
+    """The standing answers of a run, each with both segments."""
+    artifacts = Artifacts(folder.artifacts)
+    store = open_store(folder.feedback)
+    try:
+        for response in store.view(LARGEST):
+            said = response.feedback
+            if isinstance(said, Comparison):
+                first, second = (from_bytes(artifacts.get(option)) for option in said.options)
+                yield {
+                    "kind": "comparison",
+                    "answer": said.answer,
+                    "annotator": response.annotator,
+                    "seq": response.seq,
+                    "options": list(said.options),
+                    "first": _side(first),
+                    "second": _side(second),
+                }
+    finally:
+        store.close()
+
+
+def _side(segment: Transitions) -> dict[str, Any]:
+    return {"observations": segment.observations[0].tolist(), "actions": segment.executed[0].tolist()}
+
+
+def write_arrays(rows: list[dict[str, Any]], to: Path) -> int:
+    """The decided answers as arrays in a new .npz file; returns how many."""
+    if to.exists():
+        raise PlauditError(f"{to}: exists already; give another name")
+    kept = [row for row in rows if row["answer"] in LABELS]
+    sides: dict[str, np.ndarray] = {
+        f"{short}_{i}": np.asarray([row[side][name] for row in kept], dtype=np.float32)
+        for name, short in (("observations", "obs"), ("actions", "action"))
+        for i, side in ((1, "first"), (2, "second"))
+    }
+    sides["label"] = 1.0 - np.asarray([LABELS[row["answer"]] for row in kept])
+    np.savez_compressed(to, **sides)  # pyright: ignore[reportArgumentType]
+    return len(kept)

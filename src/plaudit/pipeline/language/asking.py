@@ -1,0 +1,102 @@
+"""The prompts of a run: read or generated, in tokens, divided into those learned from and those held out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from plaudit.environments.language import service
+from plaudit.environments.language.prompts import Prompt
+from plaudit.errors import PlauditError
+from plaudit.models.language.vocabulary import Vocabulary
+from plaudit.pipeline.language.config import SERVICE, LanguageSettings
+from plaudit.pipeline.language.dividing import divided
+from plaudit.pipeline.run_folder import seed_of
+from plaudit.readers.texts import TextPrompt, read_text_prompts
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What a run asks."""
+
+    train: list[Prompt]
+    held_out: list[Prompt]
+    left_out: int = 0
+    """Prompts that were too long."""
+
+
+def prompts(settings: LanguageSettings, vocabulary: Vocabulary, context: int | None, seed: int) -> Prompts:
+    """The prompts of a config; PlauditError for one that does not fit the model's context."""
+    rows, held = _rows(settings, seed)
+    room = None if context is None else context - settings.answer_tokens
+    if room is not None and room < 1:
+        raise PlauditError(
+            f"language.answer_tokens: {settings.answer_tokens} leave no room for a prompt in the model's context of "
+            f"{context} tokens; lower it"
+        )
+    train = [fitted(row, vocabulary, room, settings.too_long) for row in rows]
+    held_out = [fitted(row, vocabulary, room, settings.too_long) for row in held]
+    found = Prompts(
+        [p for p in train if p is not None],
+        [p for p in held_out if p is not None],
+        sum(p is None for p in [*train, *held_out]),
+    )
+    if not found.train or not found.held_out:
+        raise PlauditError(
+            f"language.prompts: {settings.prompts} leaves {len(found.train)} prompts to learn from and "
+            f"{len(found.held_out)} to evaluate on; give more prompts, or shorter ones"
+        )
+    return found
+
+
+def fitted(row: TextPrompt, vocabulary: Vocabulary, room: int | None, too_long: str) -> Prompt | None:
+    """A prompt in tokens; none where it is too long and to be left out."""
+    messages = None if isinstance(row.prompt, str) else tuple(row.prompt)
+    ids = vocabulary.prompt(row.prompt if messages is None else list(messages))
+    cut = room is not None and len(ids) > room
+    if cut:
+        if too_long == "refuse":
+            raise PlauditError(
+                f"{row.where}: the prompt has {len(ids)} tokens, but {room} fit the context beside the answer; shorten "
+                "it, lower language.answer_tokens, or set language.too_long to `leave out` or `cut`"
+            )
+        if too_long == "leave out":
+            return None
+        ids = _without_beginning(ids, vocabulary, int(room or 0))
+    text = str(row.prompt)
+    if messages is not None:
+        text = vocabulary.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+    elif cut:
+        text = vocabulary.decode(ids)
+    return Prompt(tuple(ids), text, row.columns, messages)
+
+
+def _without_beginning(ids: Sequence[int], vocabulary: Vocabulary, room: int) -> list[int]:
+    """The last tokens; a beginning token that the model expects stays."""
+    begin = getattr(vocabulary.tokenizer, "bos_token_id", None)
+    kept = [begin] if begin is not None and ids[0] == begin and room > 1 else []
+    return [*kept, *ids[len(ids) - room + len(kept) :]]
+
+
+def generated(count: int, seed: int, held_out: bool) -> list[TextPrompt]:
+    """Prompts of service dialogues, with the facts a truthful answer states."""
+    generator = np.random.default_rng(seed_of(seed, "service", held_out))
+    found = {case.prompt: case for case in service.cases(count, generator, held_out)}
+    return [
+        TextPrompt(case.prompt, {"facts": case.facts}, f"service prompt {i}")
+        for i, case in enumerate(found.values(), 1)
+    ]
+
+
+def _rows(settings: LanguageSettings, seed: int) -> tuple[Sequence[TextPrompt], Sequence[TextPrompt]]:
+    if settings.prompts == SERVICE:
+        return generated(settings.count, seed, False), generated(max(200, settings.count // 5), seed, True)
+    place = Path(settings.prompts)
+    if settings.evaluate_on is not None or settings.evaluate_split is not None:
+        other = Path(settings.evaluate_on or settings.prompts)
+        return read_text_prompts(place, settings.split), read_text_prompts(other, settings.evaluate_split)
+    rows = read_text_prompts(place, settings.split)
+    # the same division for every seed, so that runs of several seeds are evaluated on the same prompts
+    train, held_out = divided([row.prompt for row in rows], settings.held_out, seed_of(0, "held out"))
+    return [rows[i] for i in train], [rows[i] for i in held_out]

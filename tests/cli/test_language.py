@@ -1,0 +1,90 @@
+"""The commands of the language half, one after another on a tiny model: what each says and what it leaves behind."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from plaudit.readers.texts import read_text_pairs
+from tests.cli.conftest import Run
+
+SMALL = [
+    "--new.layers",
+    "1",
+    "--new.width",
+    "16",
+    "--new.heads",
+    "2",
+    "--new.vocabulary",
+    "400",
+    "--new.context",
+    "200",
+    "--count",
+    "60",
+]
+ASKED = [
+    "--language.count",
+    "40",
+    "--language.answer-tokens",
+    "12",
+    "--language.batch",
+    "6",
+    "--evaluate-prompts",
+    "6",
+    "--updates",
+    "2",
+]
+PEOPLE = [
+    "--hidden",
+    "rubric",
+    "--feedback.labels",
+    "6",
+    "--feedback.first",
+    "6",
+    "--feedback.rounds",
+    "0",
+    "--evaluate-every",
+    "1",
+]
+
+
+@pytest.fixture
+def model(plaudit: Run) -> str:
+    code, out, err = plaudit("pretrain", "service", "--out", "lm", *SMALL, "--trainer.epochs", "1")
+    assert code == 0, err
+    assert "nats per token" in out and "parameters; model lm" in out
+    return "lm"
+
+
+def test_pretrain_optimise_evaluate_export(plaudit: Run, model: str) -> None:
+    code, out, err = plaudit("optimise", "ppo", "--start", model, "--out", "run", *ASKED, *PEOPLE)
+    assert code == 0, err
+    assert "held-out prompts by the hidden score" in out and Path("run/report.html").exists()
+    assert Path("run/policy/model.safetensors").exists() and Path("run/reward/config.json").exists()
+    code, out, err = plaudit("evaluate", "run", "--json", "--count", "5")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["prompts"] == 5 and 0 <= found["win_rate"] <= 1 and "hidden_mean" in found["before"]
+    assert plaudit("export", "run", "--to", "said.jsonl")[0] == 0
+    assert len(read_text_pairs(Path("said.jsonl"))) == 6
+    code, out, err = plaudit(
+        "reward", "said.jsonl", "--start", model, "--out", "reward", "--epochs", "1", "--held-out", "0.4"
+    )
+    assert code == 0, err
+    assert "longer wins" in out and Path("reward/config.json").exists()
+    code, out, err = plaudit("compare", "run", "run")
+    assert code == 0 and "win rate" in out, err
+
+
+def test_sample_and_chat(plaudit: Run, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = plaudit("sample", model, "--service", "2", "--answer-tokens", "4", "--json")
+    assert code == 0, err
+    assert [set(json.loads(line)) for line in out.splitlines()] == [{"prompt", "completion"}] * 2
+    code, out, _ = plaudit("sample", model, "--prompt", "Hello", "--answer-tokens", "4", "--greedy")
+    assert code == 0 and out.startswith("Hello\n  -> ")
+    code, _, err = plaudit("sample", model)
+    assert code == 1 and "one of --prompt TEXT, --prompts FILE and --service N" in err
+    monkeypatch.setattr("sys.stdin", StringIO("Where is it?\n\n"))
+    code, out, err = plaudit("chat", model, "--answer-tokens", "3")
+    assert code == 0 and len(out.splitlines()) >= 1, err

@@ -1,0 +1,143 @@
+"""How good answers are: KL by an independent computation, wins and their interval by hand."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from plaudit.environments.language.answers import Answers, Graded
+from plaudit.environments.language.collect import Speech
+from plaudit.models.language import loading
+from plaudit.models.language.generation import Sampling
+from plaudit.models.language.logprobs import Shaping
+from plaudit.models.language.policy import PolicyConfig
+from plaudit.models.language.vocabulary import Vocabulary
+from plaudit.pipeline.language import hidden
+from plaudit.pipeline.language.asking import fitted
+from plaudit.pipeline.language.evaluate import Judges, evaluate, wins
+from plaudit.pipeline.language.parts import as_it_was
+from plaudit.readers.texts import TextPrompt
+from tests.pipeline.language.world import World
+
+SHAPING = PolicyConfig(shaping=Shaping(temperature=0.8))
+
+
+@pytest.fixture(scope="module")
+def speakers(world: World) -> tuple[Any, Any, Vocabulary]:
+    """The model, the same with other weights, and its tokens."""
+    one, spoken = loading.load(str(world.lm))
+    other, _ = loading.load(str(world.lm))
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in other.parameters():
+            p.add_(torch.randn(p.shape, generator=generator) * 0.05)
+    return as_it_was(one, SHAPING), as_it_was(other, SHAPING), spoken
+
+
+def asked(spoken: Vocabulary, count: int) -> list[Any]:
+    words = [a + b for a in "klmnopqr" for b in "aeiou"]
+    return [fitted(TextPrompt(f"say {word}:", {"n": i}, "x"), spoken, None, "refuse") for i, word in enumerate(words[:count])]  # fmt: skip
+
+
+def lengths(answers: Answers) -> Graded:
+    return Graded(torch.tensor([float(len(text)) for text in answers.completions]))
+
+
+def speech(spoken: Vocabulary) -> Speech:
+    return Speech(spoken, spoken.stops(), Sampling(6))
+
+
+@torch.no_grad()
+def log_probability(policy: Any, prompt: tuple[int, ...], answer: tuple[int, ...]) -> float:
+    """Of one answer, by transformers' logits, a token at a time."""
+    total = 0.0
+    for i, token in enumerate(answer):
+        ids = torch.tensor([[*prompt, *answer[:i]]])
+        logits = policy.lm(input_ids=ids).logits[0, -1].double() / 0.8
+        total += float(logits.log_softmax(dim=-1)[token])
+    return total
+
+
+def test_an_evaluation(speakers: tuple[Any, Any, Vocabulary]) -> None:
+    policy, other, spoken = speakers
+    prompts = asked(spoken, 12)
+    judges = Judges(lengths, lambda answers: -lengths(answers).scores, other)
+    found = evaluate(policy, prompts, speech(spoken), judges, 7)
+    said = found.said.answers
+    expected = [
+        log_probability(policy, prompt.tokens, answer) - log_probability(other, prompt.tokens, answer)
+        for prompt, answer in zip(prompts, said.tokens, strict=True)
+    ]
+    assert found.kl == pytest.approx(sum(expected) / 12, abs=1e-4) and found.kl != 0
+    metrics = found.metrics()
+    sizes = [float(len(text)) for text in said.completions]
+    mean = sum(sizes) / 12
+    assert metrics["proxy_mean"] == pytest.approx(mean) and metrics["hidden_mean"] == pytest.approx(-mean)
+    assert metrics["hidden_std"] == pytest.approx(math.sqrt(sum((s - mean) ** 2 for s in sizes) / 11))
+    assert metrics["tokens"] == sum(map(len, said.tokens)) / 12
+    assert metrics["capped"] == sum(tokens[-1] != spoken.end for tokens in said.tokens) / 12
+    assert metrics["kl_per_answer"] == found.kl
+    assert found.scores() == {"proxy": sizes, "hidden": [-size for size in sizes]}
+    assert torch.equal(found.worth, -torch.tensor(sizes))
+    again = evaluate(policy, prompts, speech(spoken), judges, 7)
+    assert again.said.answers == said and again.kl == found.kl
+    assert evaluate(policy, prompts, speech(spoken), judges, 8).said.answers != said
+
+
+def test_of_one_answer_without_a_hidden_score(speakers: tuple[Any, Any, Vocabulary]) -> None:
+    policy, _, spoken = speakers
+    found = evaluate(policy, asked(spoken, 1), speech(spoken), Judges(lengths, None, None), 0)
+    metrics = found.metrics()
+    assert set(metrics) == {"proxy_mean", "tokens", "repetition", "capped"}
+    assert found.worth is found.proxy and found.scores()["hidden"] is None
+    judged = evaluate(
+        policy, asked(spoken, 1), speech(spoken), Judges(lengths, lambda a: torch.ones(1), policy), 0
+    )
+    assert judged.metrics()["hidden_std"] == 0.0 and judged.kl == 0.0
+
+
+def test_wins_by_hand() -> None:
+    found = wins(torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([0.0, 2.0, 5.0, 1.0]))
+    # points 1, .5, 0, 1: mean .625, standard deviation sqrt(.6875 / 3) = .4787, t(.975, 3) = 3.1824
+    half = 3.182446 * math.sqrt(0.6875 / 3) / 2
+    assert found.rate == 0.625 and found.ties == 0.25 and found.prompts == 4
+    assert (found.low, found.high) == (0.0, 1.0) and 0.625 - half < 0 and 0.625 + half > 1
+    many = wins(torch.arange(100.0), torch.tensor([50.0] * 100))
+    points = [1.0] * 49 + [0.5] + [0.0] * 50
+    mean = sum(points) / 100
+    spread = math.sqrt(sum((p - mean) ** 2 for p in points) / 99)
+    assert many.rate == pytest.approx(mean)
+    assert many.low == pytest.approx(mean - 1.984217 * spread / 10, abs=1e-5)
+    assert many.high == pytest.approx(mean + 1.984217 * spread / 10, abs=1e-5)
+    assert wins(torch.tensor([1.0]), torch.tensor([0.0])).named("x_") == {
+        "x_rate": 1.0, "x_low": 0.0, "x_high": 1.0, "x_ties": 0.0, "x_prompts": 1,
+    }  # fmt: skip
+
+
+def test_hidden_scores(world: World, tmp_path: Path) -> None:
+    assert hidden.find(None, 1.0) is None
+    facts = {"item": "red lamp", "matter": "arrives", "day": "Monday"}
+    texts = (
+        " Thank you for asking us. Your red lamp arrives on Monday. Please write again at any time.",
+        " Idiot.",
+    )
+    answers = Answers(("p", "p"), texts, ((1,), (2,)), {"facts": [facts, facts]})
+    score = hidden.find("rubric", 1.0)
+    assert score is not None
+    given = score(answers)
+    assert given.dtype.is_floating_point and float(given[0]) > float(given[1])
+    mine = hidden.find(world.hidden, 1.0)
+    assert mine is not None
+    answers = Answers(("p", "p"), ("aab", "b"), ((1,), (2,)), {"n": [1, 2]})
+    assert mine(answers).tolist() == [1.5, -0.5]
+    stored = {"prompt": "p", "completion": "aab", "tokens": [1], "columns": {"n": 1}, "messages": None}
+    assert hidden.of_one(mine, stored) == 1.5
+    conversation = stored | {"messages": [{"role": "user", "content": "p"}]}
+    (tmp_path / "h.py").write_text(
+        "def h(prompts, completions, n):\n"
+        "    return [float(m[0]['content'] == 'p') + len(c[0]['content']) + k for m, c, k in zip(prompts, completions, n)]\n"
+    )
+    other = hidden.find(f"{tmp_path / 'h.py'}:h", 1.0)
+    assert other is not None and hidden.of_one(other, conversation) == 1 + 3 + 1

@@ -1,0 +1,260 @@
+"""The reward stage for text: what is learned and tested on, rules by hand, intervals, and that it can learn at all."""
+
+import gzip
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from plaudit.errors import PlauditError
+from plaudit.models.language import reward_model
+from plaudit.models.language.reward_model import TextReward
+from plaudit.pipeline import settings
+from plaudit.pipeline.language.learn_reward import (
+    LearnRewardConfig,
+    as_pairs,
+    encode,
+    hits,
+    learn,
+    longer_by,
+    read,
+    rules,
+)
+from plaudit.readers.texts import TextPair, read_text_pairs
+from tests.pipeline.language.world import World, made_of, write_rows
+
+
+def config(start: Any = "lm", **changes: Any) -> LearnRewardConfig:
+    fit = {"learning_rate": 0.01, "minibatch": 8} | changes.pop("fit", {})
+    return settings.build(LearnRewardConfig, {"start": str(start), "fit": fit} | changes, "")
+
+
+def pair(
+    chosen: Any, rejected: Any, preference: float = 1.0, prompt: Any = "say ka:", **columns: Any
+) -> TextPair:
+    return TextPair(prompt, chosen, rejected, preference, columns, "here")
+
+
+# ---- what is learned from and what is tested on ------------------------------------------------------------------------
+
+
+def written(path: Path, count: int, prompts: int, **columns: Any) -> Path:
+    rows = [
+        {"prompt": f"say {i % prompts}:", "chosen": f"a{i}", "rejected": f"b{i}"} | columns
+        for i in range(count)
+    ]
+    return write_rows(path, rows)
+
+
+def test_pairs_of_a_prompt_stay_together(tmp_path: Path) -> None:
+    one, other = written(tmp_path / "one.jsonl", 20, 10), written(tmp_path / "other.jsonl", 10, 5)
+    train, test = read([one, other], config(held_out=0.3))
+    assert len(train) + len(test) == 30
+    asked = [{p.prompt for p in side} for side in (train, test)]
+    assert len(asked[1]) == 3 and not asked[0] & asked[1]
+    assert read([one, other], config(held_out=0.3)) == (train, test)
+    assert read([one, other], config(held_out=0.3, seed=1)) != (train, test)
+
+
+def test_splits(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": f"p{i}", "chosen": "a", "rejected": "b", "split": "test" if i > 6 else "train"}
+        for i in range(10)
+    ]
+    file = write_rows(tmp_path / "p.jsonl", rows)
+    train, test = read([file], config(split="train", test_split="test"))
+    assert [p.prompt for p in train] == [f"p{i}" for i in range(7)]
+    assert [p.prompt for p in test] == ["p7", "p8", "p9"]
+    other = written(tmp_path / "other.jsonl", 4, 4)
+    train, test = read([file], config(test=str(other)))
+    assert len(train) == 10 and [p.chosen for p in test] == ["a0", "a1", "a2", "a3"]
+    for split in ({}, {"split": "test"}):
+        with pytest.raises(
+            PlauditError, match="split: the rows of 'test' would be learned from and tested on"
+        ):
+            read([file], config(test_split="test", **split))
+    with pytest.raises(PlauditError, match="held_out: must be between"):
+        read([file], config(held_out=0.95))
+
+
+HH = [
+    ("\n\nHuman: Hello?\n\nAssistant: Hi there, how are you?", "\n\nHuman: Hello?\n\nAssistant: Go away."),
+    ("\n\nHuman: A?\n\nAssistant: B.\n\nHuman: C?\n\nAssistant: Yes.", "\n\nHuman: A?\n\nAssistant: B.\n\nHuman: C?\n\nAssistant: No no no."),
+]  # fmt: skip
+
+
+def test_dialogues_as_hh_writes_them(world: World, tmp_path: Path) -> None:
+    """What both share is the prompt; the answers are the last turns."""
+    file = tmp_path / "hh.jsonl.gz"
+    file.write_bytes(
+        gzip.compress("".join(json.dumps({"chosen": a, "rejected": b}) + "\n" for a, b in HH).encode())
+    )
+    pairs = read_text_pairs(file)
+    model = reward_model.begin(str(world.lm), torch.Generator().manual_seed(0))
+    for one, (chosen, rejected) in zip(pairs, HH, strict=True):
+        assert str(one.prompt).endswith("Assistant:")
+        for answer, whole in ((one.chosen, chosen), (one.rejected, rejected)):
+            ids = encode(model, one, answer)
+            assert ids[-1] == model.vocabulary.end and model.vocabulary.decode(ids) == whole
+    assert [longer_by(one) for one in pairs] == [len(a) - len(b) for a, b in HH]
+
+
+# ---- the rules and the interval ----------------------------------------------------------------------------------------
+
+
+def test_rules_by_hand() -> None:
+    train = [
+        pair("long answer", "short", source="a"), pair("longer", "long", source="a"), pair("x", "xyz", source="a"),
+        pair("x", "xyz", source="b"), pair("xx", "xy", source="c"),
+    ]  # fmt: skip
+    test = [
+        pair("long", "s", source="a"),  # longer wins, as in a: right, right
+        pair("s", "long", source="a"),  # wrong, wrong
+        pair("s", "long", source="b"),  # wrong; in b the shorter one wins: right
+        pair("long", "s", source="c"),  # right; in c neither: half
+        pair("same", "size", source="a"),  # half, half
+        pair("long", "s", source="new"),  # right; never seen: half
+    ]
+    found = rules(train, test)
+    assert found["longer wins"].mean == pytest.approx((1 + 0 + 0 + 1 + 0.5 + 1) / 6)
+    assert found["length, by source"].mean == pytest.approx((1 + 0 + 1 + 0.5 + 0.5 + 0.5) / 6)
+    assert set(rules(train, [pair("a", "b")])) == {"longer wins"}
+    talk = [{"role": "assistant", "content": "four"}, {"role": "assistant", "content": "!"}]
+    assert longer_by(pair(talk, [{"role": "assistant", "content": "ab"}])) == 3
+
+
+def test_the_interval_by_hand() -> None:
+    found = hits(torch.tensor([1.0, 2.0, -1.0, 0.0]))
+    points = [1, 1, 0, 0.5]
+    mean = sum(points) / 4
+    half = 3.182446 * math.sqrt(sum((p - mean) ** 2 for p in points) / 3) / 2  # t(.975, 3)
+    assert found.mean == mean
+    assert found.low == pytest.approx(mean - half, abs=1e-4) and found.high == pytest.approx(
+        mean + half, abs=1e-4
+    )
+
+
+# ---- learning ----------------------------------------------------------------------------------------------------------
+
+
+def letters(count: int, seed: int) -> list[TextPair]:
+    """More of the letter a is better; lengths say nothing."""
+    draws = torch.Generator().manual_seed(seed)
+    pairs = []
+    for i in range(count):
+        texts = ["".join("ab"[int(b)] for b in torch.randint(0, 2, (4,), generator=draws)) for _ in range(2)]
+        texts.sort(key=lambda text: -text.count("a"))
+        equal = texts[0].count("a") == texts[1].count("a")
+        pairs.append(pair(" " + texts[0], " " + texts[1], 0.5 if equal else 1.0, f"say {i}:"))
+    return pairs
+
+
+def test_a_reward_is_learned(world: World, tmp_path: Path) -> None:
+    """Better than the rules; saved as everybody reads it; its scale is that of all texts it learned from."""
+    train, test = letters(120, 0), letters(60, 1)
+    results = learn(train, test, config(world.lm, epochs=12), tmp_path / "rm")
+    assert results["reward model"].mean > 0.9 > results["longer wins"].mean == 0.5
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "rm")
+
+    @torch.no_grad()
+    def score(one: TextPair, answer: Any) -> float:
+        ids = tokenizer(f"{one.prompt}{answer}{tokenizer.eos_token}", return_tensors="pt")["input_ids"]
+        return float(theirs(input_ids=ids).logits)
+
+    decided = [one for one in test if one.preference == 1]
+    right = sum(score(one, one.chosen) > score(one, one.rejected) for one in decided) / len(decided)
+    assert results["reward model"].mean == pytest.approx(right)
+    scores = torch.tensor([score(one, answer) for one in train for answer in (one.chosen, one.rejected)])
+    offset = theirs.config.reward_offset
+    assert float(scores.mean()) - offset == pytest.approx(0, abs=1e-4) and float(
+        scores.var()
+    ) == pytest.approx(1, abs=1e-3)
+    again = learn(
+        train, test, config(tmp_path / "rm", epochs=0.01, fit={"learning_rate": 0.0}), tmp_path / "rm2"
+    )
+    assert again["reward model"] == results["reward model"]  # going on from it, a step of size 0
+
+
+def test_the_same_seed_is_the_same_model(world: World, tmp_path: Path) -> None:
+    state = torch.get_rng_state()
+    found = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        learn(letters(20, 0), letters(8, 1), config(world.lm, seed=seed), tmp_path / name)
+        found.append((tmp_path / name / "model.safetensors").read_bytes())
+    assert found[0] == found[1] != found[2] and torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_is_too_long_loses_its_beginning(world: World) -> None:
+    model = reward_model.begin(str(world.lm), torch.Generator().manual_seed(0))
+    one = pair(" a" * 30, " b", prompt="say ka:")
+    whole = [encode(model, one, answer) for answer in (one.chosen, one.rejected)]
+    pairs = as_pairs(model, [one], 12)
+    assert pairs.first.ids[0, :12].tolist() == whole[0][-12:] and pairs.first.lengths.tolist() == [12]
+    assert pairs.second.ids[0, : len(whole[1])].tolist() == whole[1]
+    assert as_pairs(model, [pair("x", "y", 0.5)], 12).judgements.preference.tolist() == [0.5]
+
+
+def test_conversations(tmp_path: Path) -> None:
+    model = reward_model.begin(
+        str(made_of("<|user|>Hi\n<|assistant|>", tmp_path / "lm", context=64)), torch.Generator()
+    )
+    prompt = ({"role": "user", "content": "Hi"},)
+    one = pair(
+        ({"role": "assistant", "content": "yes"},), ({"role": "assistant", "content": "no"},), prompt=prompt
+    )
+    ids = encode(model, one, one.chosen)
+    assert model.vocabulary.decode(ids) == "<|user|>Hi\n<|assistant|>yes" and ids[-1] == model.vocabulary.end
+
+
+def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def message(train: list[TextPair], test: list[TextPair], **changes: Any) -> str:
+        with pytest.raises(PlauditError) as caught:
+            learn(train, test, config(changes.pop("start", world.lm), **changes), tmp_path / "rm")
+        assert "\n" not in str(caught.value) and not (tmp_path / "rm" / "config.json").exists()
+        return str(caught.value)
+
+    some, test = letters(10, 0), letters(10, 1)
+    assert "1 comparisons to learn from and" in message(some[:1], test)
+    ties = [pair("a", "b", 0.5)] * 5
+    assert "10 comparisons to learn from and 0 decided ones to test on are too few" in message(some, ties)
+    assert "length: 33 tokens are more than the model's 32; lower it" in message(some, test, length=33)
+    assert "epochs: must be at least 0.01" in message(some, test, epochs=0)
+    assert "fit.minibatch: must be at least 1" in message(some, test, fit={"minibatch": 0})
+    assert "/nowhere" in message(some, test, start="/nowhere")
+    wild = message(some, test, fit={"learning_rate": 1e37}, epochs=9)
+    assert wild == "the fit has diverged: scores are no longer finite; lower fit.learning_rate"
+    with pytest.raises(PlauditError, match="a model is here already; choose another --out"):
+        learn(some, test, config(world.lm), world.lm)
+
+    def full(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB. GPU 0 ...")
+
+    monkeypatch.setattr(TextReward, "forward", full)
+    said = message(some, test)
+    assert re.fullmatch(
+        r"there is not enough memory \(1.00 GiB more were wanted\); lower rows, fit.minibatch, .*length", said
+    )
+
+
+def test_pairs_of_hh(world: World, shared_data: Path, tmp_path: Path) -> None:
+    """Real comparisons, with their splits: everything fits and the rules are those of the data."""
+    file = shared_data / "text_pairs" / "hh_pairs.jsonl.gz"
+    first = next(iter(read_text_pairs(file)))
+    split = {"split": "train", "test_split": "test"} if "split" in first.columns else {"held_out": 0.1}
+    train, test = read([file], config(**split))
+    assert len(train) > len(test) > 50
+    results = learn(train[:64], test[:64], config(world.lm, epochs=1, length=24), tmp_path / "rm")
+    decided = [p for p in test[:64] if p.preference != 0.5]
+    lengths = [len(str(p.chosen)) - len(str(p.rejected)) for p in decided]
+    points = [1.0 if n > 0 else 0.5 if n == 0 else 0.0 for n in lengths]
+    assert results["longer wins"].mean == pytest.approx(sum(points) / len(points))
+    assert (
+        0.2 < results["reward model"].mean < 0.8
+        and results["reward model"].low < results["reward model"].mean
+    )

@@ -1,0 +1,223 @@
+"""Held-out judgements: nobody learns from them, they are counted right, and noise alone ends no run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from plaudit.feedback import Comparison
+from plaudit.pipeline import optimise
+from plaudit.pipeline.checkpoint import load_tree
+from plaudit.pipeline.desk import HELD_OUT
+from plaudit.pipeline.language import run as run_module
+from plaudit.pipeline.language import watching
+from plaudit.pipeline.language.run import LanguageRun
+from plaudit.pipeline.language.watching import Check, best, counted, fallen
+from plaudit.pipeline.run_folder import RunFolder
+from plaudit.storage import open_store
+from plaudit.storage.store import NewResponse, Response
+from tests.pipeline.language.world import World, quiet
+from tests.pipeline.processes import metrics
+
+# ---- when to stop ----------------------------------------------------------------------------------------------------
+
+
+def followed(curve: Sequence[float], seed: int, judgements: int = 60) -> tuple[int | None, int]:
+    """Checks of a policy whose true win rates these are, KL growing: when the run ends, and which policy is kept."""
+    generator, checks = np.random.default_rng(seed), []
+    for i, rate in enumerate(curve):
+        checks.append(Check(i + 1, float(i), float(generator.binomial(judgements, rate)), judgements))
+        if fallen(checks, 3):
+            return i + 1, checks[best(checks)].update
+    return None, checks[best(checks)].update
+
+
+def share_stopped(curve: Sequence[float], judgements: int = 60, seeds: int = 400) -> float:
+    return sum(followed(curve, seed, judgements)[0] is not None for seed in range(seeds)) / seeds
+
+
+@pytest.mark.parametrize(("rate", "length", "judgements"), [(0.5, 20, 60), (0.8, 20, 20), (0.6, 50, 60)])
+def test_noise_ends_few_runs(rate: float, length: int, judgements: int) -> None:
+    """At most about one in twenty, however long it goes on."""
+    assert share_stopped([rate] * length, judgements) <= 0.08
+
+
+def test_a_run_that_gets_better_goes_on() -> None:
+    rising = np.linspace(0.5, 0.9, 20)
+    assert share_stopped(rising) <= 0.01
+    kept = [followed(rising, seed)[1] for seed in range(100)]
+    assert np.quantile(kept, 0.05) >= 13
+
+
+def test_a_run_that_gets_worse_ends_and_keeps_the_peak() -> None:
+    curve = [*np.linspace(0.5, 0.85, 8), *np.linspace(0.83, 0.3, 12)]  # best at check 8 of 20
+    found = [followed(curve, seed) for seed in range(200)]
+    ends = [end for end, _ in found if end is not None]
+    assert len(ends) >= 198 and 10 <= np.mean(ends) <= 16
+    kept = [update for _, update in found]
+    assert np.quantile(kept, 0.05) >= 5 and np.quantile(kept, 0.95) <= 11
+    assert np.mean([curve[update - 1] for update in kept]) > 0.78
+
+
+def test_a_curve_without_noise() -> None:
+    rates = [0.5, 0.6, 0.7, 0.8, 0.8, 0.6, 0.5, 0.4]
+    checks = [Check(5 * i, 2.0 * i, rate * 1000, 1000) for i, rate in enumerate(rates, 1)]
+    assert [fallen(checks[:n], 3) for n in range(9)] == [False] * 7 + [True] * 2
+    assert checks[best(checks)].update in (20, 25)
+    assert best(checks[:1]) == 0 and not fallen([], 3)
+
+
+def test_without_any_judgement() -> None:
+    checks = [Check(i, float(i), 0.0, 0) for i in range(1, 12)]
+    assert not fallen(checks, 3) and best(checks) == 0 and checks[0].rate == 0.5
+
+
+# ---- counting --------------------------------------------------------------------------------------------------------
+
+
+def said(answer: str, query: int = 1) -> Response:
+    return Response(
+        query, query, f"u{query}", query, "p", Comparison(("a", "b"), answer), (0, 1), None, None, 0.0
+    )
+
+
+def test_a_count_by_hand() -> None:
+    answers = ["first", "first", "second", "equal", "skip", "both_bad", "first", "equal"]
+    check = counted(7, 1.5, [said(answer, i) for i, answer in enumerate(answers)])
+    # three wins, a loss, two halves; skipped and `both bad` say nothing about order
+    assert check == Check(7, 1.5, 4.0, 6) and check.rate == pytest.approx(4 / 6)
+
+
+WATCH = {"every": 2, "judgements": 12, "stop": True}
+
+
+@pytest.fixture(scope="module")
+def watched(world: World, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run with two checks."""
+    config = world.config(watch=WATCH, hidden=world.hidden, evaluate_prompts=3)
+    return optimise.start(config, tmp_path_factory.mktemp("watched") / "run", quiet)
+
+
+def test_held_out_judgements_are_asked_of_the_same_people_and_never_learned_from(
+    watched: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(watched.feedback)
+    queries = {query.id: query for query in store.queries()}
+    view = store.view(2**60)
+    store.close()
+    held = [r for r in view if queries[r.query_id].key.startswith(HELD_OUT)]
+    assert {r.annotator for r in held} == {r.annotator for r in view} == {"simulated-0"}
+    assert len(view) == 14 + len(held) and 12 <= len(held) <= 24
+    rows = metrics(watched.path)
+    assert rows[-1]["feedback/labels"] == 14
+    assert [row.get("watch/judgements") for row in rows][::2] == [None, None]
+    assert sum(row.get("watch/judgements", 0) for row in rows) == len(held)  # nobody skips here
+    for row in (rows[1], rows[3]):
+        mine = [r for r in held if queries[r.query_id].key.startswith(f"{HELD_OUT}{row['update']}/")]
+        points = sum({"first": 1.0, "second": 0.0, "equal": 0.5}[r.feedback.answer] for r in mine)
+        assert row["watch/judgements"] == len(mine)
+        assert row["watch/win_rate"] == pytest.approx(points / len(mine))
+        assert {"watch/fresh_accuracy", "watch/fresh_nll"} <= row.keys()  # how well the reward foretold them
+
+
+def test_a_held_out_question_is_about_held_out_prompts(watched: RunFolder, world: World) -> None:
+    config = world.config(watch=WATCH, evaluate_prompts=3)
+    run = LanguageRun(config, RunFolder.create(watched.path.with_name("again"), {}, "optimise", 0))
+    allowed = {prompt.text for prompt in run.parts.prompts.held_out}
+    learned = {prompt.text for prompt in run.parts.prompts.train}
+    run.close()
+    assert len(allowed) == 3 and not allowed & learned
+    store = open_store(watched.feedback)
+    for query in store.queries():
+        assert query.payload["prompt"] in (allowed if query.key.startswith(HELD_OUT) else learned)
+    store.close()
+
+
+def test_what_is_held_out_changes_nothing_that_is_learned(world: World, tmp_path: Path) -> None:
+    """With checks and without them: the same policy, the same reward."""
+    found = []
+    for name, watch in (("with", {"every": 1, "judgements": 5}), ("without", {"every": 0})):
+        optimise.start(world.config(watch=watch), tmp_path / name, quiet)
+        found.append(load_tree(sorted((tmp_path / name / "checkpoints").iterdir())[-1]))
+    one, other = found
+    assert one["watcher"] is not None and other["watcher"] is None
+    assert all(torch.equal(one["policy"][name], tensor) for name, tensor in other["policy"].items())
+    learners = [tree["preferences"]["learner"]["model"] for tree in found]
+    assert all(torch.equal(learners[0][name], tensor) for name, tensor in learners[1].items())
+
+
+def test_the_best_policy_is_put_back(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judgements here fall from the third check on; the run ends early with exactly the weights of then."""
+    points = {1: 50.0, 2: 95.0, 3: 90.0} | {update: 10.0 for update in range(4, 10)}
+    monkeypatch.setattr(
+        watching, "counted", lambda update, kl, responses: Check(update, float(update), points[update], 100)
+    )
+    seen: dict[int, dict[str, torch.Tensor]] = {}
+    watch = watching.Watcher.check
+
+    def check(self: Any, update: int, kl: float, sides: Any, policy: Any) -> Any:
+        seen[update] = {name: p.detach().clone() for name, p in policy.named_parameters()}
+        return watch(self, update, kl, sides, policy)
+
+    monkeypatch.setattr(watching.Watcher, "check", check)
+    config = world.config(
+        updates=9, watch={"every": 1, "judgements": 2, "stop": True, "patience": 2}, evaluate_prompts=2
+    )
+    kept: list[Any] = []
+    finish = run_module.LanguageRun.finish
+    monkeypatch.setattr(
+        run_module.LanguageRun, "finish", lambda self, folder: kept.append(self) or finish(self, folder)
+    )
+    folder = optimise.start(config, tmp_path / "run", quiet)
+    rows = metrics(folder.path)
+    assert 4 <= len(rows) < 9 and folder.read_manifest()["result"]["kept_update"] == 2
+    assert [place.name for place in (folder.path / "watched").iterdir()] == ["00000002"]
+    for name, p in kept[0].state.policy.named_parameters():
+        assert torch.equal(p, seen[2][name]) and not torch.equal(p, seen[max(seen)][name])
+
+
+# ---- people who take their time --------------------------------------------------------------------------------------
+
+
+def test_late_answers_are_counted_at_the_next_check(world: World, tmp_path: Path) -> None:
+    functions = {"texts": f"{world.functions}:texts"}
+    config = world.config(
+        reward={"weights": {"texts": 1.0}, "functions": functions}, feedback={"labels": 0, "people": []},
+        watch={"every": 1, "judgements": 4}, hidden=None,
+    )  # fmt: skip
+    run = LanguageRun(config, RunFolder.create(tmp_path / "run", {}, "optimise", 0))
+    assert run.preferences is not None and run.watcher is not None
+    store = run.preferences.desk.store
+    row = run.tick()
+    assert row["watch/judgements"] == 0 and row["watch/win_rate"] == 0.5 and "feedback/labels" not in row
+    for answer in ("first", "equal"):
+        query = store.claim("somebody", 60.0)
+        assert query is not None and query.key.startswith(f"{HELD_OUT}1/")
+        store.submit(NewResponse(f"u{query.id}", query.id, "somebody",
+                                 Comparison((query.items[0], query.items[1]), answer), query.shown_order))  # fmt: skip
+    assert run.tick()["watch/judgements"] == 0
+    assert [(c.update, c.points, c.judgements) for c in run.watcher.checks] == [(1, 1.5, 2), (2, 0.0, 0)]
+    run.close()
+
+
+def test_checks_where_nothing_learns_from_people(world: World, tmp_path: Path) -> None:
+    """A reward function, and people who only watch: checkpoints and a resume work as well."""
+    functions = {"texts": f"{world.functions}:texts"}
+    config = world.config(
+        reward={"weights": {"texts": 1.0}, "functions": functions}, feedback={"labels": 0},
+        watch={"every": 1, "judgements": 4}, checkpoint_every=1,
+    )  # fmt: skip
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["update"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        optimise.start(config, tmp_path / "run", stop)
+    optimise.resume(tmp_path / "run", quiet)
+    optimise.start(config, tmp_path / "whole", quiet)
+    assert metrics(tmp_path / "run") == metrics(tmp_path / "whole")
+    assert all(row["watch/judgements"] > 0 for row in metrics(tmp_path / "run"))

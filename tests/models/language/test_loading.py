@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import hub, loading
 from plaudit.models.language.loading import NewModel
+from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
 from plaudit.models.language.vocabulary import Vocabulary, read_gpt2, train_bpe
 from plaudit.trainers.descent import Adam
@@ -67,6 +68,18 @@ def test_what_a_policy_has_learned_is_saved(critic: Any, tmp_path: Path) -> None
     loading.save(tmp_path, made.lm, words())
     again, _ = loading.load(str(tmp_path))
     assert torch.equal(logits(again), logits(made.lm)) and not torch.equal(logits(again), logits(lm()))
+
+
+def test_a_policy_answers_as_it_learned_to(tmp_path: Path) -> None:
+    """Temperature and nucleus are saved where transformers looks for them."""
+    model = lm()
+    loading.save(tmp_path / "base", model, words())
+    assert loading.shaping_of(loading.load(str(tmp_path / "base"))[0]) == Shaping()
+    loading.keep_shaping(model, Shaping(temperature=0.7, top_p=0.9))
+    loading.save(tmp_path / "policy", model, words())
+    assert loading.shaping_of(loading.load(str(tmp_path / "policy"))[0]) == Shaping(0.7, 0.9)
+    theirs = GenerationConfig.from_pretrained(tmp_path / "policy")
+    assert (theirs.do_sample, theirs.temperature, theirs.top_p) == (True, 0.7, 0.9)
 
 
 def test_weights_of_another_precision_are_loaded_in_single(tmp_path: Path) -> None:

@@ -17,9 +17,21 @@ from transformers.utils import logging
 from plaudit.errors import PlauditError
 from plaudit.models.language import devices, folders, global_randomness, hub
 from plaudit.models.language.devices import device, memory_explained
+from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.vocabulary import Vocabulary
 
-__all__ = ["NewModel", "context_of", "device", "load", "make", "memory_explained", "quiet", "save"]
+__all__ = [
+    "NewModel",
+    "context_of",
+    "device",
+    "keep_shaping",
+    "load",
+    "make",
+    "memory_explained",
+    "quiet",
+    "save",
+    "shaping_of",
+]
 
 Kind = Literal["causal", "reward"]
 CLASSES: dict[str, Any] = {"causal": AutoModelForCausalLM, "reward": AutoModelForSequenceClassification}
@@ -179,6 +191,20 @@ def save(folder: Path, model: Any, vocabulary: Vocabulary) -> None:
     with quiet():
         model.save_pretrained(folder)
         vocabulary.tokenizer.save_pretrained(folder)
+
+
+def shaping_of(model: Any) -> Shaping:
+    """Temperature and nucleus that a model was saved with, as transformers keeps them; 1 where nothing is said."""
+    said = getattr(model, "generation_config", None)
+    if not getattr(said, "do_sample", None):
+        return Shaping()
+    return Shaping(getattr(said, "temperature", None) or 1.0, getattr(said, "top_p", None) or 1.0)
+
+
+def keep_shaping(model: Any, shaping: Shaping) -> None:
+    """Let a model be saved with the temperature and nucleus it has learned with: with others it is another policy."""
+    said = model.generation_config
+    said.do_sample, said.temperature, said.top_p = True, shaping.temperature, shaping.top_p
 
 
 def context_of(model: Any) -> int | None:

@@ -31,8 +31,8 @@ class AnswerConfig:
 
     answer_tokens: int = 64
     """The length cap of an answer."""
-    shaping: Shaping = Shaping()
-    """Temperature and nucleus."""
+    shaping: Shaping | None = None
+    """Temperature and nucleus; none: as the model was saved with, else 1."""
     greedy: bool = False
     """Always the likeliest token."""
     stop: tuple[str, ...] = ()
@@ -50,7 +50,8 @@ class Speaker:
         lm, self.vocabulary = loading.load(model_in(place))
         self.context = loading.context_of(lm)
         self.config = config
-        self.policy = as_it_was(lm.to(loading.device(config.device)), PolicyConfig(shaping=config.shaping))
+        shaping = config.shaping or loading.shaping_of(lm)
+        self.policy = as_it_was(lm.to(loading.device(config.device)), PolicyConfig(shaping=shaping))
         sampling = Sampling(config.answer_tokens, greedy=config.greedy)
         self.speech = Speech(self.vocabulary, self.vocabulary.stops(config.stop), sampling)
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -83,8 +84,8 @@ class EvaluateConfig:
     """What answers are truly worth: `rubric` or path/to/file.py:function; none: as the run says."""
     count: int = 200
     """Held-out prompts, at most."""
-    shaping: Shaping = Shaping()
-    """Temperature and nucleus."""
+    shaping: Shaping | None = None
+    """Temperature and nucleus; none: as the run says, or as the model was saved with."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
     seed: int = 12345
@@ -101,7 +102,7 @@ def of_run(path: Path, config: EvaluateConfig) -> EvaluateConfig:
         language=run.language if config.language == LanguageSettings() else config.language,
         reward=config.reward or (None if reward is None else str(reward)),
         hidden=config.hidden or run.hidden,
-        shaping=run.policy.shaping if config.shaping == Shaping() else config.shaping,
+        shaping=config.shaping or run.policy.shaping,
     )
 
 
@@ -114,7 +115,7 @@ def assess(place: str, config: EvaluateConfig) -> dict[str, Any]:
     said = config.language
     asked = prompts(said, vocabulary, loading.context_of(lm), config.seed).held_out[: config.count]
     speech = Speech(vocabulary, vocabulary.stops(said.stop), Sampling(said.answer_tokens), said.cap)
-    form = PolicyConfig(shaping=config.shaping)
+    form = PolicyConfig(shaping=config.shaping or loading.shaping_of(lm))
     policy, other = as_it_was(lm.to(device), form), None
     if config.against is not None:
         other = as_it_was(loading.load(model_in(config.against))[0].to(device), form)

@@ -96,9 +96,9 @@ class LanguageRun:
             asked, models = made.prompts.held_out, (made.start, policy)
             rows = samples.side_by_side(models, asked, made.speech, self.judges, made.model, seed)
         write_whole(folder.path / samples.NAME, samples.text(rows))
-        loading.save(
-            folder.path / "policy", adapters.merged(policy.lm, policy.adapted), made.speech.vocabulary
-        )
+        lm = adapters.merged(policy.lm, policy.adapted)
+        loading.keep_shaping(lm, self.config.policy.shaping)
+        loading.save(folder.path / "policy", lm, made.speech.vocabulary)
         if made.model is not None and self.config.feedback.labels:
             reward_model.save(folder.path / "reward", made.model)
         by = "learned reward" if made.hidden is None else "hidden score"

@@ -85,6 +85,14 @@ def test_what_is_asked_and_answered(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_reward_that_nobody_has_taught_is_not_optimised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plaudit.annotators.client.judge", lambda *_: ["skip"])
+    with pytest.raises(PlauditError, match="no answer says which of two options is better"):
+        optimise.start(config(), tmp_path / "r", quiet)
+
+
 @pytest.mark.parametrize(("until", "steps"), [(0.99, 1200), (0.5, 300), (0.9, 1230), (0.9, 240)])
 def test_all_that_was_promised_is_asked(tmp_path: Path, until: float, steps: int) -> None:
     """Also where the last round would be due only after the last update began."""

@@ -114,6 +114,11 @@ class Preferences:
             self.asked += 1
         self.desk.simulate()
         self._await_first_answer()
+        if not self._taught():
+            raise PlauditError(
+                "feedback.people: no answer says which of two options is better, so there is no reward to optimise; "
+                "ask for more comparisons first (feedback.first), or let people skip less"
+            )
         return self.learn(behaviour, number) | self.desk.rates(self.cursor)
 
     def learn(self, behaviour: Any, number: int) -> dict[str, Any]:
@@ -133,11 +138,13 @@ class Preferences:
 
     def _await_first_answer(self) -> None:
         """Without any answer there is nothing to optimise: wait, politely, until real people have begun."""
-        while (
-            self.fits == 0 and not self.desk.people and self.learner.pairs(self.desk.lessons(LARGEST)) is None
-        ):
+        while not self.desk.people and not self._taught():
             self.desk.commands.obey()
             time.sleep(0.5)
+
+    def _taught(self) -> bool:
+        """Whether any answer yet says something of order."""
+        return self.fits > 0 or self.learner.pairs(self.desk.lessons(LARGEST)) is not None
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the feedback itself, which the store keeps."""

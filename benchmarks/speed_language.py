@@ -6,14 +6,18 @@ GPT-2 with 4 layers of width 256 and 1,024 entries: 64 prompts of 16 random toke
 them ends one), a reference copy, a reward model of the same size, 4 epochs of minibatches of 16 answers. Counted
 is a whole update: answers, scores, gradient steps; imports, set-up and the first update are not.
 
-COMMAND runs the peer once. Its last line is a JSON object with `wall_all` and `cpu_all` (seconds of each update)
-and `memory_mb` ({"imported": {"now"}, "end": {"peak"}}, MiB of its process), which is what `--one` prints too. In
-each round the peer and every variant run one after the other, in fresh processes; who begins alternates.
-Writes results/speed_language.md.
+COMMAND runs the peer once, on as many threads as OMP_NUM_THREADS says. Its last line is a JSON object with `wall_all`
+and `cpu_all` (seconds of each update), `memory_mb` ({"imported": {"now"}, "end": {"peak"}}, MiB of its process),
+which is what `--one` prints too, and `name`: what it ran. In each round the peer and every variant run one after the
+other, in fresh processes; who begins alternates. A variant in bfloat16 is left out where the processor has no
+products in it. Writes results/speed_language.md.
 """
 
 import argparse
 import json
+import os
+import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +26,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
+from benchmarks.machine import RESULTS, described
+
+PACKAGES = ("plaudit", "torch", "transformers", "numpy")
 PROMPTS, PROMPT, ANSWER, VOCABULARY, EPOCHS, MINIBATCH = 64, 16, 48, 1024, 4, 16
 VARIANTS: dict[str, dict[str, Any]] = {
     "separate critic, float32": {"critic": "separate"},
@@ -30,6 +36,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "shared trunk, bfloat16": {"critic": "shared", "dtype": "bfloat16"},
 }
 """What differs between the policies that are measured."""
+PEER = "peer"
+PARTS = ("wall", "cpu", "peak", "own")
+"""What the table shows of a Timing."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -50,6 +59,16 @@ class Timing:
     def own(self) -> float:
         """Most memory beyond the imports, MiB."""
         return self.peak - self.imported
+
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> "Timing":
+        """From what a process has printed."""
+        return cls(
+            median(found["wall_all"]),
+            median(found["cpu_all"]),
+            found["memory_mb"]["end"]["peak"],
+            found["memory_mb"]["imported"]["now"],
+        )
 
 
 def memory() -> dict[str, float]:
@@ -157,16 +176,102 @@ def made(variant: str) -> tuple[Any, ...]:
     )
 
 
+def in_a_process(who: str, command: list[str], threads: int) -> dict[str, Any]:
+    """What one run prints, in a fresh process with so many threads."""
+    settings = os.environ | dict.fromkeys(THREADS, str(threads))
+    done = subprocess.run(command, env=settings, capture_output=True, text=True)
+    try:
+        done.check_returncode()
+        found = json.loads(done.stdout.splitlines()[-1])
+        timing = Timing.of(found)
+    except (subprocess.CalledProcessError, ValueError, LookupError, TypeError):
+        sys.exit(f"speed_language: {who} printed no timing; see what it says:\n{done.stdout}\n{done.stderr}")
+    print(
+        f"{who:26} {timing.wall:6.2f} s, {timing.cpu:6.2f} CPU s, {timing.peak:5.0f} MiB "
+        f"({timing.own:.0f} beyond imports)",
+        flush=True,
+    )
+    return found
+
+
+def interleaved(given: argparse.Namespace, variants: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """What the peer and the variants printed, round by round; who begins alternates."""
+    ours = [sys.executable, "-m", "benchmarks.speed_language", "--updates", str(given.updates)]
+    commands = {PEER: shlex.split(given.peer)} | {
+        variant: [*ours, "--threads", str(given.threads), "--one", variant] for variant in variants
+    }
+    found: dict[str, list[dict[str, Any]]] = {who: [] for who in commands}
+    for number in range(given.pairs):
+        for who in list(commands)[:: -1 if number % 2 else 1]:
+            found[who].append(in_a_process(who, commands[who], given.threads))
+    return found
+
+
+def table(found: dict[str, list[dict[str, Any]]], given: argparse.Namespace) -> str:
+    """The variants beside the peer, and the ratio of each pair, as Markdown."""
+    timings = {who: [Timing.of(run) for run in runs] for who, runs in found.items()}
+    peer, name = timings.pop(PEER), found[PEER][0].get("name", PEER)
+    lines = [
+        "# How fast plaudit teaches a language model",
+        "",
+        f"One PPO update of a GPT-2 with 4 layers of width 256 and {VOCABULARY:,} entries: {PROMPTS} prompts of",
+        f"{PROMPT} tokens, {ANSWER} new ones each, {EPOCHS} epochs of minibatches of {MINIBATCH} answers; "
+        f"threads: {given.threads}.",
+        f"The peer is {name}.",
+        f"Medians of {len(peer)} rounds, in each of which all run one after the other in fresh processes. Ratios are "
+        "taken in",
+        "each round: median (least to largest). For time, the peer's to ours; for memory, ours to the peer's.",
+        "",
+        "| | seconds | CPU seconds | peak MiB | beyond imports |",
+        "|---|---|---|---|---|",
+    ]
+    for who, runs in {"the peer": peer, **timings}.items():
+        wall, cpu, peak, own = (median(getattr(run, part) for run in runs) for part in PARTS)
+        lines.append(f"| {who} | {wall:.2f} | {cpu:.2f} | {peak:.0f} | {own:.0f} |")
+    lines += ["", "| ratio | time | CPU time | peak memory | beyond imports |", "|---|---|---|---|---|"]
+    for who, runs in timings.items():
+        pairs = list(zip(peer, runs, strict=True))
+        ratios = [[getattr(a, part) / getattr(b, part) for a, b in pairs] for part in PARTS[:2]]
+        ratios += [[getattr(b, part) / getattr(a, part) for a, b in pairs] for part in PARTS[2:]]
+        cells = (f"{median(ratio):.2f} ({min(ratio):.2f} to {max(ratio):.2f})" for ratio in ratios)
+        lines.append(f"| {who} | {' | '.join(cells)} |")
+    if left := [variant for variant in VARIANTS if variant not in timings]:
+        lines += ["", f"Left out, as this processor has no products in bfloat16: {', '.join(left)}."]
+    lines += ["", f"Made by `python -m benchmarks.speed_language`. {described(*PACKAGES)}."]
+    return "\n".join(lines) + "\n"
+
+
+def half_precision() -> bool:
+    """Whether the processor multiplies in bfloat16; without, torch takes longer for it than for single precision."""
+    import torch
+
+    return any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
+
+
 def main() -> int:
     """Measure all variants, with the peer in between, or one variant once."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--updates", type=int, default=3, help="updates counted in each process")
-    parser.add_argument("--threads", type=int, default=2, help="threads of plaudit")
+    parser.add_argument("--pairs", type=int, default=5, help="rounds")
+    parser.add_argument("--updates", type=int, default=3, help="updates of plaudit counted in each process")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each process")
+    parser.add_argument("--peer", metavar="COMMAND", help="runs the peer once")
     parser.add_argument("--one", choices=list(VARIANTS), help="one variant once, as JSON")
     given = parser.parse_args()
-    print(json.dumps(measured(given.one, given.updates, given.threads)))
+    if given.one:
+        print(json.dumps(measured(given.one, given.updates, given.threads)))
+        return 0
+    if not given.peer:
+        print(
+            "speed_language: there is no peer to compare with; give the command that runs it: --peer COMMAND"
+        )
+        return 0
+    variants = [name for name, how in VARIANTS.items() if how.get("dtype") is None or half_precision()]
+    text = table(interleaved(given, variants), given)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "speed_language.md").write_text(text, encoding="utf-8")
+    print(text)
     return 0
 
 

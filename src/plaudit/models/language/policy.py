@@ -98,11 +98,11 @@ class LanguagePolicy(nn.Module):
 
     def scores(self, record: Tokens, rows: "Tensor | slice | None" = None) -> Scores:
         """Log-probability, entropy and value of recorded decisions [B, T], differentiable; 0 where there is none."""
-        return self._read(record if rows is None else take(record, rows), True)[0]
+        return self._read(record if rows is None else take(record, rows), True, False)[0]
 
     def judge(self, record: Tokens) -> tuple[Scores, Tensor | None]:
         """The scores, and the value after each decision: V(s_{t+1}) [B, T]; none without a critic."""
-        scores, ends = self._read(record, True)
+        scores, ends = self._read(record, True, True)
         return scores, _following(scores.values, ends, record)
 
     @torch.no_grad()
@@ -110,7 +110,7 @@ class LanguagePolicy(nn.Module):
         """The same episodes with the values of the critic as it is now; without a critic, unchanged."""
         if self.config.critic == "none":
             return episodes
-        scores, ends = self._read(record, False)
+        scores, ends = self._read(record, False, True)
         return replace(episodes, values=scores.values, next_values=_following(scores.values, ends, record))
 
     def reference(self) -> "WithoutAdapters":
@@ -134,8 +134,11 @@ class LanguagePolicy(nn.Module):
         for name, tensor in tensors.items():
             mine[name].copy_(tensor)
 
-    def _read(self, record: Tokens, logp: bool) -> tuple[Scores, Tensor | None]:
-        """Scores, and the value after the last token of each row [B]. Rows of like length are read together."""
+    def _read(self, record: Tokens, logp: bool, after: bool) -> tuple[Scores, Tensor | None]:
+        """Scores, and the value after the last token of each row [B]. Rows of like length are read together.
+
+        What is not asked for is left out, and where nothing after it is, the last token is not read either.
+        """
         refuse_longer(record.lengths, context_of(self.lm))
         shape, found = record.decisions.shape, []
         order = record.lengths.argsort(stable=True)
@@ -144,7 +147,8 @@ class LanguagePolicy(nn.Module):
             b, t = torch.nonzero(part.mask, as_tuple=True)
             columns = part.decisions[b, t]
             before = b, columns - 1
-            ids = part.ids[:, : int(part.lengths.max())]
+            longest = int(part.lengths.max())
+            ids = part.ids[:, : longest if after else max(longest - 1, 1)]
             said = values = ends = None
             with self._precision():
                 hidden = _hidden(_trunk(self.lm), ids) if logp or self.config.critic == "shared" else None
@@ -153,10 +157,11 @@ class LanguagePolicy(nn.Module):
                     states = _hidden(self.critic, ids)
                 asked = None if hidden is None else hidden[before]
                 if logp and asked is not None:
-                    said = selected(self.head, asked, ids[b, columns], self.config.shaping)
+                    said = selected(self.head, asked, part.ids[b, columns], self.config.shaping)
             if states is not None:
                 values = self._value(asked if states is hidden and asked is not None else states[before])
-                ends = self._value(states[torch.arange(len(rows)), part.lengths - 1])
+                if after:
+                    ends = self._value(states[torch.arange(len(rows)), part.lengths - 1])
             found.append((rows, rows[b], t, said, values, ends))
         return _assembled(found, shape, self.device)
 

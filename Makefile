@@ -29,6 +29,8 @@ check: .venv/.ready  ## Style, types, layers and the house rules.
 
 learn: .venv/.ready  ## Learning curves, several seeds each.
 	$(BIN)/python -m benchmarks.control
+	$(BIN)/python -m benchmarks.random_walks
+	$(BIN)/python -m benchmarks.language
 
 bench: .venv/.ready  ## Speed, also against peers.
 	$(BIN)/pip install --quiet stable_baselines3 -c constraints.txt

@@ -36,7 +36,6 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 TEXT, PAIRS = Path("text_corpus/tinyshakespeare.txt"), Path("text_pairs/hh_pairs.jsonl.gz")
 LANGUAGE: dict[str, Any] = {
     "new": {"family": "llama", "layers": 4, "width": 192, "heads": 4, "context": 128, "vocabulary": 1024},
-    "policy": {"dtype": "bfloat16"},
     "trainer": {"learning_rate": 4e-3, "warmup": 100, "minibatch": 8, "epochs": 4, "weight_decay": 0.1},
 }
 DIALOGUES: dict[str, Any] = {
@@ -44,7 +43,6 @@ DIALOGUES: dict[str, Any] = {
     "learn": "everything",
     "too_long": "cut",
     "new": {"layers": 3, "width": 128, "heads": 4, "context": 256, "vocabulary": 2048},
-    "policy": {"dtype": "bfloat16"},
     "trainer": {"learning_rate": 4e-3, "warmup": 100, "minibatch": 8, "epochs": 3},
 }
 REWARD: dict[str, Any] = {

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
 from transformers.pytorch_utils import Conv1D
 
 from plaudit.errors import PlauditError
@@ -34,6 +33,8 @@ class Lora:
 
 def adapt(lm: Any, lora: Lora, generator: torch.Generator) -> Any:
     """Put adapters into a model in place and freeze the rest; they start as no change. Returns peft's handle."""
+    from peft import LoraConfig, get_peft_model  # time and memory that only adapters need
+
     conv = any(isinstance(module, Conv1D) for module in lm.modules())
     settings = LoraConfig(
         r=lora.rank,

@@ -171,10 +171,9 @@ def test_a_reward_is_learned(world: World, tmp_path: Path) -> None:
     right = sum(score(one, one.chosen) > score(one, one.rejected) for one in decided) / len(decided)
     assert results["reward model"].mean == pytest.approx(right)
     scores = torch.tensor([score(one, answer) for one in train for answer in (one.chosen, one.rejected)])
-    offset = theirs.config.reward_offset
-    assert float(scores.mean()) - offset == pytest.approx(0, abs=1e-4) and float(
-        scores.var()
-    ) == pytest.approx(1, abs=1e-3)
+    rewards = (scores - theirs.config.reward_offset) * theirs.config.reward_scale
+    assert float(rewards.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(rewards.var()) == pytest.approx(1, abs=1e-3)
     again = learn(
         train, test, config(tmp_path / "rm", epochs=0.01, fit={"learning_rate": 0.0}), tmp_path / "rm2"
     )

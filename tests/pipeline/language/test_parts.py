@@ -71,7 +71,8 @@ def _learned(run: LanguageRun, talk: Any) -> torch.Tensor:
     for row in range(len(talk.answers)):
         ids = talk.record.ids[row, : int(talk.record.lengths[row])]
         with torch.no_grad():
-            scores.append(float(model.model(input_ids=ids[None]).logits) - model.offset)
+            logit = float(model.model(input_ids=ids[None]).logits)
+            scores.append((logit - model.offset) * model.scale)
     return torch.tensor(scores)
 
 

@@ -40,9 +40,9 @@ def teaching(run: LanguageRun) -> LanguageTeaching:
     return run.preferences.learner
 
 
-def scores_of(model: Any, items: list[dict[str, Any]], spoken: Vocabulary) -> torch.Tensor:
+def rewards_of(model: Any, items: list[dict[str, Any]], spoken: Vocabulary) -> torch.Tensor:
     with torch.no_grad():
-        return torch.stack([model(texts([sequence(model, one, spoken)]))[0] for one in items])
+        return torch.stack([model.rewards(texts([sequence(model, one, spoken)]))[0] for one in items])
 
 
 # ---- asking ----------------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_the_scale_is_that_of_the_first_answers(world: World, tmp_path: Path) ->
         run.tick()
         first = [q for q in run.preferences.desk.store.queries() if q.tick == 0]
         items = sorted({item for query in first for item in query.items})
-        scores = scores_of(
+        scores = rewards_of(
             learner.model, [learner.library.get(item) for item in items], run.parts.speech.vocabulary
         )
         assert float(scores.mean()) == pytest.approx(0, abs=1e-5)
@@ -147,7 +147,7 @@ def test_one_first_answer_of_a_person_fixes_the_scale_over_all_that_was_asked(
     assert pairs is not None and pairs.first.ids.shape[0] == 1
     learner.fit(pairs, True)
     items = [learner.library.get(item) for item in sorted({i for query in asked for i in query.items})]
-    scores = scores_of(learner.model, items, run.parts.speech.vocabulary)
+    scores = rewards_of(learner.model, items, run.parts.speech.vocabulary)
     assert len(scores) > 8 and float(scores.var()) == pytest.approx(1, abs=1e-4)
     run.close()
 
@@ -180,7 +180,7 @@ def test_pairs_hold_what_was_said(world: World, tmp_path: Path) -> None:
 
 
 def test_the_saved_model_is_everybodys(world: World, tmp_path: Path) -> None:
-    """AutoModelForSequenceClassification gives the same scores but for the shift, so the same order."""
+    """AutoModelForSequenceClassification gives the same scores, so the rewards but for zero and scale."""
     folder = optimise.start(world.config(), tmp_path / "run", quiet)
     ours = reward_model.begin(str(folder.path / "reward"), torch.Generator())
     theirs = AutoModelForSequenceClassification.from_pretrained(folder.path / "reward")
@@ -189,11 +189,12 @@ def test_the_saved_model_is_everybodys(world: World, tmp_path: Path) -> None:
     batch = tokenizer([text + tokenizer.eos_token for text in said], return_tensors="pt", padding=True)
     with torch.no_grad():
         given = theirs(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, 0]
-    mine = scores_of(ours, [
+    mine = rewards_of(ours, [
         {"prompt": text[:7], "completion": text[7:], "tokens": [*ours.vocabulary.encode(text[7:]), ours.vocabulary.end],
          "ended": True} for text in said
     ], ours.vocabulary)  # fmt: skip
-    assert torch.allclose(mine + ours.offset, given, atol=1e-5) and ours.offset != 0
+    assert torch.allclose(mine / ours.scale + ours.offset, given, atol=1e-5)
+    assert ours.offset != 0 and ours.scale != 1
     assert torch.equal(mine.argsort(), given.argsort())
 
 

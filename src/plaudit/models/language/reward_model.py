@@ -48,7 +48,8 @@ def texts(sequences: Sequence[Sequence[int]], device: torch.device | str = "cpu"
 
 
 class TextReward(nn.Module):
-    """r(text): what is known of it up to scale and shift; `standardise` fixes both over given texts."""
+    """r(text). Its scores are those that explain what people said, so forecasts and further fits use them as they are;
+    `rewards` are what a policy is paid: the scores with the zero and the scale that `standardise` has fixed."""
 
     def __init__(
         self,
@@ -74,8 +75,17 @@ class TextReward(nn.Module):
 
     @property
     def offset(self) -> float:
-        """What is taken off every score."""
+        """The score of a reward of 0."""
         return float(getattr(self.model.config, "reward_offset", 0.0))
+
+    @property
+    def scale(self) -> float:
+        """By how much a reward differs where scores differ by 1."""
+        return float(getattr(self.model.config, "reward_scale", 1.0))
+
+    def rewards(self, batch: Texts) -> Float[Tensor, "B"]:
+        """What the texts are worth to a policy: (score - offset) * scale."""
+        return (self(batch) - self.offset) * self.scale
 
     def forward(self, batch: Texts) -> Float[Tensor, "B"]:
         """The score of every text, differentiable. Texts of like length are read together.
@@ -98,7 +108,7 @@ class TextReward(nn.Module):
                 ).last_hidden_state
             last = hidden[torch.arange(len(rows)), part.lengths - 1].float()
             scores.append(torch.nn.functional.linear(last, self.model.score.weight, self.model.score.bias))
-        return torch.cat(scores).squeeze(-1)[order.argsort()] - self.offset
+        return torch.cat(scores).squeeze(-1)[order.argsort()]
 
     @torch.no_grad()
     def _refuse_other_scores(self) -> None:
@@ -106,7 +116,7 @@ class TextReward(nn.Module):
         entries, pad = self.model.get_input_embeddings().weight.shape[0], self.model.config.pad_token_id
         ids = [i for i in range(entries) if i != pad][:4]
         theirs = self.model(input_ids=torch.tensor([ids], device=self.device)).logits.flatten()
-        if not torch.allclose(theirs, self(texts([ids], self.device)) + self.offset, atol=1e-3, rtol=1e-3):
+        if not torch.allclose(theirs, self(texts([ids], self.device)), atol=1e-3, rtol=1e-3):
             raise PlauditError(
                 f"{self.vocabulary.name}: its score is more than a linear layer of the last hidden state, which "
                 "plaudit cannot read; give another sequence classifier"
@@ -119,19 +129,18 @@ class TextReward(nn.Module):
 
     @torch.no_grad()
     def standardise(self, batch: Texts) -> None:
-        """Give these texts mean 0 and variance 1 (Stiennon et al. 2020, arXiv:2009.01325, appendix C, for the mean).
-
-        Where all have one score there is no scale to choose, and it stays.
+        """Give the rewards of these texts mean 0 and variance 1 (Stiennon et al. 2020, arXiv:2009.01325, appendix C,
+        for the mean). No score changes. Where all have one score there is no scale to choose, and it stays.
         """
         if len(batch.lengths) < 2:
             raise PlauditError("one text has no spread of scores; give two or more to standardise over")
-        scores = self(batch) + self.offset
+        scores = self(batch)
         spread = float(scores.std())
-        gain = 1 / spread if spread > 1e-6 else 1.0
-        self.model.score.weight.mul_(gain)
-        if self.model.score.bias is not None:
-            self.model.score.bias.mul_(gain)
-        self.model.config.reward_offset = float(scores.mean()) * gain
+        self.fix(float(scores.mean()), 1 / spread if spread > 1e-6 else self.scale)
+
+    def fix(self, offset: float, scale: float) -> None:
+        """Set the zero and the scale of the rewards; they are saved with the model."""
+        self.model.config.reward_offset, self.model.config.reward_scale = offset, scale
 
 
 def begin(place: str, generator: torch.Generator) -> TextReward:

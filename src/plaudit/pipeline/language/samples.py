@@ -67,7 +67,7 @@ def added(model: TextReward, said: Talk, count: int) -> list[float]:
     whole = sequence(model, about, model.vocabulary)
     start = max(1, len(whole) - count)
     prefixes = [whole[: start + n] for n in range(count + 1)]
-    scores = model(texts(prefixes, model.device)).cpu()
+    scores = model.rewards(texts(prefixes, model.device)).cpu()
     return (scores[1:] - scores[:-1]).tolist()
 
 

@@ -143,6 +143,7 @@ class LanguageTeaching:
         return {
             "model": dict(self.model.model.state_dict()),
             "offset": self.model.offset,
+            "scale": self.model.scale,
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
             "drawing": self.drawing.get_state(),
@@ -153,7 +154,7 @@ class LanguageTeaching:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
         self.model.model.load_state_dict(state["model"])
-        self.model.model.config.reward_offset = state["offset"]
+        self.model.fix(state["offset"], state["scale"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
         self.drawing.set_state(state["drawing"])
@@ -219,6 +220,6 @@ def learned(model: TextReward, speech: Speech) -> Callable[[Answers], Graded]:
             for p, c, t, m in zip(answers.prompts, answers.completions, answers.tokens, messages, strict=True)
         ]
         batch = texts([sequence(model, row, speech.vocabulary) for row in rows], model.device)
-        return Graded(model(batch).float().cpu())
+        return Graded(model.rewards(batch).float().cpu())
 
     return reward

@@ -90,13 +90,13 @@ def generated(count: int, seed: int, held_out: bool) -> list[TextPrompt]:
 
 
 def _rows(settings: LanguageSettings, seed: int) -> tuple[Sequence[TextPrompt], Sequence[TextPrompt]]:
+    """Prompts to learn from and held-out ones: these are the same for every seed, so that runs can be compared."""
     if settings.prompts == SERVICE:
-        return generated(settings.count, seed, False), generated(max(200, settings.count // 5), seed, True)
+        return generated(settings.count, seed, False), generated(max(200, settings.count // 5), 0, True)
     place = Path(settings.prompts)
     if settings.evaluate_on is not None or settings.evaluate_split is not None:
         other = Path(settings.evaluate_on or settings.prompts)
         return read_text_prompts(place, settings.split), read_text_prompts(other, settings.evaluate_split)
     rows = read_text_prompts(place, settings.split)
-    # the same division for every seed, so that runs of several seeds are evaluated on the same prompts
     train, held_out = divided([row.prompt for row in rows], settings.held_out, seed_of(0, "held out"))
     return [rows[i] for i in train], [rows[i] for i in held_out]

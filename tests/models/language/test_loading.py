@@ -298,3 +298,16 @@ def test_a_config_that_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(PlauditError, match=f"config: the model of {tmp_path} cannot be made"):
         loading.make(NewModel(config=str(tmp_path)), words(), seeded(0))
+
+
+def test_every_token_that_ends_an_answer_of_the_saved_model_stops(folder: Path, tmp_path: Path) -> None:
+    """Chat models end a turn with another token than a text; transformers stops at each of them."""
+    assert loading.load(str(folder))[1].stops() == {words().end}
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [words().end, 5]}))
+    model, vocabulary = loading.load(str(folder))
+    assert vocabulary.stops() == {words().end, 5} and vocabulary.stops(("a",)) > vocabulary.stops()
+    assert vocabulary.end == words().end
+    loading.save(tmp_path / "again", model, vocabulary)
+    assert loading.load(str(tmp_path / "again"))[1].stops() == {words().end, 5}
+    change(folder / "generation_config.json", eos_token_id=7)
+    assert loading.load(str(folder))[1].stops() == {words().end, 7}

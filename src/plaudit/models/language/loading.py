@@ -99,7 +99,7 @@ def load(place: str, kind: Kind = "causal") -> tuple[Any, Vocabulary]:
             f"{place}: its tokenizer is missing or empty; save the tokenizer into the same folder"
         )
     _refuse_missing(place, model, report["missing_keys"])
-    vocabulary = Vocabulary(tokenizer, place)
+    vocabulary = Vocabulary(tokenizer, place, _ends(model))
     entries, rows = max(tokenizer.get_vocab().values()) + 1, model.get_input_embeddings().weight.shape[0]
     if entries > rows:
         raise PlauditError(
@@ -210,6 +210,12 @@ def keep_shaping(model: Any, shaping: Shaping) -> None:
 def context_of(model: Any) -> int | None:
     """The longest sequence a model takes, in tokens; none where its config does not say."""
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
+def _ends(model: Any) -> set[int]:
+    """The tokens that end an answer, as transformers keeps them; chat models have one of a turn and one of a text."""
+    said = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    return set() if said is None else {said} if isinstance(said, int) else set(said)
 
 
 def _refuse_missing(place: str, model: Any, missing: Collection[str]) -> None:

@@ -1,6 +1,6 @@
 """Tokenizers: trained small on given text, or read from a folder; what a text is in tokens."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,8 @@ def _wrapped(tokenizer: Tokenizer, end: str, pad: str) -> PreTrainedTokenizerFas
 class Vocabulary:
     """What the rest of plaudit asks of a tokenizer."""
 
-    def __init__(self, tokenizer: Any, name: str):
-        self.tokenizer, self.name = tokenizer, name
+    def __init__(self, tokenizer: Any, name: str, ends: Collection[int] = ()):
+        self.tokenizer, self.name, self.ends = tokenizer, name, frozenset(ends)
         if tokenizer.eos_token_id is None:
             raise PlauditError(
                 f"{name}: its tokenizer has no end token, so no answer could end; set eos_token in "
@@ -101,8 +101,9 @@ class Vocabulary:
         return found
 
     def stops(self, extra: Sequence[str] = ()) -> frozenset[int]:
-        """The tokens that end an answer: the end token and the given texts, each of which must be one token."""
-        found = {self.end}
+        """The tokens that end an answer: the end token, those the model was saved with (as that of a turn), and
+        the given texts, each of which must be one token."""
+        found = {self.end, *self.ends}
         for text in extra:
             ids = self.encode(text)
             if len(ids) != 1:

@@ -121,3 +121,27 @@ def test_bad_adapters() -> None:
         adapters.adapt(lm(), Lora(targets=("nowhere",)), seeded(0))
     with pytest.raises(PlauditError, match="lora.rank: 0"):
         Lora(rank=0)
+    for alpha in (0.0, float("nan")):
+        with pytest.raises(
+            PlauditError, match="lora.alpha: with .* the adapters change nothing; give a number"
+        ):
+            Lora(alpha=alpha)
+
+
+@pytest.mark.parametrize(("family", "target"), [
+    ("gpt2", "lm_head"), ("gpt2", "wte"), ("gpt2", "transformer.wpe"), ("llama", "lm_head"), ("llama", "embed_tokens"),
+])  # fmt: skip
+def test_the_ends_of_a_model_get_no_adapters(family: str, target: str) -> None:
+    """The policy reads the weights of the last layer as they are, so an adapter there would learn nothing in silence."""
+    model = lm(family)
+    said = rf"lora.targets: '{target}' is the output layer or an embedding, which get no adapters; name layers between"
+    with pytest.raises(PlauditError, match=said):
+        adapters.adapt(model, Lora(targets=("mlp", target)), seeded(0))
+    assert not any("lora" in name for name, _ in model.named_parameters())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_adapters_of_a_model_on_a_gpu_are_the_same() -> None:
+    handles = [adapters.adapt(lm().to(device), Lora(rank=2), seeded(1)) for device in ("cpu", "cuda")]
+    one, other = (dict(handle.named_parameters()) for handle in handles)
+    assert all(torch.equal(p, other[name].cpu()) for name, p in one.items() if "lora_A" in name)

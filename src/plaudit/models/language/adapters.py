@@ -1,12 +1,14 @@
 """Low-rank adapters (Hu et al. 2022, arXiv:2106.09685, eq. 3), through peft."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import torch
+from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from plaudit.errors import PlauditError
@@ -23,18 +25,23 @@ class Lora:
     alpha: float = 16.0
     """The update is scaled by alpha / rank."""
     targets: tuple[str, ...] = ()
-    """Names of the layers that get one; empty: all linear layers but the last."""
+    """Names of the layers that get one, not the last one or an embedding; empty: all linear layers but the last."""
 
     def __post_init__(self) -> None:
         """Raise PlauditError where there is no such adapter."""
         if self.rank < 1:
             raise PlauditError(f"lora.rank: {self.rank} is too little; give 1 or more")
+        if not (isfinite(self.alpha) and self.alpha > 0):
+            raise PlauditError(
+                f"lora.alpha: with {self.alpha} the adapters change nothing; give a number above 0"
+            )
 
 
 def adapt(lm: Any, lora: Lora, generator: torch.Generator) -> Any:
     """Put adapters into a model in place and freeze the rest; they start as no change. Returns peft's handle."""
     from peft import LoraConfig, get_peft_model  # time and memory that only adapters need
 
+    _refuse_ends(lm, lora.targets)
     conv = any(isinstance(module, Conv1D) for module in lm.modules())
     settings = LoraConfig(
         r=lora.rank,
@@ -53,8 +60,20 @@ def adapt(lm: Any, lora: Lora, generator: torch.Generator) -> Any:
         for name, p in adapted.named_parameters():
             if "lora_A" in name:
                 bound = p.shape[1] ** -0.5
-                p.uniform_(-bound, bound, generator=generator)
+                # drawn on the CPU, where the generator is: the weights may be on a GPU
+                p.copy_(torch.empty(p.shape).uniform_(-bound, bound, generator=generator))
     return adapted.eval()
+
+
+def _refuse_ends(lm: Any, targets: Sequence[str]) -> None:
+    """The last layer is read as a plain product and an embedding has no input, so adapters there would be passed by."""
+    for name, module in lm.named_modules():
+        named = [target for target in targets if name == target or name.endswith(f".{target}")]
+        if named and (isinstance(module, nn.Embedding) or module is lm.get_output_embeddings()):
+            raise PlauditError(
+                f"lora.targets: {named[0]!r} is the output layer or an embedding, which get no adapters; name layers "
+                "between them, or leave this out for all of these"
+            )
 
 
 @contextmanager

@@ -221,9 +221,10 @@ def table(found: dict[str, list[dict[str, Any]]], given: argparse.Namespace) -> 
         f"Medians of {len(peer)} rounds, in each of which all run one after the other in fresh processes. Ratios are "
         "taken in",
         "each round: median (least to largest). For time, the peer's to ours; for memory, ours to the peer's.",
-        "Seconds mean little where other jobs share the machine; CPU seconds are steadier. plaudit's new models take the",
-        "tanh form of GELU in one operation (gelu_pytorch_tanh); gelu_new is the same function in seven, and keeps more "
-        "memory.",
+        "Seconds mean little where other jobs share the machine; CPU seconds are steadier. plaudit's new models take "
+        "the",
+        "tanh form of GELU in one operation (gelu_pytorch_tanh); gelu_new is the same function in seven, and keeps "
+        "more memory.",
         "",
         "| | seconds | CPU seconds | peak MiB | beyond imports |",
         "|---|---|---|---|---|",

@@ -65,4 +65,6 @@ def _language(file: str, out: Path, rest: Sequence[str]) -> int:
         f"held-out loss {result['val/nll_avg']:.4f} nats per token, {result['val/nll_per_character']:.4f} per "
         f"character; {result['parameters']:,} parameters; model {out}"
     )
+    if result["left_out"]:
+        print(f"note: {result['left_out']} demonstrations were left out: they do not fit the context")
     return 0

@@ -153,6 +153,38 @@ def test_conversations_go_through_the_chat_template(lessons: list[Any], tmp_path
         assert tokenizer.decode(row) == rendered.removesuffix("\n") and said[-1] == tokenizer.eos_token_id
 
 
+@pytest.mark.parametrize("learn", ["answers", "everything"])
+def test_a_demonstration_that_is_too_long_loses_the_beginning_of_its_prompt(
+    learn: str, lessons: list[Any], tmp_path: Path
+) -> None:
+    """What is learned of the answer stays what it was; of an answer that alone is too long, the end."""
+    rows = [{"prompt": "say " * n + f"{n}:", "completion": " yes" * (1 + n // 5)} for n in (1, 2, 3, 8, 9)]
+    rows.append({"prompt": "say:", "completion": " no" * 60})
+    file = write_rows(tmp_path / "d.jsonl", rows)
+    new = {"new": NEW | {"context": 20}}
+    pretrain(config(learn=learn, too_long="cut", held_out=0.3, **new), str(file), tmp_path / "lm", quiet)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "lm")
+    expected = {}
+    for row in rows:
+        prompt, answer = (tokenizer(row[name])["input_ids"] for name in ("prompt", "completion"))
+        answer = [*answer, tokenizer.eos_token_id][-20:]
+        whole = [*prompt, *answer][-20:]
+        start = max(1, len(whole) - len(answer)) if learn == "answers" else 1
+        expected[tuple(whole)] = whole[start:]
+    ((train, held),) = lessons
+    seen = [*rows_of(train), *rows_of(held)]
+    assert sorted(map(tuple, seen)) == sorted(expected) and max(map(len, seen)) == 20
+    assert [*decided(train), *decided(held)] == [expected[tuple(row)] for row in seen]
+
+
+def test_how_many_were_left_out(lessons: list[Any], tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "d.jsonl", [*ROWS, {"prompt": "say", "completion": " word" * 90}])
+    found = pretrain(config(too_long="leave out"), str(file), tmp_path / "lm", quiet)
+    ((train, held),) = lessons
+    assert found["left_out"] == 1 and len(train.mask) + len(held.mask) == len(ROWS)
+    assert pretrain(config(), str(write_rows(file, ROWS)), tmp_path / "all", quiet)["left_out"] == 0
+
+
 def test_a_split_alone(lessons: list[Any], tmp_path: Path) -> None:
     file = write_rows(tmp_path / "d.jsonl", ROWS)
     pretrain(config(split="b", held_out=0.25), str(file), tmp_path / "lm", quiet)

@@ -63,7 +63,7 @@ def fitted(row: TextPrompt, vocabulary: Vocabulary, room: int | None, too_long: 
             )
         if too_long == "leave out":
             return None
-        ids = _without_beginning(ids, vocabulary, int(room or 0))
+        ids = without_beginning(ids, vocabulary, int(room or 0))
     text = str(row.prompt)
     if messages is not None:
         text = vocabulary.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
@@ -72,7 +72,7 @@ def fitted(row: TextPrompt, vocabulary: Vocabulary, room: int | None, too_long: 
     return Prompt(tuple(ids), text, row.columns, messages)
 
 
-def _without_beginning(ids: Sequence[int], vocabulary: Vocabulary, room: int) -> list[int]:
+def without_beginning(ids: Sequence[int], vocabulary: Vocabulary, room: int) -> list[int]:
     """The last tokens; a beginning token that the model expects stays."""
     begin = getattr(vocabulary.tokenizer, "bos_token_id", None)
     kept = [begin] if begin is not None and ids[0] == begin and room > 1 else []

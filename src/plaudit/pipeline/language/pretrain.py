@@ -18,13 +18,13 @@ from plaudit.models.language.loading import NewModel
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline.checked import in_range
+from plaudit.pipeline.language.asking import without_beginning
 from plaudit.pipeline.language.config import SERVICE
 from plaudit.pipeline.language.threads import threads
 from plaudit.pipeline.run_folder import seed_of
-from plaudit.readers.texts import TextDemonstration, read_raw, read_text_demonstrations
+from plaudit.readers.texts import RAW_ENDINGS, TextDemonstration, read_raw, read_text_demonstrations
 from plaudit.trainers import supervised
 
-RAW = (".txt", ".txt.gz", ".md")
 MEMORY = "trainer.piece, trainer.minibatch, policy.rows or context; or set policy.gradient_checkpointing"
 """What to lower where memory runs out."""
 
@@ -50,7 +50,8 @@ class PretrainConfig:
     context: int | None = None
     """Tokens of each piece of a text; none: as many as the model takes."""
     too_long: Literal["refuse", "leave out", "cut"] = "refuse"
-    """A demonstration longer than that: an error, left out, or its end learned whole."""
+    """A demonstration longer than that: an error, left out, or its prompt cut at the beginning; of an answer that alone
+    is longer, and of a text, the end is learned."""
     held_out: float = 0.05
     """Share kept for the held-out loss: of a text its end, of demonstrations any."""
     trainer: supervised.Config = supervised.Config(
@@ -96,12 +97,15 @@ class Lessons:
     held_out: Demonstrations
     characters: float
     """Characters per held-out token: to compare with models of other tokens."""
+    left_out: int = 0
+    """Demonstrations that were too long."""
 
 
 def pretrain(config: PretrainConfig, place: str, out: Path, watch: Any) -> dict[str, Any]:
     """Train on a file, or on generated service dialogues, and write the model to `out`; returns the held-out loss.
 
-    `val/nll_avg` is in nats per token, `val/nll_per_character` in nats per character.
+    `val/nll_avg` is in nats per token, `val/nll_per_character` in nats per character; `left_out` is how many
+    demonstrations were too long.
     """
     if (out / "config.json").exists():
         raise PlauditError(f"{out}: a model is here already; choose another --out")
@@ -110,7 +114,7 @@ def pretrain(config: PretrainConfig, place: str, out: Path, watch: Any) -> dict[
         raise PlauditError(
             "tokenizer: the model to go on with brings its own; leave this out, or leave out start"
         )
-    if config.split is not None and (place == SERVICE or place.endswith(RAW)):
+    if config.split is not None and (place == SERVICE or place.endswith(RAW_ENDINGS)):
         raise PlauditError(f"split: {place} has no rows with a column `split`; leave this out")
     with threads(config.threads), loading.memory_explained(MEMORY):
         return _pretrain(config, place, out, watch)
@@ -118,7 +122,7 @@ def pretrain(config: PretrainConfig, place: str, out: Path, watch: Any) -> dict[
 
 def _pretrain(config: PretrainConfig, place: str, out: Path, watch: Any) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(seed_of(config.seed, "pretrain"))
-    raw = place.endswith(RAW)
+    raw = place.endswith(RAW_ENDINGS)
     rows = [] if raw else demonstrations(place, config)
     text = read_raw(Path(place)) if raw else ""
     lm, spoken = _model(config, [text] if raw else [_flat(row) for row in rows], generator)
@@ -142,7 +146,8 @@ def _pretrain(config: PretrainConfig, place: str, out: Path, watch: Any) -> dict
         watch(metrics)
     loading.save(out, adapters.merged(policy.lm, policy.adapted), spoken)
     per_character = metrics["val/nll_avg"] / lessons.characters
-    return metrics | {"val/nll_per_character": per_character, "parameters": size}
+    said = {"parameters": size, "left_out": lessons.left_out}
+    return metrics | {"val/nll_per_character": per_character} | said
 
 
 def demonstrations(place: str, config: PretrainConfig) -> list[TextDemonstration]:
@@ -222,7 +227,9 @@ def _of_rows(
                     f"{row.where}: prompt and answer have {len(prompt) + len(completion)} tokens, but the model takes "
                     f"{context}; shorten the row, use a model with a larger context, or set too_long"
                 )
-            prompt, completion = [], [*prompt, *completion][-context:]
+            room = context - len(completion)
+            prompt = without_beginning(prompt, spoken, room) if room > 0 and prompt else []
+            completion = completion[-context:]
         sequences.append([*prompt, *completion])
         first = max(1, len(prompt)) if config.learn == "answers" else 1
         decisions.append(range(first, len(sequences[-1])))
@@ -240,7 +247,8 @@ def _of_rows(
 
     held, rest = order[:kept], order[kept:]
     count = sum(len(decisions[i]) for i in held)
-    return Lessons(side(rest), side(held), sum(characters[i] for i in held) / count)
+    left_out = len(rows) - len(sequences)
+    return Lessons(side(rest), side(held), sum(characters[i] for i in held) / count, left_out)
 
 
 def _plain(text: Any) -> Any:

@@ -15,7 +15,7 @@ from plaudit.pipeline.desk import HELD_OUT
 from plaudit.pipeline.language import run as run_module
 from plaudit.pipeline.language import watching
 from plaudit.pipeline.language.run import LanguageRun
-from plaudit.pipeline.language.watching import Check, best, counted, fallen
+from plaudit.pipeline.language.watching import START, Check, best, counted, fallen
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.storage import open_store
 from plaudit.storage.store import NewResponse, Response
@@ -31,8 +31,8 @@ def followed(curve: Sequence[float], seed: int, judgements: int = 60) -> tuple[i
     for i, rate in enumerate(curve):
         checks.append(Check(i + 1, float(i), float(generator.binomial(judgements, rate)), judgements))
         if fallen(checks, 3):
-            return i + 1, checks[best(checks)].update
-    return None, checks[best(checks)].update
+            return i + 1, best(checks).update
+    return None, best(checks).update
 
 
 def share_stopped(curve: Sequence[float], judgements: int = 60, seeds: int = 400) -> float:
@@ -66,13 +66,25 @@ def test_a_curve_without_noise() -> None:
     rates = [0.5, 0.6, 0.7, 0.8, 0.8, 0.6, 0.5, 0.4]
     checks = [Check(5 * i, 2.0 * i, rate * 1000, 1000) for i, rate in enumerate(rates, 1)]
     assert [fallen(checks[:n], 3) for n in range(9)] == [False] * 7 + [True] * 2
-    assert checks[best(checks)].update in (20, 25)
-    assert best(checks[:1]) == 0 and not fallen([], 3)
+    assert best(checks).update in (20, 25)
+    assert best(checks[:1]) == START and not fallen([], 3)
 
 
 def test_without_any_judgement() -> None:
     checks = [Check(i, float(i), 0.0, 0) for i in range(1, 12)]
-    assert not fallen(checks, 3) and best(checks) == 0 and checks[0].rate == 0.5
+    assert not fallen(checks, 3) and best(checks) == checks[-1] and checks[0].rate == 0.5
+
+
+def test_the_start_is_kept_where_nothing_beats_it() -> None:
+    losing = [Check(i, float(i), 6.0, 60) for i in range(1, 6)]
+    assert best(losing) == best(losing[:1]) == START
+    assert [fallen(losing[:n], 3) for n in range(6)] == [False] * 5 + [True]
+    level = [Check(i, -0.2, 30.0, 60) for i in range(1, 6)]  # an estimate of KL may be negative
+    assert best(level) == START
+    winning = [Check(i, -0.2, 54.0, 60) for i in range(1, 6)]
+    assert best(winning) == winning[0]
+    assert best([*winning, Check(6, -3.0, 0.0, 0)]) == winning[0]  # nobody has seen the last one
+    assert best([Check(i, 1.0 - i, 54.0, 60) for i in range(1, 6)]).update == 1  # no distance is below 0
 
 
 # ---- counting --------------------------------------------------------------------------------------------------------
@@ -179,6 +191,28 @@ def test_the_best_policy_is_put_back(world: World, tmp_path: Path, monkeypatch: 
         assert torch.equal(p, seen[2][name]) and not torch.equal(p, seen[max(seen)][name])
 
 
+def test_the_start_is_put_back(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judgements here are against the policy from the first check on: its weights are those of before them."""
+    monkeypatch.setattr(
+        watching, "counted", lambda update, kl, responses: Check(update, float(update), 10.0, 100)
+    )
+    kept: list[Any] = []
+    finish = run_module.LanguageRun.finish
+    monkeypatch.setattr(
+        run_module.LanguageRun, "finish", lambda self, folder: kept.append(self) or finish(self, folder)
+    )
+    config = world.config(watch={"every": 1, "judgements": 2, "stop": True}, evaluate_prompts=2)
+    folder = optimise.start(config, tmp_path / "run", quiet)
+    result = folder.read_manifest()["result"]
+    assert result["kept_update"] == 0 and result["kl_per_answer"] == 0 and result["win_rate"] == 0.5
+    assert [place.name for place in (folder.path / "watched").iterdir()] == ["00000000"]
+    fresh = LanguageRun(config, RunFolder.create(tmp_path / "again", {}, "optimise", 0))
+    before = fresh.state.policy.trainable()
+    fresh.close()
+    for name, tensor in kept[0].state.policy.trainable().items():
+        assert torch.equal(tensor, before[name])
+
+
 # ---- people who take their time --------------------------------------------------------------------------------------
 
 
@@ -221,3 +255,43 @@ def test_checks_where_nothing_learns_from_people(world: World, tmp_path: Path) -
     optimise.start(config, tmp_path / "whole", quiet)
     assert metrics(tmp_path / "run") == metrics(tmp_path / "whole")
     assert all(row["watch/judgements"] > 0 for row in metrics(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_answers_after_the_last_check_are_in_the_result(world: World, tmp_path: Path, stop: bool) -> None:
+    """Nobody has answered when a check ends; what comes until the run is over is counted all the same."""
+    functions = {"texts": f"{world.functions}:texts"}
+    config = world.config(
+        reward={"weights": {"texts": 1.0}, "functions": functions}, feedback={"labels": 0, "people": []},
+        watch={"every": 2, "judgements": 4, "stop": stop}, hidden=None, updates=3,
+    )  # fmt: skip
+    folder = RunFolder.create(tmp_path / "run", {}, "optimise", 0)
+    run = LanguageRun(config, folder)
+    run.begin(folder)
+    rows = [run.tick() for _ in range(3)]
+    assert [row.get("watch/judgements") for row in rows] == [None, 0, 0]  # the last update is checked as well
+    assert run.preferences is not None
+    store = run.preferences.desk.store
+    while query := store.claim("somebody", 60.0):
+        answer = "first" if query.key.startswith(f"{HELD_OUT}2/") else "second"
+        store.submit(NewResponse(f"u{query.id}", query.id, "somebody",
+                                 Comparison((query.items[0], query.items[1]), answer), query.shown_order))  # fmt: skip
+    result = run.finish(folder)
+    run.close()
+    first, last = result["checks"]
+    assert (first["update"], last["update"]) == (2, 3)
+    assert first["points"] == first["judgements"] > 0 and last["points"] == 0 < last["judgements"]
+    assert first["kl"] == rows[1]["watch/kl_per_answer"] and last["kl"] == rows[2]["watch/kl_per_answer"]
+    assert result["kept_update"] in ((0, 2) if stop else (3,)) and run.notes == set()
+
+
+def test_where_nobody_judges_the_last_policy_is_kept(world: World, tmp_path: Path) -> None:
+    functions = {"texts": f"{world.functions}:texts"}
+    config = world.config(
+        reward={"weights": {"texts": 1.0}, "functions": functions}, feedback={"labels": 0, "people": []},
+        watch={"every": 1, "judgements": 4, "stop": True}, hidden=None,
+    )  # fmt: skip
+    manifest = optimise.start(config, tmp_path / "run", quiet).read_manifest()
+    assert manifest["result"]["kept_update"] == 4
+    assert [check["judgements"] for check in manifest["result"]["checks"]] == [0] * 4
+    assert len(manifest["notes"]) == 1 and "nobody answered the held-out judgements" in manifest["notes"][0]

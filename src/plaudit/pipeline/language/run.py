@@ -24,6 +24,8 @@ DIVERGED = (
     "trainer.max_grad_norm"
 )
 
+UNJUDGED = "watch.stop: nobody answered the held-out judgements, so the policy of the last update was kept"
+
 
 class LanguageRun:
     """One tick: ask and learn from people where they are part of the run, answer prompts, judge, improve."""
@@ -51,7 +53,9 @@ class LanguageRun:
         self.preferences = None if human is None else human[0]
         self.watcher = None
         if human is not None and config.watch.every:
-            self.watcher = Watcher(config.watch, human[0].desk, human[1], folder.path / "watched")
+            self.watcher = Watcher(
+                config.watch, human[0].desk, human[1], (folder.path / "watched", config.updates)
+            )
         self.stopped = False
 
     @property
@@ -60,7 +64,9 @@ class LanguageRun:
         return self.stopped or self.state.updates >= self.config.updates
 
     def begin(self, folder: RunFolder) -> None:
-        """Nothing to keep: the start is a folder of its own."""
+        """Keep the policy as it starts, where the judgements may choose it; the model is a folder of its own."""
+        if self.watcher is not None:
+            self.watcher.begin(self.state.policy)
 
     def tick(self) -> dict[str, Any]:
         """One update; returns its metrics."""
@@ -87,9 +93,8 @@ class LanguageRun:
 
     def finish(self, folder: RunFolder) -> dict[str, Any]:
         """Save what was learned and say how good it is on held-out prompts."""
-        policy, made, kept = self.state.policy, self.parts, self.state.updates
-        if self.watcher is not None and self.config.watch.stop and self.watcher.checks:
-            kept = self.watcher.restore_best(policy)
+        policy, made = self.state.policy, self.parts
+        kept, judged = self._kept()
         seed = seed_of(self.config.seed, "samples")
         with loading.memory_explained(MEMORY):
             before, after = self._evaluated(made.start), self._evaluated(policy)
@@ -106,7 +111,7 @@ class LanguageRun:
         result = (
             after.metrics() | wins(after.worth, before.worth).named() | {"win_by": by, "kept_update": kept}
         )
-        return result | {"before": before.metrics(), "scores": scores}
+        return result | judged | {"before": before.metrics(), "scores": scores}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes."""
@@ -148,6 +153,18 @@ class LanguageRun:
         """The same prompts and the same random numbers every time, so that differences are the policies'."""
         made, seed = self.parts, seed_of(self.config.seed, "evaluation")
         return evaluate(policy, made.prompts.held_out, made.speech, self.judges, seed)
+
+    def _kept(self) -> tuple[int, dict[str, Any]]:
+        """The update whose policy is kept, and what people said of all of them, late answers too."""
+        kept, watcher = self.state.updates, self.watcher
+        if watcher is None:
+            return kept, {}
+        judged = watcher.judged()
+        if self.config.watch.stop and watcher.checks:
+            kept = watcher.restore_best(self.state.policy)
+            if not judged:
+                self.notes.add(UNJUDGED)
+        return kept, watcher.state_dict()
 
     def _watched(self) -> dict[str, Any]:
         """Evaluation on held-out prompts and held-out judgements, where they are due."""

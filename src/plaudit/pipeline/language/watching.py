@@ -40,16 +40,27 @@ class Check:
         return self.points / self.judgements if self.judgements else 0.5
 
 
+START = Check(0, 0.0, 0.0, 0)
+"""The model before its first update: beside itself it wins one half by definition, without error, at no distance."""
+
+
 class Watcher:
     """Asks people now and then whether the policy has become better than it was, and remembers the policies."""
 
-    def __init__(self, settings: WatchSettings, desk: Desk, library: Library, folder: Path):
-        self.settings, self.desk, self.library, self.folder = settings, desk, library, folder
+    def __init__(self, settings: WatchSettings, desk: Desk, library: Library, place: tuple[Path, int]):
+        """`place`: where policies are kept, and the last update of the run."""
+        self.settings, self.desk, self.library = settings, desk, library
+        self.folder, self.last = place
         self.checks: list[Check] = []
 
+    def begin(self, policy: LanguagePolicy) -> None:
+        """Keep the policy as it starts, in case nothing that follows is better."""
+        if self.settings.stop:
+            save_tree(self._place(START.update), policy.trainable())
+
     def due(self, update: int) -> bool:
-        """Whether this update is followed by a check."""
-        return bool(self.settings.every) and update % self.settings.every == 0
+        """Whether this update is followed by a check; the last one is, or what it made could never be kept."""
+        return bool(self.settings.every) and (update % self.settings.every == 0 or update == self.last)
 
     def check(
         self, update: int, kl: float, sides: tuple[Talk, Talk], policy: LanguagePolicy
@@ -86,12 +97,17 @@ class Watcher:
         """Whether the run should end."""
         return self.settings.stop and fallen(self.checks, self.settings.patience)
 
+    def judged(self) -> bool:
+        """Count what came in until the end of the run; whether anybody has judged anything."""
+        if self.checks:
+            self._count(self.checks[-1].update + 1)
+        return any(check.judgements for check in self.checks)
+
     def restore_best(self, policy: LanguagePolicy) -> int:
-        """Put the best policy back, forget the others; returns its update."""
-        self._count(self.checks[-1].update + 1)
-        kept = self.checks[best(self.checks)].update
+        """Put the best policy back, forget the others; returns its update, 0 for the start."""
+        kept = best(self.checks).update
         policy.restore(load_tree(self._place(kept)))
-        for check in self.checks:
+        for check in (START, *self.checks):
             if check.update != kept:
                 shutil.rmtree(self._place(check.update), ignore_errors=True)
         return kept
@@ -114,20 +130,24 @@ def counted(update: int, kl: float, responses: Sequence[Response]) -> Check:
     return Check(update, kl, sum(SAID[one.answer] for one in said), len(said))
 
 
-def best(checks: Sequence[Check]) -> int:
-    """Which check's policy to keep: of those whose smoothed win rate lies within one standard error of the best, the
-    one nearest to the start (the one-standard-error rule, Breiman et al. 1984, section 3.4.3).
+def best(checks: Sequence[Check]) -> Check:
+    """Whose policy to keep: of the start and the judged checks whose smoothed win rate lies within one standard error
+    of the best, the one nearest to the start (the one-standard-error rule, Breiman et al. 1984, section 3.4.3). The
+    last one where nobody has judged.
 
     It sees held-out judgements and KL alone. Smoothed: with the check before and the one after.
     """
-    smooth = [_smoothed(checks, i) for i in range(len(checks))]
-    highest = max(range(len(checks)), key=lambda i: smooth[i][0])
-    least = smooth[highest][0] - smooth[highest][1]
-    return min((i for i in range(len(checks)) if smooth[i][0] >= least), key=lambda i: checks[i].kl)
+    judged = [check for check in checks if check.judgements]
+    if not judged:
+        return checks[-1]
+    found = [(START, 0.5, 0.0), *((check, *_smoothed(judged, i)) for i, check in enumerate(judged))]
+    _, highest, error = max(found, key=lambda one: one[1])
+    near = [check for check, rate, _ in found if rate >= highest - error]
+    return min(near, key=lambda check: max(0.0, check.kl))  # an estimate may be negative, a distance is not
 
 
 def fallen(checks: Sequence[Check], patience: int) -> bool:
-    """Whether the last `patience` checks together lie clearly below the best before them.
+    """Whether the last `patience` checks together lie clearly below the best before them, the start among those.
 
     Clearly: by more than chance does once in RISK runs of any length where nothing changes. Whoever looks often is
     deceived often, so of that risk the m-th look spends 1 / (m (m + 1)), which adds up to 1.
@@ -135,7 +155,7 @@ def fallen(checks: Sequence[Check], patience: int) -> bool:
     early, late = checks[:-patience], _pooled(checks[-patience:])
     if len(early) < 2:
         return False
-    top, error = max(_smoothed(early, i) for i in range(len(early)))
+    top, error = max((0.5, 0.0), *(_smoothed(early, i) for i in range(len(early))))
     errors = NormalDist().inv_cdf(1 - RISK / (len(checks) * (len(checks) + 1)))
     return late[0] < top - errors * sqrt(error**2 + late[1] ** 2)
 

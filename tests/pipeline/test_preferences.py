@@ -119,6 +119,24 @@ def test_a_round_without_segments_waits_for_another(tmp_path: Path, monkeypatch:
         optimise.start(config(segment=61), tmp_path / "s", quiet)
 
 
+def test_a_round_that_finds_too_little_owes_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next round asks for it as well; what is owed at the end is said."""
+    choose, most = ControlTeaching.choose, iter([8, 4, 5, 1])
+    monkeypatch.setattr(
+        ControlTeaching, "choose", lambda self, walk, count: choose(self, walk, count)[: next(most)]
+    )
+    folder = optimise.start(config(until=0.5), tmp_path / "r", quiet)
+    assert [row["feedback/labels"] for row in folder.rows()] == [
+        8,
+        12,
+        17,
+        18,
+        18,
+    ]  # of 8, 6, 4 + 2 and 2 + 1
+    (note,) = folder.read_manifest()["notes"]
+    assert note.startswith("2 of the 20 comparisons were never asked")
+
+
 def test_answers_that_are_gone_are_missed(tmp_path: Path) -> None:
     folder = optimise.start(config(), tmp_path / "r", quiet)
     folder.write_manifest({"status": "running"})

@@ -21,6 +21,9 @@ from plaudit.trainers import reward_fit
 SAID = {"first": 1.0, "second": 0.0, "equal": 0.5}
 """What a comparison's answer says of the first option; skipped ones and `both bad` say nothing about order."""
 
+COUNTS = ("asked", "cursor", "fits", "labels", "owed")
+"""What the human side remembers, besides the learner."""
+
 
 class Rounds(Protocol):
     """When people are asked."""
@@ -52,7 +55,7 @@ class RewardLearner(Protocol):
     likelihood: bradley_terry.Config
 
     def questions(self, behaviour: Any, count: int, key: str, tick: int) -> list[NewQuery]:
-        """Comparisons of this behaviour to ask about; PlauditError where it holds no two options."""
+        """Comparisons of this behaviour to ask about, fewer where it holds no more; PlauditError where it holds none."""
         ...
 
     def pairs(self, responses: Sequence[Response]) -> Any | None:
@@ -95,6 +98,8 @@ class Preferences:
     fits: int = 0
     labels: int = 0
     """Answers in the current view."""
+    owed: int = 0
+    """Comparisons of earlier rounds for which there was no behaviour to ask about."""
 
     def __post_init__(self) -> None:
         """The plan of the rounds follows from the settings."""
@@ -103,7 +108,7 @@ class Preferences:
     def tick(self, behaviour: Any, number: int, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
-            count = self.plan[self.asked][1]
+            count = self.plan[self.asked][1] + self.owed
             try:
                 queries = self.learner.questions(behaviour, count, f"{number}/{self.asked}", number)
             except PlauditError:
@@ -111,7 +116,7 @@ class Preferences:
                     raise
                 break  # this behaviour holds no two such segments: wait for another
             self.desk.store.enqueue(queries)  # again after a resume changes nothing, the keys are the same
-            self.asked += 1
+            self.asked, self.owed = self.asked + 1, count - len(queries)
         self.desk.simulate()
         self._await_first_answer()
         if not self._taught():
@@ -120,6 +125,17 @@ class Preferences:
                 "ask for more comparisons first (feedback.first), or let people skip less"
             )
         return self.learn(behaviour, number) | self.desk.rates(self.cursor)
+
+    @property
+    def notes(self) -> set[str]:
+        """What somebody should know once nothing more will be asked."""
+        missing = self.owed + sum(count for _, count in self.plan[self.asked :])
+        if not missing:
+            return set()
+        return {
+            f"{missing} of the {self.settings.labels} comparisons were never asked: behaviour held no two options "
+            "that differ"
+        }
 
     def learn(self, behaviour: Any, number: int) -> dict[str, Any]:
         """Refit where there are new answers; settle the scale over the policy's behaviour."""
@@ -131,6 +147,7 @@ class Preferences:
         pairs = self.learner.pairs(view) if fresh else None
         if pairs is not None:
             metrics = self._fresh(fresh) | self.learner.fit(pairs, self.fits == 0)
+            metrics["feedback/learned_from"] = len(pairs.judgements.preference)
             self.fits += 1
         self.learner.settle(behaviour)
         self.labels = len(view)
@@ -148,7 +165,7 @@ class Preferences:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the feedback itself, which the store keeps."""
-        counts = {name: getattr(self, name) for name in ("asked", "cursor", "fits", "labels")}
+        counts = {name: getattr(self, name) for name in COUNTS}
         return counts | {"learner": None if self.learner is None else self.learner.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -159,8 +176,8 @@ class Preferences:
                 f"feedback.db holds {answers} answers but this run has learned from {state['cursor']}; "
                 "restore the file from a copy"
             )
-        self.asked, self.cursor = state["asked"], state["cursor"]
-        self.fits, self.labels = state["fits"], state["labels"]
+        for name in COUNTS:
+            setattr(self, name, state[name])
         if self.learner is not None:
             self.learner.load_state_dict(state["learner"])
 

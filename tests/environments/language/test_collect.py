@@ -252,6 +252,7 @@ def test_metrics_by_name_and_by_hand() -> None:
     assert metrics == {
         "objective/scores": 3.0,
         "objective/scores_std": pytest.approx(7**0.5),  # (4 + 1 + 9) / 2
+        "objective/reward": 3.0,
         "rollout/answer_tokens": 4.0,  # 5, 6 and 1
         "rollout/capped": pytest.approx(1 / 3),
         "rollout/repetition": pytest.approx((0 + 3 / 4 + 0) / 3),
@@ -312,11 +313,10 @@ def test_dense_rewards_of_a_function_stand_at_their_tokens() -> None:
 def test_what_a_cap_means_for_learning(cap: Any) -> None:
     learning, _ = learner_and_reference()
     said = told([("a", "bd."), ("cab", "dcba")])
-    e = (
-        language(cap=cap)
-        .judge(said, learning, None, lambda answers: Graded(torch.tensor([5.0, 7.0])))
-        .episodes
-    )
+    scores = Graded(torch.tensor([5.0, 7.0]))
+    rollout = language(cap=cap).judge(said, learning, None, lambda answers: scores)
+    e, paid = rollout.episodes, {Score(): 12.0, Penalty(2.0): 10.0, Bootstrap(): 5.0}[cap]
+    assert rollout.metrics["objective/scores"] == 6 and rollout.metrics["objective/reward"] == paid / 2
     assert e.last.tolist() == [[False, False, True, False], [False, False, False, True]]
     cut = isinstance(cap, Bootstrap)
     assert e.terminated.tolist() == [[False, False, True, False], [False, False, False, not cut]]

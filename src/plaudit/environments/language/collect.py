@@ -165,6 +165,7 @@ def _measured(talk: Talk, graded: Graded, episodes: Episodes) -> dict[str, float
     metrics = {
         "objective/scores": float(graded.scores.mean()),
         "objective/scores_std": float(graded.scores.std()) if len(graded.scores) > 1 else 0.0,
+        "objective/reward": float(episodes.rewards.sum(dim=1).mean()),  # with what the cap did, without KL
         "rollout/answer_tokens": sum(map(len, said)) / len(said),
         "rollout/capped": float((~talk.ended).float().mean()),
         "rollout/repetition": sum(map(repetition, said)) / len(said),

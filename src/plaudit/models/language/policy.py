@@ -137,7 +137,8 @@ class LanguagePolicy(nn.Module):
     def _read(self, record: Tokens, logp: bool, after: bool) -> tuple[Scores, Tensor | None]:
         """Scores, and the value after the last token of each row [B]. Rows of like length are read together.
 
-        What is not asked for is left out, and where nothing after it is, the last token is not read either.
+        What is not asked for is left out, but the same tokens are always read: products of other sizes are rounded
+        differently, and the policy would not be at distance 0 from itself.
         """
         refuse_longer(record.lengths, context_of(self.lm))
         shape, found = record.decisions.shape, []
@@ -147,8 +148,7 @@ class LanguagePolicy(nn.Module):
             b, t = torch.nonzero(part.mask, as_tuple=True)
             columns = part.decisions[b, t]
             before = b, columns - 1
-            longest = int(part.lengths.max())
-            ids = part.ids[:, : longest if after else max(longest - 1, 1)]
+            ids = part.ids[:, : int(part.lengths.max())]
             said = values = ends = None
             with self._precision():
                 hidden = _hidden(_trunk(self.lm), ids) if logp or self.config.critic == "shared" else None

@@ -87,6 +87,7 @@ class ControlRun:
         config = self.config
         saved.save_policy(folder.path / "policy", self.state.policy, config.environment)
         if self.preferences is not None:
+            self.notes |= self.preferences.notes
             about = {"labels": self.preferences.labels, "fits": self.preferences.fits}
             saved.save_reward(folder.path / "reward", self.preferences.learner.model, about)
         returns = true_returns(

@@ -89,7 +89,7 @@ class LanguageTeaching:
         """The answers asked about at the very start: the scores of these have mean 0 and variance 1."""
 
     def questions(self, behaviour: Any, count: int, key: str, tick: int) -> list[NewQuery]:
-        """Two fresh answers of the policy to each of the next prompts."""
+        """Two fresh answers of the policy to each of the next prompts; fewer where it always says the same."""
         found: list[NewQuery] = []
         for attempt in range(5):
             wanted = count - len(found)

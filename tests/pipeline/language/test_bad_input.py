@@ -122,6 +122,31 @@ def test_models(change: Callable[[Path], Any], message: str, world: World, tmp_p
     assert said.startswith(str(start)) and message in said
 
 
+def test_a_reward_that_was_never_trained(world: World, tmp_path: Path) -> None:
+    """A plain language model would be given a score at random: where nobody teaches it, that is no reward."""
+    for weights in ({"learned": 1.0}, {"learned": 0.0, "texts": 1.0}):
+        reward = {
+            "weights": weights,
+            "functions": {"texts": f"{world.functions}:texts"},
+            "start": str(world.lm),
+        }
+        if weights["learned"]:
+            del reward["functions"]
+        said = refused(world.config(reward=reward, feedback={"labels": 0}), tmp_path / "r")
+        assert said.startswith(f"{world.lm}: has no trained score") and said.endswith("with `plaudit reward`")
+    taught = optimise.start(
+        world.config(reward={"start": str(world.lm)}, updates=1), tmp_path / "taught", quiet
+    )
+    start = {"start": str(taught.path / "reward")}
+    assert (
+        LanguageRun(
+            world.config(reward=start, feedback={"labels": 0}),
+            RunFolder.create(tmp_path / "n", {}, "optimise", 0),
+        ).parts.model
+        is not None
+    )
+
+
 def test_a_failed_beginning_leaves_the_name_free(world: World, tmp_path: Path) -> None:
     refused(without_people(world, start=str(tmp_path / "nothing")), tmp_path / "r")
     assert (

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from plaudit.errors import PlauditError
+from plaudit.models.language import reward_model
 from plaudit.pipeline.language.run import LanguageRun
 from plaudit.pipeline.run_folder import RunFolder
 from tests.pipeline.language.world import World, made_of
@@ -78,7 +79,8 @@ def _learned(run: LanguageRun, talk: Any) -> torch.Tensor:
 
 def test_a_learned_reward_without_weight_is_logged(world: World, tmp_path: Path) -> None:
     reward = {"weights": {"learned": 0, "texts": 1}, "functions": functions(world, "texts")}
-    config = world.config(reward=reward | {"start": str(world.lm)}, feedback={"labels": 0})
+    reward_model.save(tmp_path / "rm", reward_model.begin(str(world.lm), torch.Generator().manual_seed(0)))
+    config = world.config(reward=reward | {"start": str(tmp_path / "rm")}, feedback={"labels": 0})
     run = build(config, tmp_path / "r")
     row = run.tick()
     assert row["objective/scores"] == pytest.approx(row["objective/rewards/texts"])

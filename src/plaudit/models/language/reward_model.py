@@ -146,17 +146,35 @@ class TextReward(nn.Module):
 def begin(place: str, generator: torch.Generator) -> TextReward:
     """A reward model on the trunk of a language model, with a head of spread 1 / sqrt(width + 1) (Stiennon et al. 2020,
     appendix B), or an earlier reward model as it is."""
+    made, taught = _read(place)
+    if not taught:
+        score = made.model.score
+        with torch.no_grad():
+            score.weight.normal_(0.0, (score.in_features + 1) ** -0.5, generator=generator)
+            if score.bias is not None:
+                score.bias.zero_()
+        made.model.config.architectures = None  # written anew by save_pretrained
+    return made
+
+
+def trained(place: str) -> TextReward:
+    """An earlier reward model as it is, where nothing teaches it any more. PlauditError for a language model: the score
+    of that would be drawn at random."""
+    made, taught = _read(place)
+    if not taught:
+        raise PlauditError(
+            f"{place}: has no trained score, it is a plain language model; train one with `plaudit reward`"
+        )
+    return made
+
+
+def _read(place: str) -> tuple[TextReward, bool]:
+    """The model of a folder, and whether its score was saved with it."""
     with loading.quiet(), global_randomness.kept():
         model, vocabulary = loading.load(place, "reward")
     made = TextReward(model, vocabulary)
-    if "ForSequenceClassification" not in str(getattr(model.config, "architectures", None)):
-        with torch.no_grad():
-            model.score.weight.normal_(0.0, (model.score.in_features + 1) ** -0.5, generator=generator)
-            if model.score.bias is not None:
-                model.score.bias.zero_()
-        model.config.architectures = None  # written anew by save_pretrained
     _pad(made)
-    return made
+    return made, "ForSequenceClassification" in str(getattr(model.config, "architectures", None))
 
 
 def save(folder: Path, reward: TextReward) -> None:

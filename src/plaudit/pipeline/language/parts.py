@@ -152,10 +152,13 @@ def _reference(config: RunConfig, start: Any, vocabulary: Vocabulary, longest: i
 
 
 def _model(config: RunConfig, device: torch.device) -> TextReward | None:
-    """The reward model; one that nothing teaches and that has no weight is read to be logged."""
+    """The reward model; one that nothing teaches was trained before, and without a weight it is read to be logged."""
     settings = config.reward
     if "learned" not in settings.weights or not (settings.weights["learned"] or settings.start):
         return None
-    made = reward_model.begin(settings.start or config.start, generator(config.seed, "reward"))
+    if settings.start and not config.feedback.labels:
+        made = reward_model.trained(settings.start)
+    else:
+        made = reward_model.begin(settings.start or config.start, generator(config.seed, "reward"))
     made.rows, made.dtype = config.policy.rows, config.policy.dtype
     return made.to(device)

@@ -32,6 +32,7 @@ def test_service_dialogues(spoken: Vocabulary) -> None:
     found = prompts(settings, spoken, None, 0)
     again, other = prompts(settings, spoken, None, 0), prompts(settings, spoken, None, 1)
     assert found == again and [p.text for p in found.train] != [p.text for p in other.train]
+    assert found.held_out == other.held_out, "runs of several seeds are evaluated on the same prompts"
     assert len(found.held_out) >= 190 and found.left_out == 0
     assert not {p.text for p in found.train} & {p.text for p in found.held_out}
     assert len({p.text for p in found.train}) == len(found.train) <= 300

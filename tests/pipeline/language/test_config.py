@@ -113,6 +113,23 @@ def test_mistakes_with_people(changes: dict[str, Any], expected: str) -> None:
     assert message(PEOPLE | changes).startswith(expected), message(PEOPLE | changes)
 
 
+@pytest.mark.parametrize("other", ["./p.jsonl", "alias.jsonl", "{here}/p.jsonl"])
+def test_the_same_file_by_another_name(other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is evaluated on what is learned from."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.jsonl").write_text("")
+    (tmp_path / "alias.jsonl").symlink_to("p.jsonl")
+    asked = {"prompts": "p.jsonl", "evaluate_on": other.format(here=tmp_path)}
+    assert message(ALONE | {"language": asked}).startswith(
+        "language.evaluate_on: these prompts are learned from"
+    )
+    split = asked | {"evaluate_split": "test"}
+    assert message(ALONE | {"language": split}).startswith(
+        "language.split: the rows of 'test' would be learned"
+    )
+    from_mapping(ALONE | {"language": split | {"split": "train"}}, "here")
+
+
 def test_which_kind_is_meant() -> None:
     """Also where the one word that says so is misspelt, or is left out with all its defaults."""
     assert message({"start": "lm", "languge": {}}) == "languge: unknown field; did you mean 'language'?"

@@ -78,6 +78,18 @@ def test_splits(tmp_path: Path) -> None:
             PlauditError, match="split: the rows of 'test' would be learned from and tested on"
         ):
             read([file], config(test_split="test", **split))
+    (tmp_path / "alias.jsonl").symlink_to(file)
+    for test in (file, f"{tmp_path}/../{tmp_path.name}/p.jsonl", tmp_path / "alias.jsonl"):
+        for split in ({}, {"split": "train"}):
+            with pytest.raises(
+                PlauditError, match="test: the comparisons of .* are learned from as well; give anoth"
+            ):
+                read([other, file], config(test=str(test), **split))
+        for split in ({}, {"split": "test"}):
+            with pytest.raises(PlauditError, match="split: the rows of 'test' would be learned from"):
+                read([other, file], config(test=str(test), test_split="test", **split))
+        found = read([file], config(test=str(test), test_split="test", split="train"))
+        assert [len(side) for side in found] == [7, 3]
     with pytest.raises(PlauditError, match="held_out: must be between"):
         read([file], config(held_out=0.95))
 

@@ -236,13 +236,14 @@ def _asked(language: LanguageSettings) -> None:
             "language.prompts: service dialogues have no splits and bring their own held-out prompts; leave out split, "
             "evaluate_on and evaluate_split, or give a file"
         )
-    same = language.evaluate_on in (None, language.prompts)
+    other = language.evaluate_on
+    same = other is None or Path(other).resolve() == Path(language.prompts).resolve()
     if language.evaluate_split is not None and same and language.split in (None, language.evaluate_split):
         raise PlauditError(
             f"language.split: the rows of {language.evaluate_split!r} would be learned from and evaluated on; name "
             "another split to learn from"
         )
-    if language.evaluate_split is None and language.evaluate_on == language.prompts:
+    if language.evaluate_split is None and other is not None and same:
         raise PlauditError(
             "language.evaluate_on: these prompts are learned from as well; give another file, or leave it out to hold "
             "some back"

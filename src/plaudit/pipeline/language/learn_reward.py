@@ -88,17 +88,31 @@ def read(files: Sequence[Path], config: LearnRewardConfig) -> tuple[list[TextPai
     """The comparisons to learn from and those to test on. Where nothing says which are which, a share of the prompts is
     held out with all their pairs."""
     in_range(config, RANGES)
-    if config.test_split is not None and config.test is None and config.split in (None, config.test_split):
-        raise PlauditError(
-            f"split: the rows of {config.test_split!r} would be learned from and tested on; name another split to "
-            "learn from"
-        )
+    _refuse_known(files, config)
     pairs = [pair for file in files for pair in read_text_pairs(file, config.split)]
     if config.test is not None or config.test_split is not None:
         others = [Path(config.test)] if config.test is not None else files
         return pairs, [pair for file in others for pair in read_text_pairs(file, config.test_split)]
     train, test = divided([pair.prompt for pair in pairs], config.held_out, seed_of(config.seed, "held out"))
     return [pairs[i] for i in train], [pairs[i] for i in test]
+
+
+def _refuse_known(files: Sequence[Path], config: LearnRewardConfig) -> None:
+    """Raise PlauditError where rows would be learned from and tested on."""
+    if config.test is None and config.test_split is None:
+        return
+    same = config.test is None or Path(config.test).resolve() in {file.resolve() for file in files}
+    if not same or (config.split != config.test_split and None not in (config.split, config.test_split)):
+        return
+    if config.test_split is not None:
+        raise PlauditError(
+            f"split: the rows of {config.test_split!r} would be learned from and tested on; name another split to "
+            "learn from"
+        )
+    raise PlauditError(
+        f"test: the comparisons of {config.test} are learned from as well; give another file, name a test_split, or "
+        "leave it out to hold some back"
+    )
 
 
 def learn(

@@ -245,13 +245,6 @@ def table(found: dict[str, list[dict[str, Any]]], given: argparse.Namespace) -> 
     return "\n".join(lines) + "\n"
 
 
-def half_precision() -> bool:
-    """Whether the processor multiplies in bfloat16; without, torch takes longer for it than for single precision."""
-    import torch
-
-    return any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
-
-
 def main() -> int:
     """Measure all variants, with the peer in between, or one variant once."""
     parser = argparse.ArgumentParser(
@@ -271,7 +264,12 @@ def main() -> int:
             "speed_language: there is no peer to compare with; give the command that runs it: --peer COMMAND"
         )
         return 0
-    variants = [name for name, how in VARIANTS.items() if how.get("dtype") is None or half_precision()]
+    import torch
+
+    from plaudit.models.language.devices import multiplies_in_half
+
+    half = multiplies_in_half(torch.device("cpu"))
+    variants = [name for name, how in VARIANTS.items() if how.get("dtype") is None or half]
     text = table(interleaved(given, variants), given)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "speed_language.md").write_text(text, encoding="utf-8")

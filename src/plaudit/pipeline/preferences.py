@@ -55,7 +55,7 @@ class RewardLearner(Protocol):
     likelihood: bradley_terry.Config
 
     def questions(self, behaviour: Any, count: int, key: str, tick: int) -> list[NewQuery]:
-        """Comparisons of this behaviour to ask about, fewer where it holds no more; PlauditError where it holds none."""
+        """Comparisons of this behaviour to ask about: fewer where it holds no more, PlauditError where it has none."""
         ...
 
     def pairs(self, responses: Sequence[Response]) -> Any | None:

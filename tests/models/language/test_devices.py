@@ -3,6 +3,8 @@ import torch
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import devices, loading
+from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
+from tests.models.language.tiny import lm, seeded
 
 
 def gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -18,6 +20,20 @@ def test_devices_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
             PlauditError, match=f"device: {name} is asked for, but torch finds no GPU .*auto or cpu"
         ):
             devices.device(name)
+
+
+def test_who_multiplies_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has, expected in (({"avx2": True, "amx_bf16": False}, False), ({"avx512_bf16": True}, True)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has)
+        assert devices.multiplies_in_half(torch.device("cpu")) is expected
+        assert devices.multiplies_in_half(torch.device("cuda"))
+
+
+def test_half_precision_that_is_slow_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    with pytest.warns(UserWarning, match="no instructions for bfloat16.*set float32"):
+        LanguagePolicy(lm(), PolicyConfig(dtype="bfloat16"), seeded(0))
+    LanguagePolicy(lm(), PolicyConfig(), seeded(0))
 
 
 def test_devices_with_gpus(monkeypatch: pytest.MonkeyPatch) -> None:

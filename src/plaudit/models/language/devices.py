@@ -31,6 +31,13 @@ def device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def multiplies_in_half(device: torch.device) -> bool:
+    """Whether there are instructions for bfloat16; a processor without them takes up to fifty times as long for it."""
+    return device.type != "cpu" or any(
+        has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name
+    )
+
+
 @contextmanager
 def memory_explained(knobs: str) -> Iterator[None]:
     """Turn `out of memory` into one PlauditError that says what to lower, such as `trainer.piece or model.rows`."""

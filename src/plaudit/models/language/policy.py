@@ -1,5 +1,6 @@
 """A causal language model as a policy over tokens, with an optional critic."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
@@ -13,12 +14,24 @@ from torch import Tensor, nn
 from plaudit.batches import Episodes, Scores
 from plaudit.batches.rows import take
 from plaudit.errors import PlauditError
-from plaudit.models.language import adapters, attention, checkpointing, global_randomness, requirements
+from plaudit.models.language import (
+    adapters,
+    attention,
+    checkpointing,
+    devices,
+    global_randomness,
+    requirements,
+)
 from plaudit.models.language.adapters import Lora
 from plaudit.models.language.generation import Sampling, generate
 from plaudit.models.language.loading import context_of
 from plaudit.models.language.logprobs import Head, Shaping, selected
 from plaudit.models.language.tokens import Tokens, refuse_longer
+
+SLOW = (
+    "dtype: this processor has no instructions for bfloat16, so it takes many times as long as float32; set float32, or "
+    "use a GPU"
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,8 @@ class LanguagePolicy(nn.Module):
     def __init__(self, lm: Any, config: PolicyConfig, generator: torch.Generator):
         super().__init__()
         if config.dtype != "float32":
+            if not devices.multiplies_in_half(lm.device):
+                warnings.warn(SLOW, stacklevel=2)
             attention.install(lm)
         requirements.check(lm.eval())
         requirements.without_dropout(lm)

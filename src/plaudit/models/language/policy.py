@@ -29,8 +29,8 @@ from plaudit.models.language.logprobs import Head, Shaping, selected
 from plaudit.models.language.tokens import Tokens, refuse_longer
 
 SLOW = (
-    "dtype: this processor has no instructions for bfloat16, so it takes many times as long as float32; set float32, or "
-    "use a GPU"
+    "dtype: this processor has no instructions for bfloat16, so it takes many times as long as float32; set float32, "
+    "or use a GPU"
 )
 
 

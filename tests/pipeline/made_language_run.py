@@ -107,6 +107,7 @@ def rows(made: Made) -> list[dict[str, Any]]:
         if made.watched and update % 3 == 0:
             row |= {
                 "watch/win_rate": made.watched[update // 3 - 1],
+                "watch/judgements": 10,
                 "watch/kl_per_answer": update / 2,
                 "watch/fresh_probabilities": [0.6] * 10,
                 "watch/fresh_answers": [1.0] * 7 + [0.0] * 3,

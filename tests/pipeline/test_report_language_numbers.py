@@ -66,6 +66,34 @@ def test_checks_are_those_of_the_rows(folder: RunFolder) -> None:
     ]
 
 
+def test_nobody_is_said_to_have_judged_who_has_not(tmp_path: Path) -> None:
+    other = make(tmp_path / "silent", Made(hidden=None, watched=(0.5, 0.5, 0.5, 0.5)))
+    silent = [row | ({"watch/judgements": 0} if "watch/win_rate" in row else {}) for row in plain_rows(other)]
+    other.metrics.write_text("".join(json.dumps(row) + "\n" for row in silent))
+    run = evidence.read(other)
+    assert trace.judged(run) == [] and overoptimisation.course(run) is None
+    shown = Page(write_report(other).read_text(encoding="utf-8")).words
+    assert "judgements of this model" not in shown and "At each check" not in shown
+
+
+def test_answers_that_came_late_are_counted(folder: RunFolder, tmp_path: Path) -> None:
+    """The result has more answers than the rows had when their checks were made."""
+    other = make(tmp_path / "late", Made(FALLING, watched=WATCHED))
+    manifest = json.loads(other.manifest.read_text())
+    counts = ((3, 6.0, 12), (6, 7.5, 10), (9, 0.0, 0), (12, 3.0, 4))
+    manifest["result"]["checks"] = [
+        {"update": update, "kl": update / 2, "points": points, "judgements": count}
+        for update, points, count in counts
+    ]
+    other.manifest.write_text(json.dumps(manifest))
+    checks = trace.judged(evidence.read(other))
+    assert [(c.update, c.kl, c.rate, c.count) for c in checks] == [
+        (3, 1.5, 0.5, 12),
+        (6, 3.0, 0.75, 10),
+        (12, 6.0, 0.75, 4),
+    ]
+
+
 def test_accuracy_and_calibration_count_both_kinds_of_forecasts(folder: RunFolder, words: str) -> None:
     pairs = []
     for row in plain_rows(folder):

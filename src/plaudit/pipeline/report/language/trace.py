@@ -17,7 +17,7 @@ class Point:
 
     update: int
     kl: float | None
-    """From the reference model, in nats per answer."""
+    """From the model as it started, in nats per answer."""
     proxy: float | None
     """The mean of the reward it is trained on."""
     hidden: float | None
@@ -79,17 +79,18 @@ def points(run: Evidence) -> list[Point]:
 
 
 def judged(run: Evidence) -> list[Judged]:
-    """Every check by held-out judgements."""
-    asked = (run.config.get("watch") or {}).get("judgements", 0)
+    """Every check by held-out judgements that anybody answered: as counted at the end of the run, with the answers that
+    came late; before its end as counted when the check was made."""
+    given = result(run).get("checks")
+    checks = given if isinstance(given, list) else [_check(row) for row in run.rows]
+    names = ("update", "kl", "points", "judgements")
+    known = [
+        check for check in checks if isinstance(check, dict) and all(is_number(check.get(n)) for n in names)
+    ]
     return [
-        Judged(
-            int(row["update"]),
-            float(row["watch/kl_per_answer"]),
-            float(row["watch/win_rate"]),
-            len(row.get("watch/fresh_answers") or ()) or int(asked),
-        )
-        for row in run.rows
-        if all(is_number(row.get(name)) for name in ("update", "watch/win_rate", "watch/kl_per_answer"))
+        Judged(int(c["update"]), float(c["kl"]), c["points"] / c["judgements"], int(c["judgements"]))
+        for c in known
+        if c["judgements"] > 0
     ]
 
 
@@ -118,6 +119,18 @@ def answer_scores(run: Evidence, which: str) -> dict[str, np.ndarray]:
         return {}
     found = {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
     return found if len(found["proxy"]) == len(found["hidden"]) else {}
+
+
+def _check(row: Result) -> Result:
+    """The check of a row as the result has it."""
+    rate, count = row.get("watch/win_rate"), row.get("watch/judgements")
+    points = rate * count if is_number(rate) and is_number(count) else None
+    return {
+        "update": row.get("update"),
+        "kl": row.get("watch/kl_per_answer"),
+        "points": points,
+        "judgements": count,
+    }
 
 
 def _point(run: Evidence, update: int, row: dict[str, Any], prefix: str) -> Point:

@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from plaudit.pipeline.language import samples as written
-from plaudit.pipeline.report import figures, write_report
-from plaudit.pipeline.report.language import samples
+from plaudit.pipeline.report import evidence, figures, write_report
+from plaudit.pipeline.report.language import curves, samples
+from plaudit.pipeline.report.words import Words
 from plaudit.pipeline.run_folder import RunFolder
-from tests.pipeline.made_language_run import FALLING, Made, make
+from tests.pipeline.made_language_run import FALLING, KL, Made, make
 from tests.pipeline.pages import Page
 
 GAMED = Made(
@@ -160,7 +161,7 @@ def test_a_reward_that_nobody_taught_is_not_called_learned(tmp_path: Path) -> No
     folder = make(tmp_path / "given", replace(GAMED, wins=(0.3, 0.2, 0.4)))
     config = yaml.safe_load(folder.config.read_text())
     config["reward"] = {"weights": {"brief": 1.0, "learned": 0.0}, "functions": {"brief": "rewards.py:brief"}}
-    config["feedback"], config["reference"] = {"labels": 0}, "elsewhere/lm"
+    config["feedback"] = {"labels": 0}
     folder.config.write_text(yaml.safe_dump(config))
     rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
     kept = [{k: v for k, v in row.items() if not k.startswith(("feedback", "reward/"))} for row in rows]
@@ -168,7 +169,7 @@ def test_a_reward_that_nobody_taught_is_not_called_learned(tmp_path: Path) -> No
     words = written_page(folder).words.split("Settings, versions")[0]
     assert "nobody was asked anything" in words and "brief 1" in words
     assert "while the reward it is trained on rose" in words
-    assert "from the reference model" in words and "foresee answers" not in words
+    assert "foresee answers" not in words
     left = words.replace("Each token shows by how much it moves the learned reward", "")
     assert "learned reward" not in left
 
@@ -307,6 +308,34 @@ def test_no_reference_means_no_kl(tmp_path: Path) -> None:
     words = written_page(make(tmp_path / "free", Made(kl=None))).words
     assert "How far the model moved was not measured" in words
     assert "nats of KL" not in words and "best of 8 answers of the untrained" not in words
+
+
+@pytest.mark.parametrize(
+    ("reference", "apart"), [(None, False), ("somewhere/lm", False), ("elsewhere/lm", True)]
+)
+def test_distances_from_two_models_are_not_drawn_as_one(
+    tmp_path: Path, reference: str | None, apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evaluations measure KL from the start, practice from the reference."""
+    drawn: list[figures.Panel] = []
+    panels = curves.panels
+    monkeypatch.setattr(
+        curves, "panels", lambda parts, *a, **k: drawn.extend(parts) or panels(parts, *a, **k)
+    )
+    folder = make(tmp_path / "run")
+    config = yaml.safe_load(folder.config.read_text()) | {"reference": reference}
+    folder.config.write_text(yaml.safe_dump(config))
+    curves.distance(evidence.read(folder), Words("en"))
+    found = {panel.title: [tuple(line.y) for line in panel.lines] for panel in drawn}
+    practised, evaluated = tuple(k + 0.01 for k in (*KL[:1], *sorted(KL[1:6] * 2), KL[6])), KL
+    told = "KL from the reference model, nats per answer"
+    assert found.get(told) == ([practised] if apart else None)
+    assert found["KL, nats per answer"] == ([evaluated] if apart else [practised, evaluated])
+    shown = written_page(folder).words.split("Settings, versions")[0]
+    assert "how far it has moved from the model as it started" in shown
+    assert "differ from those of the model as it started" in shown
+    assert "how far the model had moved from its start" in shown
+    assert ("reference" in shown) == apart
 
 
 def test_chinese_has_the_same_parts(finished: RunFolder, english: str, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Judges:
     hidden: Hidden | None
     """What they are truly worth."""
     reference: Any | None
-    """What KL is measured against."""
+    """The model as it started: KL is measured from it."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from plaudit.pipeline.report import evidence, page
 from plaudit.pipeline.report.evidence import Evidence
 from plaudit.pipeline.report.figures import BLUE, GREEN, INK, ORANGE, Curve, Panel, panels
-from plaudit.pipeline.report.language import headline, overoptimisation, samples, trace
+from plaudit.pipeline.report.language import overoptimisation, samples, trace
 from plaudit.pipeline.report.language.overoptimisation import Course
 from plaudit.pipeline.report.language.trace import Point
 from plaudit.pipeline.report.words import Words, number, percent
@@ -59,7 +59,7 @@ def over(run: Evidence, say: Words) -> str:
             Panel(say("judged"), [_wins(run, checks, say)], percents=True, level=(0.5, say("as_good")))
         )
     known = any(p.hidden is not None for p in points)
-    told = [say("over_say" if known else "over_say_people", origin=headline.origin(run, say))]
+    told = [say("over_say" if known else "over_say_people")]
     told = told if parts else [say("over_no_kl")]
     if checks:
         told.append(say("judged_say", count=round(float(np.mean([check.count for check in checks])))))
@@ -70,9 +70,14 @@ def over(run: Evidence, say: Words) -> str:
 
 
 def distance(run: Evidence, say: Words) -> str:
-    """KL and entropy over the updates; nothing where neither was measured."""
+    """KL and entropy over the updates; nothing where neither was measured.
+
+    Evaluations measure KL from the model as it started, practice from the model that the price of KL is to.
+    """
     best = samples.best_of_kl(samples.DRAWS)
-    lines = _practice(run, "objective/kl_per_answer", BLUE)
+    practised = _practice(run, "objective/kl_per_answer", BLUE)
+    apart = run.config.get("reference") not in (None, run.config.get("start"))
+    lines = [] if apart else practised
     points = [p for p in trace.points(run) if p.kl is not None]
     if points:
         lines.append(Curve(*_columns(points, "update", "kl"), BLUE, style="-o", size=4))
@@ -81,6 +86,8 @@ def distance(run: Evidence, say: Words) -> str:
         near = max(float(line.y.max()) for line in lines) > best / 2
         level = (best, say("best_level", draws=samples.DRAWS, kl=best)) if near else None
         parts.append(Panel(say("kl_per_answer"), lines, level=level))
+    if apart and practised:
+        parts.append(Panel(say("kl_reference"), practised))
     entropy = _practice(run, "objective/entropy", ORANGE)
     if entropy:
         parts.append(Panel(say("entropy"), entropy))
@@ -90,8 +97,7 @@ def distance(run: Evidence, say: Words) -> str:
     if points:
         said = say("best_of_n", draws=samples.DRAWS, best=best, kl=_last_kl(run, points))
     drawn = panels(parts, say("updates"), say("distance"))
-    told = say("distance_say", origin=headline.origin(run, say))
-    return page.section(say("distance"), told, page.picture(drawn), said)
+    return page.section(say("distance"), say("distance_say"), page.picture(drawn), said)
 
 
 def _last_kl(run: Evidence, points: Sequence[Point]) -> float:

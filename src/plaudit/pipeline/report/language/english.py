@@ -26,7 +26,7 @@ ENGLISH = {
     "tile_hidden_note": "means over {prompts} held-out prompts",
     "tile_proxy_note": "means over {prompts} held-out prompts; there is no hidden score",
     "tile_kl": "nats of KL per answer",
-    "tile_kl_note": "how far it has moved from {origin}",
+    "tile_kl_note": "how far it has moved from the model as it started",
     "wins_better": "The model got better: it wins on {rate} of {prompts} held-out prompts against the model as it "
     "started (95% interval {low_high}).",
     "wins_worse": "The model got worse: it wins on only {rate} of {prompts} held-out prompts against the model as it "
@@ -72,10 +72,10 @@ ENGLISH = {
     "scores_none": "Nothing has been measured yet.",
     "over": "Is the reward being gamed?",
     "over_say": "Each dot is an evaluation on held-out prompts, joined in the order of training and placed by how "
-    "far the model had moved from {origin}. While both scores rise, the {proxy} is a good guide; where it goes on "
+    "far the model had moved from its start. While both scores rise, the {proxy} is a good guide; where it goes on "
     "rising and the hidden score falls, the model has learned to please that reward alone: over-optimisation.",
     "over_say_people": "Each dot is an evaluation on held-out prompts, joined in the order of training and placed by "
-    "how far the model had moved from {origin}. Where the {proxy} goes on rising and people like the answers less "
+    "how far the model had moved from its start. Where the {proxy} goes on rising and people like the answers less "
     "and less, the model has learned to please that reward alone: over-optimisation.",
     "over_no_kl": "How far the model moved was not measured, so there is no figure here.",
     "over_hidden_seen": "Over-optimisation is seen: since update {peak} the hidden score has fallen from {high} to "
@@ -98,16 +98,15 @@ ENGLISH = {
     "kl_axis": "KL, nats per answer",
     "newest": "◆ newest",
     "kept": "○ kept: update {update}",
-    "from_start": "the model as it started",
-    "from_reference": "the reference model",
     "distance": "How far the model has moved",
-    "distance_say": "KL says how much its answers differ from those of {origin} (0: not at all). Entropy says how "
-    "undecided it is about the next token: near 0 it always says the same. Dots are the held-out prompts, faint "
-    "lines the answers it practised on.",
+    "distance_say": "KL says how much its answers differ from those of the model as it started (0: not at all). "
+    "Entropy says how undecided it is about the next token: near 0 it always says the same. Dots are the held-out "
+    "prompts, faint lines the answers it practised on.",
     "best_of_n": "Choosing the best of {draws} answers of the untrained model costs {best} nats at most, and no "
     "training; the trained model stands at {kl} nats.",
     "best_level": "best of {draws}: {kl}",
     "kl_per_answer": "KL, nats per answer",
+    "kl_reference": "KL from the reference model, nats per answer",
     "entropy": "entropy, nats per token",
     "drift": "Do the answers grow longer, or repeat themselves?",
     "drift_say": "Reward models often like length, and models find that out. “Cut off” are answers that reach the "

@@ -50,12 +50,6 @@ def speaking(run: Evidence, say: Words) -> Words:
     return say.knowing(proxy=say("learned_reward" if trace.learned_alone(run) else "given_reward"))
 
 
-def origin(run: Evidence, say: Words) -> str:
-    """What KL is measured from."""
-    given = run.config.get("reference")
-    return say("from_start" if given in (None, run.config.get("start")) else "from_reference")
-
-
 def verdict(run: Evidence) -> str:
     """better, worse, unclear, or unknown where the run did not get far enough."""
     found = trace.result(run)
@@ -105,7 +99,7 @@ def _tiles(run: Evidence, found: Forecasts, say: Words) -> list[str]:
     distances = [point.kl for point in trace.points(run) if point.kl is not None]
     distance = trace.value(result, "kl_per_answer") if result else (distances[-1] if distances else None)
     if distance is not None:
-        made.append(page.tile(number(distance), say("tile_kl"), say("tile_kl_note", origin=origin(run, say))))
+        made.append(page.tile(number(distance), say("tile_kl"), say("tile_kl_note")))
     made += opening.tiles(run, found, say)
     return [*made, _updates(run, say)]
 

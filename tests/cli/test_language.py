@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from plaudit.pipeline import optimise
 from plaudit.readers.texts import read_text_pairs
 from tests.cli.conftest import Run
+from tests.pipeline.language.world import made_of, make_world, quiet, write_rows
 
 SMALL = [
     "--new.layers",
@@ -88,3 +90,29 @@ def test_sample_and_chat(plaudit: Run, model: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.stdin", StringIO("Where is it?\n\n"))
     code, out, err = plaudit("chat", model, "--answer-tokens", "3")
     assert code == 0 and len(out.splitlines()) >= 1, err
+
+
+def test_flags_go_on_top_of_what_a_run_says(plaudit: Run, tmp_path: Path) -> None:
+    """One flag does not forget the prompts of the run."""
+    world = make_world(tmp_path)
+    optimise.start(world.config(updates=1), tmp_path / "run", quiet)
+    code, out, err = plaudit("evaluate", "run", "--language.answer-tokens", "5", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["prompts"] == 4 and found["tokens"] <= 5 and "proxy_mean" in found
+    code, out, err = plaudit("evaluate", "run", "--prompts", "service", "--language.answer-tokens", "5")
+    assert code == 1 and "service prompt 1: the prompt has" in err
+    other = write_rows(tmp_path / "other.jsonl", [{"prompt": f"say {i}:"} for i in range(30)])
+    code, out, err = plaudit(
+        "evaluate", "run", "--prompts", str(other), "--json", "--language.held-out", "0.5"
+    )
+    assert code == 0 and json.loads(out)["prompts"] == 15, err
+
+
+def test_a_chat_goes_on_when_the_context_is_full(
+    plaudit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_of("<|user|>say<|assistant|>it\n", tmp_path / "lm", context=60)
+    monkeypatch.setattr("sys.stdin", StringIO("say it\n" * 12))
+    code, _, err = plaudit("chat", "lm", "--answer-tokens", "8")
+    assert code == 0 and err.count("the model's context is full: it no longer reads the oldest turns") == 1

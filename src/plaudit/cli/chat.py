@@ -24,8 +24,14 @@ def main(argv: Sequence[str]) -> int:
     torch.set_num_threads(1)
     speaker = Speaker(argv[0], arguments.parse(AnswerConfig, rest, "chat", str(__doc__)))
     turns: list[dict[str, str]] = []
+    whole = True
     while line := _read():
         turns = [*([] if plain else turns), {"role": "user", "content": line.replace("\\n", "\n")}]
+        recent = turns if plain else speaker.recent(turns)
+        if whole and len(recent) < len(turns):
+            whole = False
+            print("(the model's context is full: it no longer reads the oldest turns)", file=sys.stderr)
+        turns = recent
         said = speaker.reply(turns, plain)
         turns.append({"role": "assistant", "content": said})
         print(said, flush=True)

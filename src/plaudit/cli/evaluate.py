@@ -71,10 +71,12 @@ def _language(folder: Path, argv: Sequence[str]) -> int:
     from plaudit.pipeline.language.answering import EvaluateConfig, assess, of_run
 
     rest = [item for item in argv if item != "--json"]
-    config = arguments.parse_with(EvaluateConfig(), rest, "evaluate", str(__doc__))
+    default = EvaluateConfig()
+    config = arguments.parse_with(default, rest, "evaluate", str(__doc__))
     torch.set_num_threads(1)
-    if (folder / "manifest.json").exists():
-        config = of_run(folder, config)
+    if (folder / "manifest.json").exists():  # the run's own config, then the flags
+        other = None if config.language.prompts == default.language.prompts else config.language.prompts
+        config = arguments.parse_with(of_run(folder, other), rest, "evaluate", str(__doc__))
     result = assess(str(folder), config)
     if "--json" in argv:
         print(json.dumps(result))
@@ -86,6 +88,8 @@ def _language(folder: Path, argv: Sequence[str]) -> int:
         if name in result:
             beside = f"   (the other model: {before[name]:.3f})" if name in before else ""
             print(f"  {label:<22} {result[name]:8.3f}{beside}")
+    if "win_rate" in result and "kl_per_answer" not in result:
+        print("  no KL: the two models have different tokens")
     if "win_rate" in result:
         print(f"  better by the {result['win_by']}: {result['win_rate']:.0%} of {result['win_prompts']} prompts "
               f"(95 % {result['win_low']:.0%} to {result['win_high']:.0%}; ties {result['win_ties']:.0%})")  # fmt: skip

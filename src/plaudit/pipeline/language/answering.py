@@ -7,20 +7,25 @@ from typing import Any
 
 import torch
 
-from plaudit.environments.language.answers import Answers, Graded
+from plaudit.environments.language.answers import Answers, Graded, Reward
 from plaudit.environments.language.collect import Speech, talk
+from plaudit.environments.language.prompts import Prompt
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
-from plaudit.models.language.policy import PolicyConfig
+from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
+from plaudit.models.language.reward_model import TextReward
+from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline import kinds
+from plaudit.pipeline.checked import in_range
+from plaudit.pipeline.language import config as run_config
 from plaudit.pipeline.language import hidden
-from plaudit.pipeline.language.asking import fitted, prompts
+from plaudit.pipeline.language.asking import fitted, held_out_for, room_for
 from plaudit.pipeline.language.config import LanguageSettings
-from plaudit.pipeline.language.evaluate import Judges, evaluate, wins
+from plaudit.pipeline.language.evaluate import Evaluation, Judges, evaluate, wins
 from plaudit.pipeline.language.parts import as_it_was
-from plaudit.pipeline.language.teaching import learned
+from plaudit.pipeline.language.teaching import learned, same_tokens
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.texts import TextPrompt
 
@@ -37,30 +42,41 @@ class AnswerConfig:
     """Always the likeliest token."""
     stop: tuple[str, ...] = ()
     """Further texts that end an answer, each of them one token."""
+    rows: int = 64
+    """Answers drawn at once; less needs less memory."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
     seed: int = 0
     """Seed of the answers."""
 
 
+Ranges = dict[str, tuple[float, float | None]]
+RANGES: Ranges = {"answer_tokens": (1, None), "rows": (1, None)}
+
+
 class Speaker:
     """A model that answers; nothing learns."""
 
     def __init__(self, place: str, config: AnswerConfig):
-        lm, self.vocabulary = loading.load(model_in(place))
-        self.context = loading.context_of(lm)
+        in_range(config, RANGES)
         self.config = config
-        shaping = config.shaping or loading.shaping_of(lm)
-        self.policy = as_it_was(lm.to(loading.device(config.device)), PolicyConfig(shaping=shaping))
-        sampling = Sampling(config.answer_tokens, greedy=config.greedy)
+        with self._memory_explained():
+            lm, self.vocabulary = loading.load(model_in(place))
+            self.room = room_for(config.answer_tokens, loading.context_of(lm), "answer_tokens")
+            shaping = config.shaping or loading.shaping_of(lm)
+            self.policy = as_it_was(lm.to(loading.device(config.device)), PolicyConfig(shaping=shaping))
+        sampling = Sampling(config.answer_tokens, greedy=config.greedy, rows=config.rows)
         self.speech = Speech(self.vocabulary, self.vocabulary.stops(config.stop), sampling)
         self.generator = torch.Generator().manual_seed(config.seed)
 
     def answers(self, asked: Sequence[TextPrompt]) -> Answers:
-        """One answer to each prompt; PlauditError for a prompt that does not fit the context."""
-        room = None if self.context is None else self.context - self.config.answer_tokens
-        ready = [fitted(row, self.vocabulary, room, "refuse") for row in asked]
-        return talk(self.policy, [p for p in ready if p is not None], self.speech, self.generator).answers
+        """One answer to each prompt; PlauditError for a prompt that does not fit the context, or where memory is
+        full."""
+        advice = "shorten it or lower answer_tokens"
+        ready = [fitted(row, self.vocabulary, self.room, "refuse", advice) for row in asked]
+        with self._memory_explained():
+            some = [prompt for prompt in ready if prompt is not None]
+            return talk(self.policy, some, self.speech, self.generator).answers
 
     def reply(self, messages: Sequence[dict[str, str]], plain: bool) -> str:
         """The next turn of a conversation: through the chat template, or as one text where it is plain."""
@@ -68,6 +84,17 @@ class Speaker:
         if plain:
             said = "\n".join(message["content"] for message in messages)
         return self.answers([TextPrompt(said, {}, "the conversation")]).completions[0].strip()
+
+    def recent(self, messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+        """The latest turns of a conversation that fit beside an answer, from one of the user's on; at least the
+        last one."""
+        turns = list(messages)
+        while len(turns) > 2 and self.room is not None and len(self.vocabulary.prompt(turns)) > self.room:
+            turns = turns[2:]
+        return turns
+
+    def _memory_explained(self) -> Any:
+        return loading.memory_explained("rows or answer_tokens")
 
 
 @dataclass(frozen=True)
@@ -86,63 +113,123 @@ class EvaluateConfig:
     """Held-out prompts, at most."""
     shaping: Shaping | None = None
     """Temperature and nucleus; none: as the run says, or as the model was saved with."""
+    rows: int = 64
+    """Answers drawn and read at once; less needs less memory."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
     seed: int = 12345
     """Seed of the answers."""
 
 
-def of_run(path: Path, config: EvaluateConfig) -> EvaluateConfig:
-    """What a run's own config says where nothing else is given."""
+OF_EVALUATION: Ranges = {"count": (1, None), "rows": (1, None)} | {
+    name: limits for name, limits in run_config.RANGES.items() if name.startswith("language.")
+}  # fmt: skip
+
+
+def of_run(path: Path, prompts: str | None = None) -> EvaluateConfig:
+    """How a run's own config would have it evaluated; what else is given goes on top.
+
+    With other prompts than the run's, its splits and its file to evaluate on say nothing any more.
+    """
     run = kinds.load(RunFolder.open(path).config)
     reward = path / "reward" if (path / "reward").exists() else run.reward.start
-    return replace(
-        config,
-        against=config.against or run.start,
-        language=run.language if config.language == LanguageSettings() else config.language,
-        reward=config.reward or (None if reward is None else str(reward)),
-        hidden=config.hidden or run.hidden,
-        shaping=config.shaping or run.policy.shaping,
+    language = run.language
+    if prompts is not None and Path(prompts).resolve() != Path(language.prompts).resolve():
+        language = replace(language, prompts=prompts, split=None, evaluate_on=None, evaluate_split=None)
+    return EvaluateConfig(
+        against=run.start,
+        language=language,
+        reward=None if reward is None else str(reward),
+        hidden=run.hidden,
+        shaping=run.policy.shaping,
+        rows=run.policy.rows,
     )
 
 
 def assess(place: str, config: EvaluateConfig) -> dict[str, Any]:
-    """Hidden score, learned reward and KL on held-out prompts, and how often answers beat those of another model."""
+    """Hidden score, learned reward and KL on held-out prompts, and how often answers beat those of another model.
+
+    Each model reads and answers in its own tokens; between models of different tokens there is no KL. PlauditError
+    where a number of the config is out of its range, fields do not agree, or memory is full.
+    """
+    in_range(config, OF_EVALUATION)
+    run_config.asks_well(config.language, config.hidden)
     if config.reward is None and config.hidden is None:
         raise PlauditError("evaluate: nothing to judge answers by; give --reward FOLDER or --hidden")
-    device = loading.device(config.device)
-    lm, vocabulary = loading.load(model_in(place))
-    said = config.language
-    asked = prompts(said, vocabulary, loading.context_of(lm), config.seed).held_out[: config.count]
-    speech = Speech(vocabulary, vocabulary.stops(said.stop), Sampling(said.answer_tokens), said.cap)
-    form = PolicyConfig(shaping=config.shaping or loading.shaping_of(lm))
-    policy, other = as_it_was(lm.to(device), form), None
-    if config.against is not None:
-        other = as_it_was(loading.load(model_in(config.against))[0].to(device), form)
-    judges = Judges(_proxy(config, speech, device), hidden.find(config.hidden, 60.0), other)
-    found = evaluate(policy, asked, speech, judges, config.seed)
-    result: dict[str, Any] = found.metrics() | {"prompts": len(asked)}
-    if config.reward is None:
-        del result["proxy_mean"]
+    with loading.memory_explained("rows or language.answer_tokens"):
+        return _assessed(place, config)
+
+
+def _assessed(place: str, config: EvaluateConfig) -> dict[str, Any]:
+    one = _side(place, config)
+    other = (
+        None if config.against is None else _side(config.against, replace(config, shaping=one.form.shaping))
+    )
+    sides = [side for side in (one, other) if side is not None]
+    model = None if config.reward is None else reward_model.trained(config.reward).to(one.policy.device)
+    if model is not None:
+        model.rows = config.rows
+    asked = held_out_for(config.language, [(side.vocabulary, side.context) for side in sides], config.count)
+    truth = hidden.find(config.hidden, 60.0)
+    reference = other
+    if other is not None and not same_tokens(other.vocabulary, one.vocabulary):
+        reference = None
+
+    def judged(side: _Side, prompts: list[Prompt]) -> Evaluation:
+        kl_to = None if reference is None else reference.policy
+        judges = Judges(_proxy(model, side.speech), truth, kl_to)
+        return evaluate(side.policy, prompts, side.speech, judges, config.seed)
+
+    def named(found: Evaluation) -> dict[str, Any]:
+        return {name: value for name, value in found.metrics().items() if model or name != "proxy_mean"}
+
+    found = judged(one, asked[0])
+    result = named(found) | {"prompts": len(asked[0])}
     if other is not None:
-        before = evaluate(other, asked, speech, judges, config.seed)
-        by = "learned reward" if judges.hidden is None else "hidden score"
-        result |= wins(found.worth, before.worth).named() | {"win_by": by, "before": before.metrics()}
+        before = judged(other, asked[1])
+        by = "learned reward" if truth is None else "hidden score"
+        result |= wins(found.worth, before.worth).named() | {"win_by": by, "before": named(before)}
     return result
 
 
 def model_in(place: str) -> str:
-    """A model's folder: itself, or that of the policy in a run folder."""
-    inner = Path(place) / "policy"
-    return (
-        str(inner)
-        if (inner / "config.json").exists() and not (Path(place) / "config.json").exists()
-        else place
+    """A model's folder: itself, or that of the policy in a run folder. PlauditError for a run that has none yet."""
+    folder = Path(place)
+    if (folder / "config.json").exists():
+        return place
+    if (folder / "policy" / "config.json").exists():
+        return str(folder / "policy")
+    if (folder / "manifest.json").exists() and not (folder / "policy").exists():
+        raise PlauditError(
+            f"{place}: this run is not finished, so there is no policy in it; resume it first: plaudit resume {place}"
+        )
+    return place
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A model that is evaluated, with what it speaks."""
+
+    policy: LanguagePolicy
+    form: PolicyConfig
+    vocabulary: Vocabulary
+    context: int | None
+    speech: Speech
+
+
+def _side(place: str, config: EvaluateConfig) -> _Side:
+    lm, vocabulary = loading.load(model_in(place))
+    said, form = (
+        config.language,
+        PolicyConfig(shaping=config.shaping or loading.shaping_of(lm), rows=config.rows),
     )
+    policy = as_it_was(lm.to(loading.device(config.device)), form)
+    sampling = Sampling(said.answer_tokens, rows=config.rows)
+    speech = Speech(vocabulary, vocabulary.stops(said.stop), sampling, said.cap)
+    return _Side(policy, form, vocabulary, loading.context_of(lm), speech)
 
 
-def _proxy(config: EvaluateConfig, speech: Speech, device: torch.device) -> Any:
-    if config.reward is None:
+def _proxy(model: TextReward | None, speech: Speech) -> Reward:
+    if model is None:
         return lambda answers: Graded(torch.zeros(len(answers)))
-    model = reward_model.begin(config.reward, torch.Generator()).to(device)
     return learned(model, speech)

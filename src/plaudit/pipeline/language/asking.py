@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from plaudit.pipeline.language.config import SERVICE, LanguageSettings
 from plaudit.pipeline.language.dividing import divided
 from plaudit.pipeline.run_folder import seed_of
 from plaudit.readers.texts import TextPrompt, read_text_prompts
+
+SHORTER = "shorten it, lower language.answer_tokens, or set language.too_long to `leave out` or `cut`"
+"""What can be done about a prompt that does not fit."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,7 @@ class Prompts:
 def prompts(settings: LanguageSettings, vocabulary: Vocabulary, context: int | None, seed: int) -> Prompts:
     """The prompts of a config; PlauditError for one that does not fit the model's context."""
     rows, held = _rows(settings, seed)
-    room = None if context is None else context - settings.answer_tokens
-    if room is not None and room < 1:
-        raise PlauditError(
-            f"language.answer_tokens: {settings.answer_tokens} leave no room for a prompt in the model's context of "
-            f"{context} tokens; lower it"
-        )
+    room = room_for(settings.answer_tokens, context, "language.answer_tokens")
     train = [fitted(row, vocabulary, room, settings.too_long) for row in rows]
     held_out = [fitted(row, vocabulary, room, settings.too_long) for row in held]
     found = Prompts(
@@ -50,7 +49,39 @@ def prompts(settings: LanguageSettings, vocabulary: Vocabulary, context: int | N
     return found
 
 
-def fitted(row: TextPrompt, vocabulary: Vocabulary, room: int | None, too_long: str) -> Prompt | None:
+def held_out_for(
+    settings: LanguageSettings, readers: Sequence[tuple[Vocabulary, int | None]], count: int
+) -> list[list[Prompt]]:
+    """The first held-out prompts, for each reader (its tokenizer and context) in its own tokens.
+
+    What is left out because it does not fit one of them is left out for all. PlauditError where nothing is left.
+    """
+    rooms = [room_for(settings.answer_tokens, context, "language.answer_tokens") for _, context in readers]
+    known = [(vocabulary, room) for (vocabulary, _), room in zip(readers, rooms, strict=True)]
+    _, rows = _rows(settings, 0)
+    ready = ([fitted(row, *reader, settings.too_long) for reader in known] for row in rows)
+    whole = ([p for p in row if p is not None] for row in ready)
+    kept = list(islice((row for row in whole if len(row) == len(readers)), count))
+    if not kept:
+        raise PlauditError(
+            f"language.prompts: {settings.prompts} leaves nothing to evaluate on; give more prompts, or shorter ones"
+        )
+    return [list(side) for side in zip(*kept, strict=True)]
+
+
+def room_for(answer_tokens: int, context: int | None, field: str) -> int | None:
+    """The tokens a prompt may have beside an answer; none: any number. PlauditError with the field where no prompt
+    fits."""
+    if context is not None and context <= answer_tokens:
+        raise PlauditError(
+            f"{field}: {answer_tokens} leave no room for a prompt in the model's context of {context} tokens; lower it"
+        )
+    return None if context is None else context - answer_tokens
+
+
+def fitted(
+    row: TextPrompt, vocabulary: Vocabulary, room: int | None, too_long: str, advice: str = SHORTER
+) -> Prompt | None:
     """A prompt in tokens; none where it is too long and to be left out."""
     messages = None if isinstance(row.prompt, str) else tuple(row.prompt)
     ids = vocabulary.prompt(row.prompt if messages is None else list(messages))
@@ -58,8 +89,7 @@ def fitted(row: TextPrompt, vocabulary: Vocabulary, room: int | None, too_long: 
     if cut:
         if too_long == "refuse":
             raise PlauditError(
-                f"{row.where}: the prompt has {len(ids)} tokens, but {room} fit the context beside the answer; shorten "
-                "it, lower language.answer_tokens, or set language.too_long to `leave out` or `cut`"
+                f"{row.where}: the prompt has {len(ids)} tokens, but {room} fit the context beside the answer; {advice}"
             )
         if too_long == "leave out":
             return None

@@ -192,7 +192,7 @@ def checked(config: RunConfig) -> RunConfig:
     in_range(config, RANGES)
     learner_agrees(config, reference=True, critic=config.policy.critic != "none")
     weights, reward, feedback = config.reward.weights, config.reward, config.feedback
-    _asked(config.language)
+    asks_well(config.language, config.hidden)
     if "learned" in reward.functions:
         raise PlauditError(
             "reward.functions: `learned` is the name of the learned reward; give the function another name"
@@ -221,15 +221,16 @@ def checked(config: RunConfig) -> RunConfig:
         raise PlauditError("feedback.first: more than feedback.labels; lower it")
     if (feedback.labels or config.watch.every) and feedback.people and config.hidden is None:
         raise PlauditError("hidden: simulated people need something to judge by; give `rubric` or a function")
-    if config.hidden == RUBRIC and config.language.prompts != SERVICE:
-        raise PlauditError("hidden: the rubric judges service dialogues alone; give a function of your own")
     if config.watch.stop and not config.watch.every:
         raise PlauditError("watch.stop: there are no checks to stop by; set watch.every")
     return config
 
 
-def _asked(language: LanguageSettings) -> None:
-    """Are prompts to learn from and prompts to evaluate on told apart?"""
+def asks_well(language: LanguageSettings, hidden: str | None) -> None:
+    """Are prompts to learn from and prompts to evaluate on told apart, and can their answers be judged? PlauditError
+    with the field to change otherwise."""
+    if hidden == RUBRIC and language.prompts != SERVICE:
+        raise PlauditError("hidden: the rubric judges service dialogues alone; give a function of your own")
     given = (language.split, language.evaluate_on, language.evaluate_split)
     if language.prompts == SERVICE and given != (None, None, None):
         raise PlauditError(

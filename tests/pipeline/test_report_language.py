@@ -12,7 +12,7 @@ import yaml
 
 from plaudit.pipeline.language import samples as written
 from plaudit.pipeline.report import evidence, figures, write_report
-from plaudit.pipeline.report.language import curves, samples
+from plaudit.pipeline.report.language import curves, headline, samples
 from plaudit.pipeline.report.words import Words
 from plaudit.pipeline.run_folder import RunFolder
 from tests.pipeline.made_language_run import FALLING, KL, Made, make
@@ -103,6 +103,24 @@ def test_the_verdict_follows_the_interval(
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("hidden", "told"), [(FALLING, "it wins on 100%"), (None, "by the learned reward it wins")]
+)
+def test_a_few_prompts_are_no_verdict(tmp_path: Path, hidden: tuple[float, ...] | None, told: str) -> None:
+    folder = make(tmp_path / "run", Made(hidden=hidden, wins=(1.0, 0.74, 1.0)))
+    manifest = json.loads(folder.manifest.read_text())
+    for prompts, few in ((9, True), (10, False)):
+        manifest["result"]["win_prompts"] = prompts
+        folder.manifest.write_text(json.dumps(manifest))
+        words = written_page(folder).words
+        assert ("Too few prompts for a verdict, which takes 10: " + told in words) == few
+        assert ("The model got better" in words or "Training worked" in words) != few
+        run = evidence.read(folder)
+        said = headline.summary(run, headline.speaking(run, Words("en"))).verdict
+        assert said.startswith("too few prompts to say" if few else "better")
+
+
+@pytest.mark.usefixtures("quick")
 def test_over_optimisation_is_said_where_the_truth_falls_and_the_reward_rises(tmp_path: Path) -> None:
     words = written_page(make(tmp_path / "gamed", GAMED)).words
     assert "Over-optimisation is seen: since update 4 the hidden score has fallen from 0.67 to 0.45" in words
@@ -140,6 +158,13 @@ def test_a_kept_model_is_named_and_marked(tmp_path: Path) -> None:
     assert "held-out judgements won" in words and "compared 10 fresh answers" in words
     assert "0.50 → 0.70" in words  # of the kept model, not of the last one
     assert "1.30" in words
+
+
+@pytest.mark.usefixtures("quick")
+def test_where_the_start_was_kept_it_is_said(tmp_path: Path) -> None:
+    words = written_page(make(tmp_path / "none", replace(STOPPED, kept=0, wins=(0.5, 0.49, 0.51)))).words
+    assert "Held-out judgements found none of 12 updates clearly better than the start" in words
+    assert "No clear change: it wins on 50%" in words and "0.50 → 0.50" in words
 
 
 @pytest.mark.usefixtures("quick")

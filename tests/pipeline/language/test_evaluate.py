@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plaudit.environments.language.answers import Answers, Graded
 from plaudit.environments.language.collect import Speech
@@ -18,6 +20,7 @@ from plaudit.pipeline.language import hidden
 from plaudit.pipeline.language.asking import fitted
 from plaudit.pipeline.language.evaluate import Judges, evaluate, wins
 from plaudit.pipeline.language.parts import as_it_was
+from plaudit.pipeline.statistics import mean_interval
 from plaudit.readers.texts import TextPrompt
 from tests.pipeline.language.world import World
 
@@ -99,21 +102,52 @@ def test_of_one_answer_without_a_hidden_score(speakers: tuple[Any, Any, Vocabula
 
 
 def test_wins_by_hand() -> None:
-    found = wins(torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([0.0, 2.0, 5.0, 1.0]))
-    # points 1, .5, 0, 1: mean .625, standard deviation sqrt(.6875 / 3) = .4787, t(.975, 3) = 3.1824
-    half = 3.182446 * math.sqrt(0.6875 / 3) / 2
-    assert found.rate == 0.625 and found.ties == 0.25 and found.prompts == 4
-    assert (found.low, found.high) == (0.0, 1.0) and 0.625 - half < 0 and 0.625 + half > 1
-    many = wins(torch.arange(100.0), torch.tensor([50.0] * 100))
-    points = [1.0] * 49 + [0.5] + [0.0] * 50
-    mean = sum(points) / 100
-    spread = math.sqrt(sum((p - mean) ** 2 for p in points) / 99)
-    assert many.rate == pytest.approx(mean)
-    assert many.low == pytest.approx(mean - 1.984217 * spread / 10, abs=1e-5)
-    assert many.high == pytest.approx(mean + 1.984217 * spread / 10, abs=1e-5)
+    found = wins(torch.tensor([1.0, 2.0, 3.0, 4.0] * 3), torch.tensor([0.0, 2.0, 5.0, 1.0] * 3))
+    assert found.rate == 0.625 and found.ties == 0.25 and found.prompts == 12
+    points = [1.0] * 7 + [0.5] * 3 + [0.0] * 4  # one more win and one more loss
+    mean = sum(points) / 14
+    half = 2.160369 * math.sqrt(sum((p - mean) ** 2 for p in points) / 13 / 14)  # t(.975, 13)
+    assert found.low == pytest.approx(mean - half, abs=1e-5) and found.high == pytest.approx(
+        mean + half, abs=1e-5
+    )
     assert wins(torch.tensor([1.0]), torch.tensor([0.0])).named("x_") == {
         "x_rate": 1.0, "x_low": 0.0, "x_high": 1.0, "x_ties": 0.0, "x_prompts": 1,
     }  # fmt: skip
+
+
+def test_of_many_prompts_it_is_the_usual_interval() -> None:
+    for won, ties, count in ((49, 1, 100), (300, 0, 500), (60, 400, 500), (180, 10, 200)):
+        scores = torch.cat([torch.ones(won), torch.zeros(ties), -torch.ones(count - won - ties)])
+        found = wins(scores, torch.zeros(count))
+        mean, low, high = mean_interval(((scores.sign() + 1) / 2).numpy())
+        assert found.rate == pytest.approx(mean)
+        assert found.low == pytest.approx(low, abs=0.011) and found.high == pytest.approx(high, abs=0.011)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))
+def test_an_interval_is_never_without_width(won: int, ties: int, lost: int) -> None:
+    """At the edge as well, and the win rate lies in it."""
+    if won + ties + lost == 0:
+        return
+    scores = torch.cat([torch.ones(won), torch.zeros(ties), -torch.ones(lost)])
+    found = wins(scores, torch.zeros(len(scores)))
+    assert 0 <= found.low <= found.rate <= found.high <= 1 and found.high - found.low > 1 / len(scores) / 2
+    assert found.low == pytest.approx(1 - wins(-scores, torch.zeros(len(scores))).high)
+
+
+@pytest.mark.parametrize(("share", "ties"), [(0.5, 0.0), (0.9, 0.0), (0.97, 0.0), (0.4, 0.5), (0.1, 0.9)])
+@pytest.mark.parametrize("count", [2, 10, 30])
+def test_it_holds_what_it_should(share: float, ties: float, count: int) -> None:
+    """The exact probability that the interval holds the truth, by the trinomial: near 95 % however few prompts."""
+    held, truth, lost = 0.0, share + ties / 2, 1 - share - ties
+    for a in range(count + 1):
+        for b in range(count + 1 - a):
+            scores = torch.tensor([1.0] * a + [-1.0] * b + [0.0] * (count - a - b))
+            found = wins(scores, torch.zeros(count))
+            if found.low <= truth <= found.high:
+                ways = math.comb(count, a) * math.comb(count - a, b)
+                held += ways * share**a * lost**b * ties ** (count - a - b)
+    assert held > 0.94
 
 
 def test_hidden_scores(world: World, tmp_path: Path) -> None:

@@ -141,14 +141,14 @@ def test_rules_by_hand() -> None:
 
 
 def test_the_interval_by_hand() -> None:
-    found = hits(torch.tensor([1.0, 2.0, -1.0, 0.0]))
-    points = [1, 1, 0, 0.5]
-    mean = sum(points) / 4
-    half = 3.182446 * math.sqrt(sum((p - mean) ** 2 for p in points) / 3) / 2  # t(.975, 3)
-    assert found.mean == mean
-    assert found.low == pytest.approx(mean - half, abs=1e-4) and found.high == pytest.approx(
-        mean + half, abs=1e-4
-    )
+    found = hits(torch.tensor([1.0, 2.0, -1.0, 0.0, 2.0, 2.0, 2.0, 2.0]))
+    points = [1] * 7 + [0.5, 0, 0]  # one more right and one more wrong
+    mean = sum(points) / 10
+    half = 2.262157 * math.sqrt(sum((p - mean) ** 2 for p in points) / 9 / 10)  # t(.975, 9)
+    assert found.mean == 6.5 / 8 and found.low == pytest.approx(mean - half, abs=1e-5)
+    assert found.high == pytest.approx(min(1, mean + half), abs=1e-5)
+    few = hits(torch.tensor([1.0, 1.0]))
+    assert (few.low, few.mean, few.high) == (0, 1, 1)
 
 
 # ---- learning ----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -73,7 +72,7 @@ class Wins:
     rate: float
     low: float
     high: float
-    """Bounds of the 95 % t-interval over prompts."""
+    """Bounds of the 95 % interval over prompts."""
     ties: float
     """Share of ties."""
     prompts: int
@@ -100,8 +99,13 @@ def measured(policy: Any, reference: Any, record: Tokens) -> float:
 
 
 def wins(one: Float[Tensor, "B"], other: Float[Tensor, "B"]) -> Wins:
-    """How often the first of two answers to a prompt has the larger score."""
+    """How often the first of two answers to a prompt has the larger score.
+
+    The interval is the t-interval as if one more win and one more loss had been seen (Bonett and Price 2012, Journal of
+    Educational and Behavioral Statistics 37(4), there with normal quantiles): it keeps its width where everything is
+    won, lost or tied.
+    """
     points = (one > other).double() + 0.5 * (one == other).double()
-    rate, low, high = mean_interval(points.numpy())
-    bounds = (max(0.0, low), min(1.0, high)) if np.isfinite(low) else (0.0, 1.0)
-    return Wins(rate, *bounds, float((one == other).double().mean()), len(points))
+    _, low, high = mean_interval([*points.tolist(), 1.0, 0.0])
+    ties = float((one == other).double().mean())
+    return Wins(float(points.mean()), max(0.0, low), min(1.0, high), ties, len(points))

@@ -16,10 +16,10 @@ from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextPairs, TextReward, pair_scores, texts
 from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language.dividing import divided
+from plaudit.pipeline.language.evaluate import wins
 from plaudit.pipeline.language.teaching import fit_pairs
 from plaudit.pipeline.language.threads import threads
 from plaudit.pipeline.run_folder import seed_of
-from plaudit.pipeline.statistics import mean_interval
 from plaudit.readers.texts import TextPair, read_text_pairs
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
@@ -214,5 +214,5 @@ def longer_by(pair: TextPair) -> float:
 
 def hits(margins: torch.Tensor) -> Accuracy:
     """The share of margins above 0; a margin of 0 counts half."""
-    points = (margins > 0).double() + 0.5 * (margins == 0).double()
-    return Accuracy(*mean_interval(points.numpy()))
+    found = wins(margins, torch.zeros_like(margins))
+    return Accuracy(found.rate, found.low, found.high)

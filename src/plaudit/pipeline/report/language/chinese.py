@@ -35,11 +35,17 @@ CHINESE = {
     "区间 {low_high}）。",
     "scored_unclear": "没有明显变化：按{proxy}，它在 {prompts} 个留出提示上对训练前模型的胜率为 {rate}，95% 区"
     "间（{low_high}）包含一半。",
+    "wins_few": "提示太少，不足以下结论（至少要 {least} 个）：与训练前的模型相比，它在 {prompts} 个留出提示上的胜率"
+    "为 {rate}（95% 区间 {low_high}）。",
+    "scored_few": "提示太少，不足以下结论（至少要 {least} 个）：按{proxy}，它在 {prompts} 个留出提示上对训练前模型的"
+    "胜率为 {rate}（95% 区间 {low_high}）。",
     "wins_by_hidden": "隐藏分数更高的回答获胜；平局算一半。",
     "wins_by_proxy": "这不说明人们喜欢这些回答：请去问他们。",
     "wins_by_people": "在对这个模型的 {count} 次留出评判中，人们有 {rate} 更喜欢它的回答而不是训练前模型的回答"
     "（95% 区间 {low_high}）。",
     "kept_one": "留出的评判选中了第 {kept} 次更新（共 {last} 次）时的模型：本页各处的“训练后”都指它。",
+    "kept_start": "留出的评判没有发现 {last} 次更新中有哪一次明显好于训练前，因此保留了训练前的模型：本页各处的“训练"
+    "后”都指它。",
     "over_warning": "过度优化：{proxy}仍在上升，而回答变差了。见下文“奖励被钻空子了吗？”。",
     "over_escaped": "后来{proxy}仍在上升，而回答变差了（过度优化）；保留的模型来自那之前。",
     "samples": "亲自读一读",
@@ -115,6 +121,7 @@ CHINESE = {
     "joint_better": "变好",
     "joint_worse": "变差",
     "joint_unclear": "没有明显变化",
+    "joint_few": "提示太少，无法判断",
     "joint_unknown": "未完成",
     "win_rate": "胜率",
     "joint_title": "从人的反馈中学习",

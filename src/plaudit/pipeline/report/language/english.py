@@ -39,12 +39,18 @@ ENGLISH = {
     "against the model as it started (95% interval {low_high}).",
     "scored_unclear": "No clear change: by the {proxy} it wins on {rate} of {prompts} held-out prompts against the "
     "model as it started, and the 95% interval ({low_high}) includes one half.",
+    "wins_few": "Too few prompts for a verdict, which takes {least}: it wins on {rate} of {prompts} held-out prompts "
+    "against the model as it started (95% interval {low_high}).",
+    "scored_few": "Too few prompts for a verdict, which takes {least}: by the {proxy} it wins on {rate} of {prompts} "
+    "held-out prompts against the model as it started (95% interval {low_high}).",
     "wins_by_hidden": "An answer wins where its hidden score is higher; a tie counts half.",
     "wins_by_proxy": "That does not show that people like the answers: ask them.",
     "wins_by_people": "In {count} held-out judgements of this model, people preferred its answer to that of the "
     "model as it started in {rate} (95% interval {low_high}; a tie counts half).",
     "kept_one": "Held-out judgements chose the model of update {kept} (of {last}): “after” means that one everywhere "
     "on this page.",
+    "kept_start": "Held-out judgements found none of {last} updates clearly better than the start, so the model as it "
+    "started was kept: “after” means that one everywhere on this page.",
     "over_warning": "Over-optimisation: the {proxy} went on rising while the answers became worse. See “Is the "
     "reward being gamed?” below.",
     "over_escaped": "Later on the {proxy} went on rising while the answers became worse (over-optimisation); the "
@@ -137,6 +143,7 @@ ENGLISH = {
     "joint_better": "better",
     "joint_worse": "worse",
     "joint_unclear": "no clear change",
+    "joint_few": "too few prompts to say",
     "joint_unknown": "not finished",
     "win_rate": "win rate",
     "joint_title": "Learning from what people say",

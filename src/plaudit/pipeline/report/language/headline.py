@@ -10,6 +10,8 @@ from plaudit.pipeline.report.page import Summary
 from plaudit.pipeline.report.words import Words, interval, number, percent
 from plaudit.pipeline.statistics import wilson
 
+LEAST = 10
+"""Held-out prompts that a verdict takes."""
 SERVICE = "service"
 """The config's name for the service dialogues that plaudit generates."""
 
@@ -51,11 +53,14 @@ def speaking(run: Evidence, say: Words) -> Words:
 
 
 def verdict(run: Evidence) -> str:
-    """better, worse, unclear, or unknown where the run did not get far enough."""
+    """better, worse, unclear, few where the prompts are too few to say, or unknown where the run did not get far
+    enough."""
     found = trace.result(run)
     low, high = trace.value(found, "win_low"), trace.value(found, "win_high")
     if low is None or high is None:
         return "unknown"
+    if trace.prompts(run) < LEAST:
+        return "few"
     return "better" if low > 0.5 else "worse" if high < 0.5 else "unclear"
 
 
@@ -130,13 +135,15 @@ def _verdict(run: Evidence, say: Words) -> str:
     if kind == "unknown":
         return page.paragraph(say("verdict_unknown"), "verdict") + _warning(run, say)
     hidden = measure(run) == "hidden_score"
-    shown = {"better": "verdict good", "worse": "verdict bad", "unclear": "verdict"}[kind]
+    shown = {"better": "verdict good", "worse": "verdict bad", "unclear": "verdict", "few": "verdict"}[kind]
     values = {"rate": percent(found["win_rate"]), "low_high": interval(found["win_low"], found["win_high"])}
     name = f"{'wins' if hidden else 'scored'}_{kind}"
-    said = page.paragraph(say(name, prompts=trace.prompts(run), **values), shown if hidden else "verdict")
+    said = page.paragraph(
+        say(name, prompts=trace.prompts(run), least=LEAST, **values), shown if hidden else "verdict"
+    )
     said += page.paragraph(say("wins_by_hidden"), "small") if hidden else _people(run, say)
     if (kept := trace.kept(run)) is not None:
-        said += page.paragraph(say("kept_one", kept=kept, last=trace.updates(run)))
+        said += page.paragraph(say("kept_one" if kept else "kept_start", kept=kept, last=trace.updates(run)))
     return said + _warning(run, say) + page.paragraph(say("one_seed"), "small")
 
 

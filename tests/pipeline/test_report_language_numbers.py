@@ -2,7 +2,7 @@
 
 import json
 import re
-from math import log, sqrt
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -144,15 +144,6 @@ def test_samples_are_summed_by_hand(words: str) -> None:
 def test_the_price_of_best_of_8(words: str) -> None:
     assert "best of 8 answers of the untrained model costs 1.20 nats at most" in words
     assert "stands at 1.30 nats" in words
-
-
-@pytest.mark.parametrize("draws", [1, 2, 8])
-def test_kl_of_best_of_n_by_integration(draws: int) -> None:
-    # the best of n has the density n u^(n-1) in the quantile u of one
-    u = (np.arange(200_000) + 0.5) / 200_000
-    density = draws * u ** (draws - 1)
-    assert samples.best_of_kl(draws) == pytest.approx(float(np.mean(density * np.log(density))), abs=1e-4)
-    assert samples.best_of_kl(8) == pytest.approx(log(8) - 7 / 8)
 
 
 def test_the_course_by_hand() -> None:

@@ -1,18 +1,17 @@
 """The stage `optimise`: run a config to its end, with metrics, checkpoints and a report; start it or resume it."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from plaudit.errors import PlauditError
 from plaudit.pipeline import kinds, settings
 from plaudit.pipeline.commands import Stopped
 from plaudit.pipeline.kinds import AnyConfig, Run
 from plaudit.pipeline.run_folder import RunFolder
+from plaudit.pipeline.threads import threads
 from plaudit.trackers.jsonl import JsonLines
 
 Watch = Callable[[dict[str, Any]], None]
@@ -21,7 +20,7 @@ Watch = Callable[[dict[str, Any]], None]
 def start(config: AnyConfig, path: Path, watch: Watch) -> RunFolder:
     """A new run in a new folder."""
     config = kinds.settled(config)
-    with _threads(config.threads):
+    with threads(config.threads):
         folder = RunFolder.create(path, settings.dump(config), "optimise", config.seed)
         with folder.held():
             return _guarded(config, folder, watch)
@@ -35,20 +34,9 @@ def resume(path: Path, watch: Watch) -> RunFolder:
         raise PlauditError(f"{path}: this run is finished; there is nothing to resume")
     with folder.held():
         config = kinds.load(folder.config)
-        with _threads(config.threads):
+        with threads(config.threads):
             folder.write_manifest({"status": "running", "error": None})
             return _guarded(config, folder, watch)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """So many threads of torch, whatever the surrounding program uses: another number gives other last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _guarded(config: AnyConfig, folder: RunFolder, watch: Watch) -> RunFolder:

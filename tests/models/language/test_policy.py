@@ -13,7 +13,7 @@ from plaudit.models.language import tokens
 from plaudit.models.language.adapters import Lora
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
-from plaudit.models.language.policy import LanguagePolicy, PolicyConfig, frozen
+from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
 from plaudit.models.language.tokens import Tokens
 from plaudit.trainers.descent import Adam
 from tests.models.language import tiny
@@ -364,14 +364,6 @@ def test_what_learned_can_be_put_back(config: PolicyConfig) -> None:
     assert torch.equal(other.scores(record).logp, later)
     with pytest.raises(PlauditError, match="put the config back"):
         policy(config=NO_CRITIC).restore(learned)
-
-
-def test_no_gradients_meanwhile() -> None:
-    made = policy(config=PolicyConfig(lora=Lora(rank=2)))
-    wanted = set(made.trainable())
-    with frozen(made) as still:
-        assert not still.trainable() and not still.scores(dialogues()).logp.requires_grad
-    assert set(made.trainable()) == wanted
 
 
 @pytest.mark.parametrize("critic", ["shared", "separate", "none"])

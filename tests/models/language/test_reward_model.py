@@ -231,13 +231,6 @@ def test_26_a_separable_set_is_learned_by_heart(folder: Path) -> None:
         assert bool((made(first) > made(second)).all()) and loss.item() < 0.1
 
 
-def test_a_prompt_and_an_answer_in_its_own_tokens(folder: Path) -> None:
-    made = begun(folder)
-    spoken = words().encode("the cat") + words().encode(" sat")
-    assert made.encode("the cat", " sat") == [*spoken, words().end]
-    assert made.encode("the cat", " sat", ended=False) == spoken
-
-
 # ----------------------------------------------------------------------------------------------------------- bad input
 
 

@@ -104,6 +104,7 @@ def test_mistakes(changes: dict[str, Any], expected: str) -> None:
         ({"hidden": None}, "hidden: simulated people need something to judge by"),
         ({"feedback": {"labels": 500, "until": 1}}, "feedback.until: must be between 0 and 0.99, not 1"),
         ({"feedback": {"labels": 500, "people": [{"mistaken": 1}]}}, "feedback.people[0].mistaken: unknown field; did you mean 'mistake'?"),
+        ({"reward": {"fit": {"drawn": 0.5}}}, "reward.fit.drawn: has no effect, a text has one score"),
         ({"reward": {"fit": {"minibatch": 0}}}, "reward.fit.minibatch: must be at least 1, not 0"),
         ({"reward": {"likelihood": {"skale": 1}}}, "reward.likelihood.skale: unknown field; did you mean 'scale'?"),
         ({"start": None}, "start: None is not a text"),

@@ -95,8 +95,12 @@ def test_an_untrained_reward_knows_nothing(world: World) -> None:
     accuracy, nll = [], []
     for seed in range(8):
         model = reward_model.begin(str(world.lm), torch.Generator().manual_seed(seed))
+        own = model.vocabulary
         sides = [
-            texts([model.encode(f"say {w}:", f" {c * n}") for w in ("ka", "lo", "mi", "pu", "re") for n in (1, 2, 4)])
+            texts([
+                [*own.prompt(f"say {w}:"), *own.completion(f" {c * n}", f"say {w}:")]
+                for w in ("ka", "lo", "mi", "pu", "re") for n in (1, 2, 4)
+            ])
             for c in ("a", "b")
         ]  # fmt: skip
         said = Comparisons(torch.randint(0, 2, (15,), generator=draws).float())

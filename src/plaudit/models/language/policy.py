@@ -1,8 +1,8 @@
 """A causal language model as a policy over tokens, with an optional critic."""
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -258,16 +258,3 @@ def _following(values: Tensor | None, ends: Tensor | None, record: Tokens) -> Te
     following = torch.cat([values[:, 1:], values[:, :1]], dim=1)
     after = mask.flip(1).cumsum(dim=1).flip(1)
     return torch.where(after == 1, ends[:, None], following) * mask
-
-
-@contextmanager
-def frozen(policy: LanguagePolicy) -> Iterator[LanguagePolicy]:
-    """No gradients for the weights of this policy meanwhile."""
-    wanted = [p for p in policy.parameters() if p.requires_grad]
-    for p in wanted:
-        p.requires_grad_(False)
-    try:
-        yield policy
-    finally:
-        for p in wanted:
-            p.requires_grad_(True)

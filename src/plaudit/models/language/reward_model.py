@@ -122,11 +122,6 @@ class TextReward(nn.Module):
                 "plaudit cannot read; give another sequence classifier"
             )
 
-    def encode(self, prompt: str, completion: str, ended: bool = True) -> list[int]:
-        """A rendered prompt and its answer in this model's own tokens."""
-        end = [self.vocabulary.end] if ended else []
-        return [*self.vocabulary.prompt(prompt), *self.vocabulary.encode(completion), *end]
-
     @torch.no_grad()
     def standardise(self, batch: Texts) -> None:
         """Give the rewards of these texts mean 0 and variance 1 (Stiennon et al. 2020, arXiv:2009.01325, appendix C,

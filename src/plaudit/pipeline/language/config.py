@@ -217,6 +217,10 @@ def checked(config: RunConfig) -> RunConfig:
         raise PlauditError(
             "feedback.labels: people are asked but reward.weights gives 'learned' no weight; give it one"
         )
+    if reward.fit.drawn != reward_fit.Config().drawn:
+        raise PlauditError(
+            "reward.fit.drawn: has no effect, a text has one score and nothing is drawn of it; leave this out"
+        )
     if feedback.labels and feedback.first > feedback.labels:
         raise PlauditError("feedback.first: more than feedback.labels; lower it")
     if (feedback.labels or config.watch.every) and feedback.people and config.hidden is None:

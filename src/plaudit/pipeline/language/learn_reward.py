@@ -18,8 +18,8 @@ from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language.dividing import divided
 from plaudit.pipeline.language.evaluate import wins
 from plaudit.pipeline.language.teaching import fit_pairs
-from plaudit.pipeline.language.threads import threads
 from plaudit.pipeline.run_folder import seed_of
+from plaudit.pipeline.threads import threads
 from plaudit.readers.texts import TextPair, read_text_pairs
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
@@ -84,10 +84,19 @@ MEMORY = "rows, fit.minibatch, fit.piece or length"
 """What to lower where memory runs out."""
 
 
+UNUSED = {
+    "fit.first_steps": "there is one fit, whose steps follow from epochs",
+    "fit.steps": "there is one fit, whose steps follow from epochs",
+    "fit.drawn": "a text has one score, so nothing is drawn of it",
+}
+"""Fields of a fit that mean nothing here, and why."""
+
+
 def read(files: Sequence[Path], config: LearnRewardConfig) -> tuple[list[TextPair], list[TextPair]]:
     """The comparisons to learn from and those to test on. Where nothing says which are which, a share of the prompts is
     held out with all their pairs."""
     in_range(config, RANGES)
+    _refuse_unused(config)
     _refuse_known(files, config)
     pairs = [pair for file in files for pair in read_text_pairs(file, config.split)]
     if config.test is not None or config.test_split is not None:
@@ -95,6 +104,15 @@ def read(files: Sequence[Path], config: LearnRewardConfig) -> tuple[list[TextPai
         return pairs, [pair for file in others for pair in read_text_pairs(file, config.test_split)]
     train, test = divided([pair.prompt for pair in pairs], config.held_out, seed_of(config.seed, "held out"))
     return [pairs[i] for i in train], [pairs[i] for i in test]
+
+
+def _refuse_unused(config: LearnRewardConfig) -> None:
+    """Raise PlauditError where something is set that would have no effect."""
+    plain = reward_fit.Config()
+    for field, why in UNUSED.items():
+        name = field.removeprefix("fit.")
+        if getattr(config.fit, name) != getattr(plain, name):
+            raise PlauditError(f"{field}: has no effect, {why}; leave this out")
 
 
 def _refuse_known(files: Sequence[Path], config: LearnRewardConfig) -> None:
@@ -127,6 +145,7 @@ def learn(
     if (out / "config.json").exists():
         raise PlauditError(f"{out}: a model is here already; choose another --out")
     in_range(config, RANGES)
+    _refuse_unused(config)
     decided = [pair for pair in test if pair.preference != 0.5]
     if len(train) < 2 or len(decided) < 2:
         raise PlauditError(

@@ -20,8 +20,8 @@ from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language.asking import without_beginning
 from plaudit.pipeline.language.config import SERVICE
-from plaudit.pipeline.language.threads import threads
 from plaudit.pipeline.run_folder import seed_of
+from plaudit.pipeline.threads import threads
 from plaudit.readers.texts import RAW_ENDINGS, TextDemonstration, read_raw, read_text_demonstrations
 from plaudit.trainers import supervised
 

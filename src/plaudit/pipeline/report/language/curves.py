@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from plaudit.maths import kl
 from plaudit.pipeline.report import evidence, page
 from plaudit.pipeline.report.evidence import Evidence
 from plaudit.pipeline.report.figures import BLUE, GREEN, INK, ORANGE, Curve, Panel, panels
@@ -74,7 +75,7 @@ def distance(run: Evidence, say: Words) -> str:
 
     Evaluations measure KL from the model as it started, practice from the model that the price of KL is to.
     """
-    best = samples.best_of_kl(samples.DRAWS)
+    best = kl.best_of_n_kl(samples.DRAWS)
     practised = _practice(run, "objective/kl_per_answer", BLUE)
     apart = run.config.get("reference") not in (None, run.config.get("start"))
     lines = [] if apart else practised

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import log
 from typing import Any
 
 import numpy as np
@@ -63,11 +62,6 @@ def samples(run: Evidence, say: Words) -> str:
         body += f'<details class="more"><summary>{more}</summary>\n{"".join(rest)}</details>\n'
     lead = say.join([say("samples_say", draws=DRAWS), say("samples_colours") if scale else ""])
     return page.section(say("samples"), lead, body, _means(rows, say), kind="broad")
-
-
-def best_of_kl(draws: int) -> float:
-    """KL(best of n || one) at most, in nats: log n - (n - 1) / n (Beirami et al. 2024, arXiv:2401.01879)."""
-    return log(draws) - (draws - 1) / draws
 
 
 def strongest(rows: Sequence[dict[str, Any]]) -> float:

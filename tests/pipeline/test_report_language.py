@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from plaudit.pipeline.language import samples as written
+from plaudit.pipeline.language.config import SERVICE
 from plaudit.pipeline.report import evidence, figures, write_report
 from plaudit.pipeline.report.language import curves, headline, samples
 from plaudit.pipeline.report.words import Words
@@ -373,8 +374,10 @@ def test_chinese_has_the_same_parts(finished: RunFolder, english: str, tmp_path:
         assert word not in shown.lower(), word
 
 
-def test_the_file_and_the_number_of_draws_are_those_the_run_writes() -> None:
+def test_names_and_numbers_are_those_of_the_run() -> None:
+    """The report has them again, because it loads no models."""
     assert (samples.NAME, samples.DRAWS) == (written.NAME, written.DRAWS)
+    assert headline.SERVICE == SERVICE
 
 
 def test_neither_environments_nor_models_are_needed(tmp_path: Path) -> None:

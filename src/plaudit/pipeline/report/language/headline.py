@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from plaudit.pipeline.language.config import SERVICE
 from plaudit.pipeline.report import opening, page
 from plaudit.pipeline.report.evidence import Evidence
 from plaudit.pipeline.report.forecasts import Forecasts
@@ -13,6 +12,8 @@ from plaudit.pipeline.statistics import wilson
 
 LEAST = 10
 """Held-out prompts that a verdict takes."""
+SERVICE = "service"
+"""The config's name for the service dialogues that plaudit generates; the config itself would load transformers."""
 
 
 def headline(run: Evidence, found: Forecasts, say: Words) -> str:

@@ -24,7 +24,7 @@ def lessons(folder: Path, seed: int) -> list[tuple[str, PretrainConfig, Path]]:
         learn="everything",
         held_out=0.02,
         count=6000,
-        trainer=_descent(6e-3, 280),
+        trainer=_descent(6e-3, 340),
         seed=seed,
     )
     clerk = PretrainConfig(
@@ -32,7 +32,7 @@ def lessons(folder: Path, seed: int) -> list[tuple[str, PretrainConfig, Path]]:
         style="clerks",
         learn="answers",
         held_out=0.02,
-        trainer=_descent(3e-3, 80),
+        trainer=_descent(3e-3, 100),
         seed=seed,
     )
     return [("learning to write", first, base), ("learning from clerks", clerk, clerks)]

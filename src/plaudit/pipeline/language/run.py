@@ -95,6 +95,8 @@ class LanguageRun:
         """Save what was learned and say how good it is on held-out prompts."""
         policy, made = self.state.policy, self.parts
         kept, judged = self._kept()
+        if self.preferences is not None and not self.stopped:
+            self.notes |= self.preferences.notes
         seed = seed_of(self.config.seed, "samples")
         with loading.memory_explained(MEMORY):
             before, after = self._evaluated(made.start), self._evaluated(policy)
@@ -205,11 +207,11 @@ def _price(state: on_policy.State, config: RunConfig, remaining: float) -> float
 
 
 def _priced(metrics: dict[str, float], price: float) -> dict[str, float]:
-    """What the price of KL took off the score, per answer."""
+    """What the price of KL took off the reward, and what was left to optimise, per answer."""
     if "objective/kl_per_answer" not in metrics:
         return {}
     taken = -price * metrics["objective/kl_per_answer"]
     return {
         "objective/non_score_reward": taken,
-        "objective/rlhf_reward": metrics["objective/scores"] + taken,
+        "objective/rlhf_reward": metrics["objective/reward"] + taken,
     }

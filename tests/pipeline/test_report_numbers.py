@@ -50,7 +50,7 @@ def test_every_text_is_used() -> None:
         *(
             f"{a}_{b}"
             for a in ("wins", "scored", "joint", "verdict")
-            for b in ("better", "worse", "unclear", "unknown")
+            for b in ("better", "worse", "unclear", "unknown", "few")
         ),
         *(f"over_{a}_{b}" for a in ("hidden", "people") for b in ("seen", "unseen")),
         *(f"status_{name}" for name in ("running", "stopped", "failed")),

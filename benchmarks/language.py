@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import RESULTS, described
+from benchmarks.machine import RESULTS, described, merged
 
 PACKAGES = ("plaudit", "torch", "transformers", "tokenizers")
 OVER = {
@@ -70,15 +70,6 @@ def curve(rows: Sequence[dict[str, Any]]) -> list[tuple[int, float, float, float
                 (row["update"], row["eval/kl_per_answer"], row["eval/proxy_mean"], row["eval/hidden_mean"])
             )
     return points
-
-
-def merged(mapping: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The mapping with changes to single fields, at any depth."""
-    result = dict(mapping)
-    for key, value in changes.items():
-        old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return result
 
 
 def demo_table(found: Sequence[dict[str, Any]]) -> list[str]:

@@ -4,6 +4,7 @@ import datetime
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -33,3 +34,12 @@ def described(*packages: str) -> str:
 def today() -> str:
     """The date, as 2025-01-31."""
     return datetime.date.today().isoformat()
+
+
+def merged(mapping: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The mapping with changes to single fields, at any depth."""
+    result = dict(mapping)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.machine import RESULTS, today
+from benchmarks.machine import RESULTS, merged, today
 from benchmarks.ngrams import baseline
 from benchmarks.real_text_tables import SHOWN, tables
 from plaudit.models.language import reward_model
@@ -70,15 +70,6 @@ def built(schema: Any, changes: dict[str, Any]) -> Any:
     """A stage's config: its defaults with changes to single fields, as the flags of its command make them."""
     base = schema("") if schema is LearnRewardConfig else schema()
     return settings.build(schema, merged(settings.dump(base), changes), "")
-
-
-def merged(mapping: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The mapping with changes to single fields, at any depth."""
-    result = dict(mapping)
-    for key, value in changes.items():
-        old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return result
 
 
 def language_model(place: Path, changes: dict[str, Any], out: Path) -> dict[str, Any]:

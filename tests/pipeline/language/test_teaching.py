@@ -55,7 +55,7 @@ def test_what_is_asked(world: World, tmp_path: Path) -> None:
     state = learner.state_dict()
     asked = learner.questions(run.state.policy, 30, "0/0", 0)
     assert len(asked) == 30 and len({query.key for query in asked}) == 30
-    about = [[learner.library.get(item) for item in query.items] for query in asked]
+    about = [[learner.archive.get(item) for item in query.items] for query in asked]
     for query, (one, other) in zip(asked, about, strict=True):
         assert one["prompt"] == other["prompt"] == query.payload["prompt"] and one != other
         assert one["columns"] == {"ground_truth": one["prompt"][5]}
@@ -77,12 +77,12 @@ def test_people_are_not_asked_about_the_same_text_twice(world: World, tmp_path: 
     said = run.language.talk(run.state.policy)
     a, spoken = said.answers, run.parts.speech.vocabulary
     other = replace(said, answers=replace(a, tokens=tuple((*t[:-1], spoken.end, 65) for t in a.tokens)))
-    library = teaching(run).library
-    assert question(library, "k", 0, (said, other), 0) is None
-    assert not list((tmp_path / "r" / "artifacts").rglob("*.json")) and not library.loaded
+    archive = teaching(run).archive
+    assert question(archive, "k", 0, (said, other), 0) is None
+    assert not list((tmp_path / "r" / "artifacts").rglob("*.json")) and not archive.loaded
     changed = replace(said, answers=replace(a, completions=tuple(c + "!" for c in a.completions)))
-    asked = question(library, "k", 0, (said, changed), 0)
-    assert asked is not None and library.get(asked.items[1])["completion"] == a.completions[0] + "!"
+    asked = question(archive, "k", 0, (said, changed), 0)
+    assert asked is not None and archive.get(asked.items[1])["completion"] == a.completions[0] + "!"
     run.close()
 
 
@@ -129,7 +129,7 @@ def test_the_scale_is_that_of_the_first_answers(world: World, tmp_path: Path) ->
         first = [q for q in run.preferences.desk.store.queries() if q.tick == 0]
         items = sorted({item for query in first for item in query.items})
         scores = rewards_of(
-            learner.model, [learner.library.get(item) for item in items], run.parts.speech.vocabulary
+            learner.model, [learner.archive.get(item) for item in items], run.parts.speech.vocabulary
         )
         assert float(scores.mean()) == pytest.approx(0, abs=1e-5)
         assert float(scores.var()) == pytest.approx(1, abs=1e-4)
@@ -150,7 +150,7 @@ def test_one_first_answer_of_a_person_fixes_the_scale_over_all_that_was_asked(
     pairs = learner.pairs([answered(1, pair)])
     assert pairs is not None and pairs.first.ids.shape[0] == 1
     learner.fit(pairs, True)
-    items = [learner.library.get(item) for item in sorted({i for query in asked for i in query.items})]
+    items = [learner.archive.get(item) for item in sorted({i for query in asked for i in query.items})]
     scores = rewards_of(learner.model, items, run.parts.speech.vocabulary)
     assert len(scores) > 8 and float(scores.var()) == pytest.approx(1, abs=1e-4)
     run.close()
@@ -173,7 +173,7 @@ def test_pairs_hold_what_was_said(world: World, tmp_path: Path) -> None:
     assert pairs is not None and pairs.judgements.preference.tolist() == [1.0, 0.0, 0.5]
     for row in range(3):
         for side, group in enumerate((pairs.first, pairs.second)):
-            stored = learner.library.get(asked[row].items[side])
+            stored = learner.archive.get(asked[row].items[side])
             whole = [*run.parts.speech.vocabulary.encode(stored["prompt"]), *stored["tokens"]]
             assert group.ids[row, : int(group.lengths[row])].tolist() == whole
     assert learner.pairs(answers[3:]) is None
@@ -289,7 +289,7 @@ def test_conversations_are_answered_and_judged(world: World, tmp_path: Path) -> 
     run.tick()
     assert run.preferences is not None
     for query in run.preferences.desk.store.queries():
-        said = teaching(run).library.get(query.items[0])
+        said = teaching(run).archive.get(query.items[0])
         assert said["messages"][0]["role"] == "user"
         word = said["messages"][0]["content"]
         assert said["prompt"] == f"<|user|>{word}\n<|assistant|>"

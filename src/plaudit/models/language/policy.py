@@ -113,11 +113,11 @@ class LanguagePolicy(nn.Module):
 
     def scores(self, record: Tokens, rows: "Tensor | slice | None" = None) -> Scores:
         """Log-probability, entropy and value of recorded decisions [B, T], differentiable; 0 where there is none."""
-        return self._read(record if rows is None else take(record, rows), True, False)[0]
+        return self._read(record if rows is None else take(record, rows), True)[0]
 
     def judge(self, record: Tokens) -> tuple[Scores, Tensor | None]:
         """The scores, and the value after each decision: V(s_{t+1}) [B, T]; none without a critic."""
-        scores, ends = self._read(record, True, True)
+        scores, ends = self._read(record, True)
         return scores, _following(scores.values, ends, record)
 
     @torch.no_grad()
@@ -125,7 +125,7 @@ class LanguagePolicy(nn.Module):
         """The same episodes with the values of the critic as it is now; without a critic, unchanged."""
         if self.config.critic == "none":
             return episodes
-        scores, ends = self._read(record, False, True)
+        scores, ends = self._read(record, False)
         return replace(episodes, values=scores.values, next_values=_following(scores.values, ends, record))
 
     def reference(self) -> "WithoutAdapters":
@@ -149,10 +149,10 @@ class LanguagePolicy(nn.Module):
         for name, tensor in tensors.items():
             mine[name].copy_(tensor)
 
-    def _read(self, record: Tokens, logp: bool, after: bool) -> tuple[Scores, Tensor | None]:
+    def _read(self, record: Tokens, logp: bool) -> tuple[Scores, Tensor | None]:
         """Scores, and the value after the last token of each row [B]. Rows of like length are read together.
 
-        What is not asked for is left out, but the same tokens are always read: products of other sizes are rounded
+        The last token is read even where no value after it is asked for: products of other sizes are rounded
         differently, and the policy would not be at distance 0 from itself.
         """
         refuse_longer(record.lengths, context_of(self.lm))
@@ -175,8 +175,7 @@ class LanguagePolicy(nn.Module):
                     said = selected(self.head, asked, part.ids[b, columns], self.config.shaping)
             if states is not None:
                 values = self._value(asked if states is hidden and asked is not None else states[before])
-                if after:
-                    ends = self._value(states[torch.arange(len(rows)), part.lengths - 1])
+                ends = self._value(states[torch.arange(len(rows)), part.lengths - 1])
             found.append((rows, rows[b], t, said, values, ends))
         return _assembled(found, shape, self.device)
 

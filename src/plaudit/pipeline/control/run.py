@@ -15,7 +15,7 @@ from plaudit.pipeline.control import saved
 from plaudit.pipeline.control.config import RunConfig
 from plaudit.pipeline.control.evaluate import true_returns
 from plaudit.pipeline.control.segments import Window
-from plaudit.pipeline.control.teaching import ControlTeaching, Library
+from plaudit.pipeline.control.teaching import Archive, ControlTeaching
 from plaudit.pipeline.desk import Desk
 from plaudit.pipeline.preferences import Preferences, people
 from plaudit.pipeline.run_folder import RunFolder, seed_of
@@ -157,11 +157,11 @@ class ControlRun:
             last = place.start + place.length - 1
             return source.tape.replay(place.row, place.start, last).to_bytes()
 
-        library = Library(artifacts, replay if source.resume == "exact" else None)
+        archive = Archive(artifacts, replay if source.resume == "exact" else None)
         persons = people(config.feedback.people, config.seed)
-        desk = Desk(store, artifacts, Commands(store), library.hidden_rewards, persons)
+        desk = Desk(store, artifacts, Commands(store), archive.hidden_rewards, persons)
         generator = _generator(config.seed, "feedback")
-        learner = ControlTeaching(library, config.feedback, config.reward, self._reward_model(), generator)
+        learner = ControlTeaching(archive, config.feedback, config.reward, self._reward_model(), generator)
         return Preferences(desk, config.feedback, learner)
 
     def _reward_model(self) -> RewardEnsemble:

@@ -24,7 +24,7 @@ from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 
 
-class Library:
+class Archive:
     """The segments people are asked about, as artifacts."""
 
     def __init__(self, artifacts: Artifacts, replay: Callable[[Window], bytes] | None = None):
@@ -57,13 +57,13 @@ class ControlTeaching:
 
     def __init__(
         self,
-        library: Library,
+        archive: Archive,
         settings: FeedbackSettings,
         reward: RewardSettings,
         model: RewardEnsemble,
         generator: torch.Generator,
     ):
-        self.library, self.settings, self.reward = library, settings, reward
+        self.archive, self.settings, self.reward = archive, settings, reward
         self.model, self.generator = model, generator
         self.likelihood = reward.likelihood
         self.optimiser = Adam(model.parameters(), weight_decay=reward.fit.weight_decay)
@@ -72,7 +72,7 @@ class ControlTeaching:
     def questions(self, behaviour: Walk, count: int, key: str, tick: int) -> list[NewQuery]:
         """Comparisons of segments of the latest rollout."""
         return [
-            self.library.question(f"{key}/{i}", tick, behaviour.record, places)
+            self.archive.question(f"{key}/{i}", tick, behaviour.record, places)
             for i, places in enumerate(self.choose(behaviour, count))
         ]
 
@@ -88,8 +88,8 @@ class ControlTeaching:
         said = [one for one in feedback if isinstance(one, Comparison) and one.answer in SAID]
         if not said:
             return None
-        first, first_mask = stack([self.library.segment(one.options[0]) for one in said])
-        second, second_mask = stack([self.library.segment(one.options[1]) for one in said])
+        first, first_mask = stack([self.archive.segment(one.options[0]) for one in said])
+        second, second_mask = stack([self.archive.segment(one.options[1]) for one in said])
         judgements = Comparisons(torch.tensor([SAID[one.answer] for one in said]))
         features = self.model.features
         return reward_fit.Pairs(features(first), features(second), first_mask, second_mask, judgements)

@@ -24,7 +24,7 @@ from plaudit.pipeline.language.asking import Prompts, prompts
 from plaudit.pipeline.language.config import RunConfig
 from plaudit.pipeline.language.evaluate import Judges
 from plaudit.pipeline.language.hidden import Hidden
-from plaudit.pipeline.language.teaching import LanguageTeaching, Library, learned, same_tokens
+from plaudit.pipeline.language.teaching import Archive, LanguageTeaching, learned, same_tokens
 from plaudit.pipeline.preferences import Preferences, people
 from plaudit.pipeline.run_folder import RunFolder, seed_of
 from plaudit.storage import Artifacts, open_store
@@ -108,21 +108,21 @@ def as_it_was(lm: Any, config: PolicyConfig) -> LanguagePolicy:
     return LanguagePolicy(lm, form, torch.Generator()).requires_grad_(False)
 
 
-def preferences(config: RunConfig, made: Parts, folder: RunFolder) -> tuple[Preferences, Library] | None:
+def preferences(config: RunConfig, made: Parts, folder: RunFolder) -> tuple[Preferences, Archive] | None:
     """The human side, where people are part of the run; with them the answers they are asked about."""
     if not config.feedback.labels and not config.watch.every:
         return None
     store = open_store(folder.feedback, seed_of(config.seed, "sides"))
-    library = Library(Artifacts(folder.artifacts), made.hidden)
+    archive = Archive(Artifacts(folder.artifacts), made.hidden)
     persons = people(config.feedback.people, config.seed)
-    desk = Desk(store, library.artifacts, Commands(store), library.hidden_rewards, persons)
+    desk = Desk(store, archive.artifacts, Commands(store), archive.hidden_rewards, persons)
     learner = None
     if made.model is not None:
         asking = made.queue(config.seed, "questions"), made.speech, generator(config.seed, "compared answers")
         learner = LanguageTeaching(
-            library, config.reward, made.model, asking, generator(config.seed, "feedback")
+            archive, config.reward, made.model, asking, generator(config.seed, "feedback")
         )
-    return Preferences(desk, config.feedback, learner), library
+    return Preferences(desk, config.feedback, learner), archive
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:

@@ -29,7 +29,7 @@ from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 
 
-class Library:
+class Archive:
     """The answers people are asked about, as artifacts."""
 
     def __init__(self, artifacts: Artifacts, hidden: Hidden | None):
@@ -61,11 +61,11 @@ class Library:
         return np.array([of_one(self.hidden, self.get(item))])
 
 
-def question(library: Library, key: str, tick: int, said: tuple[Talk, Talk], row: int) -> NewQuery | None:
+def question(archive: Archive, key: str, tick: int, said: tuple[Talk, Talk], row: int) -> NewQuery | None:
     """A comparison of two answers to one prompt; none where people would see the same text twice."""
     if said[0].answers.completions[row] == said[1].answers.completions[row]:
         return None
-    items = tuple(library.put(one, row) for one in said)
+    items = tuple(archive.put(one, row) for one in said)
     return NewQuery(key, "comparison", items, tick, {"prompt": said[0].answers.prompts[row]})
 
 
@@ -74,13 +74,13 @@ class LanguageTeaching:
 
     def __init__(
         self,
-        library: Library,
+        archive: Archive,
         settings: RewardSettings,
         model: TextReward,
         asking: tuple[PromptQueue, Speech, torch.Generator],
         generator: torch.Generator,
     ):
-        self.library, self.settings, self.model = library, settings, model
+        self.archive, self.settings, self.model = archive, settings, model
         self.queue, self.speech, self.drawing = asking
         self.generator = generator
         self.likelihood = settings.likelihood
@@ -99,7 +99,7 @@ class LanguageTeaching:
                 talk(behaviour, asked, self.speech, self.drawing),
             )
             names = (f"{key}/{attempt}/{row}" for row in range(wanted))
-            made = [question(self.library, name, tick, said, row) for row, name in enumerate(names)]
+            made = [question(self.archive, name, tick, said, row) for row, name in enumerate(names)]
             found += [query for query in made if query is not None]
             if len(found) == count:
                 break
@@ -162,7 +162,7 @@ class LanguageTeaching:
         self.base = state["base"]
 
     def _texts(self, items: Sequence[str]) -> Texts:
-        said = [self.library.get(item) for item in items]
+        said = [self.archive.get(item) for item in items]
         same = self.speech.vocabulary
         return texts([sequence(self.model, one, same) for one in said], self.model.device)
 

@@ -15,7 +15,7 @@ from plaudit.models.language.policy import LanguagePolicy
 from plaudit.pipeline.checkpoint import load_tree, save_tree
 from plaudit.pipeline.desk import HELD_OUT, Desk
 from plaudit.pipeline.language.config import WatchSettings
-from plaudit.pipeline.language.teaching import Library, question
+from plaudit.pipeline.language.teaching import Archive, question
 from plaudit.pipeline.preferences import SAID
 from plaudit.storage.store import Response
 
@@ -47,9 +47,9 @@ START = Check(0, 0.0, 0.0, 0)
 class Watcher:
     """Asks people now and then whether the policy has become better than it was, and remembers the policies."""
 
-    def __init__(self, settings: WatchSettings, desk: Desk, library: Library, place: tuple[Path, int]):
+    def __init__(self, settings: WatchSettings, desk: Desk, archive: Archive, place: tuple[Path, int]):
         """`place`: where policies are kept, and the last update of the run."""
-        self.settings, self.desk, self.library = settings, desk, library
+        self.settings, self.desk, self.archive = settings, desk, archive
         self.folder, self.last = place
         self.checks: list[Check] = []
 
@@ -70,7 +70,7 @@ class Watcher:
         Two answers that are the same are not asked about. People who take their time are counted at the next check.
         """
         keys = [f"{HELD_OUT}{update}/{row}" for row in range(len(sides[0].answers))]
-        asked = [question(self.library, key, update, sides, row) for row, key in enumerate(keys)]
+        asked = [question(self.archive, key, update, sides, row) for row, key in enumerate(keys)]
         self.desk.store.enqueue([query for query in asked if query is not None])
         self.desk.simulate()
         self.checks = [*[c for c in self.checks if c.update < update], Check(update, kl, 0.0, 0)]

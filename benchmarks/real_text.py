@@ -31,6 +31,7 @@ from plaudit.pipeline.language.config import from_mapping
 from plaudit.pipeline.language.learn_reward import LearnRewardConfig, as_pairs, learn, longer_by, read, scored
 from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain
 from plaudit.pipeline.statistics import rank_correlation
+from plaudit.readers.texts import read_text_pairs
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TEXT, PAIRS = Path("text_corpus/tinyshakespeare.txt"), Path("text_pairs/hh_pairs.jsonl.gz")
@@ -39,19 +40,20 @@ LANGUAGE: dict[str, Any] = {
     "trainer": {"learning_rate": 4e-3, "warmup": 100, "minibatch": 8, "epochs": 4, "weight_decay": 0.1},
 }
 DIALOGUES: dict[str, Any] = {
-    "split": "train",
     "learn": "everything",
     "too_long": "cut",
-    "new": {"layers": 3, "width": 128, "heads": 4, "context": 256, "vocabulary": 2048},
-    "trainer": {"learning_rate": 4e-3, "warmup": 100, "minibatch": 8, "epochs": 3},
+    "new": {"layers": 4, "width": 192, "heads": 4, "context": 256, "vocabulary": 4096},
+    "trainer": {"learning_rate": 3e-3, "warmup": 100, "minibatch": 16, "epochs": 4, "weight_decay": 0.1},
 }
 REWARD: dict[str, Any] = {
     "split": "train",
     "test_split": "test",
-    "epochs": 2,
-    "length": 256,
-    "fit": {"learning_rate": 5e-4, "weight_decay": 0.05},
+    "epochs": 3,
+    "length": 128,
+    "likelihood": {"mistakes": 0.2},
+    "fit": {"learning_rate": 1.5e-4, "weight_decay": 0.05},
 }
+"""Chosen by cross-validation on the train split."""
 PPO: dict[str, Any] = {
     "language": {
         "split": "train",
@@ -77,6 +79,19 @@ def language_model(place: Path, changes: dict[str, Any], out: Path) -> dict[str,
     began = time.process_time()
     result = pretrain(built(PretrainConfig, changes), str(place), out, lambda row: None)
     return result | {"cpu_seconds": time.process_time() - began}
+
+
+def answers(data: Path, out: Path) -> Path:
+    """Both answers of every comparison to learn from, as demonstrations: what was said, not which was better."""
+    rows = [
+        {"prompt": pair.prompt, "completion": answer}
+        for pair in read_text_pairs(data / PAIRS, "train")
+        for answer in (pair.chosen, pair.rejected)
+        if str(answer).strip()
+    ]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return out
 
 
 def shakespeare(data: Path, out: Path) -> dict[str, Any]:
@@ -138,7 +153,8 @@ def measure(only: Sequence[str], seeds: int, jobs: int, data: Path, folder: Path
     with ProcessPoolExecutor(jobs, fresh, max_tasks_per_child=1) as pool:
         text = pool.submit(shakespeare, data, folder / "text") if "pretrain" in only else None
         if {"reward", "ppo"} & {*only}:
-            base = pool.submit(language_model, data / PAIRS, DIALOGUES, folder / "dialogues").result()
+            said = answers(data, folder / "answers.jsonl")
+            base = pool.submit(language_model, said, DIALOGUES, folder / "dialogues").result()
             places = {seed: folder / f"reward-{seed}" for seed in range(seeds if "reward" in only else 1)}
             work = [
                 pool.submit(reward_model_of, data, folder / "dialogues", seed, out)

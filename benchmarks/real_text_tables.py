@@ -51,8 +51,8 @@ def _rewarded(row: dict[str, Any]) -> list[str]:
     lines = [
         "## Reward model: human comparisons of HH-RLHF",
         "",
-        f"`plaudit pretrain hh_pairs.jsonl.gz {flags(row['base_settings'])}` "
-        f"({base['val/nll_per_character']:.3f} nats per character, {base['cpu_seconds']:.0f} CPU s), then",
+        f"`plaudit pretrain answers.jsonl {flags(row['base_settings'])}` on both answers of every comparison to learn "
+        f"from ({base['val/nll_per_character']:.3f} nats per character, {base['cpu_seconds']:.0f} CPU s), then",
         f"`plaudit reward hh_pairs.jsonl.gz --start dialogues {flags(row['settings'])}`",
         "",
         f"Accuracy on {test} test pairs after {train:,}. Intervals are 95 % t-intervals over test pairs, of the mean "

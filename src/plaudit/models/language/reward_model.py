@@ -4,7 +4,7 @@ It loads and saves as AutoModelForSequenceClassification with one label; the sco
 by the length of the text and never by looking for padding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -82,6 +82,26 @@ class TextReward(nn.Module):
     def scale(self) -> float:
         """By how much a reward differs where scores differ by 1."""
         return float(getattr(self.model.config, "reward_scale", 1.0))
+
+    @property
+    def judged_by(self) -> tuple[str, ...]:
+        """Columns of a row that say by what its texts are judged, such as a criterion."""
+        return tuple(getattr(self.model.config, "reward_judged_by", None) or ())
+
+    def reading(self, ids: Sequence[int], columns: Mapping[str, Any], most: int | None) -> list[int]:
+        """What it reads of a text: first by what to judge, then the text, which loses its beginning where both are
+        longer than `most`. One reward can then hold opposite wishes, such as full answers and refusals.
+
+        Raises PlauditError where the row lacks such a column.
+        """
+        missing = [name for name in self.judged_by if columns.get(name) is None]
+        if missing:
+            raise PlauditError(
+                f"{self.vocabulary.name}: judges by the column `{missing[0]}`, which a row lacks; add it to the rows"
+            )
+        first = self.vocabulary.encode("".join(f"{columns[name]}\n" for name in self.judged_by))
+        kept = ids if most is None else ids[max(0, len(ids) + len(first) - most) :]
+        return [*first, *kept]
 
     def rewards(self, batch: Texts) -> Float[Tensor, "B"]:
         """What the texts are worth to a policy: (score - offset) * scale."""

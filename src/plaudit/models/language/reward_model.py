@@ -17,7 +17,7 @@ from plaudit.batches import Comparisons
 from plaudit.batches.rows import take
 from plaudit.errors import PlauditError
 from plaudit.models.language import attention, global_randomness, loading, requirements
-from plaudit.models.language.tokens import padded, refuse_longer
+from plaudit.models.language.tokens import alike, padded, refuse_longer
 from plaudit.models.language.vocabulary import PAD, Vocabulary
 
 
@@ -116,9 +116,8 @@ class TextReward(nn.Module):
         half = self.dtype == "bfloat16"
         if half:
             attention.install(self.model)
-        order = batch.lengths.argsort(stable=True)
-        scores = []
-        for rows in order.split(self.rows):
+        pieces, scores = alike(batch.lengths, self.rows), []
+        for rows in pieces:
             part = take(batch, rows)
             ids = part.ids[:, : int(part.lengths.max())]
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
@@ -128,7 +127,7 @@ class TextReward(nn.Module):
                 ).last_hidden_state
             last = hidden[torch.arange(len(rows)), part.lengths - 1].float()
             scores.append(torch.nn.functional.linear(last, self.model.score.weight, self.model.score.bias))
-        return torch.cat(scores).squeeze(-1)[order.argsort()]
+        return torch.cat(scores).squeeze(-1)[torch.cat(pieces).argsort()]
 
     @torch.no_grad()
     def _refuse_other_scores(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from plaudit.pipeline import optimise
 from plaudit.readers.texts import read_text_pairs
+from plaudit.pipeline.run_folder import RunFolder
 from tests.cli.conftest import Run
 from tests.pipeline.language.world import made_of, make_world, quiet, write_rows
 
@@ -116,3 +117,25 @@ def test_a_chat_goes_on_when_the_context_is_full(
     monkeypatch.setattr("sys.stdin", StringIO("say it\n" * 12))
     code, _, err = plaudit("chat", "lm", "--answer-tokens", "8")
     assert code == 0 and err.count("the model's context is full: it no longer reads the oldest turns") == 1
+
+
+def test_a_part_that_is_left_out_is_asked_for_field_by_field(plaudit: Run, tmp_path: Path) -> None:
+    """What `--set` says alone need not agree yet: the flags beside it count too."""
+    world = make_world(tmp_path)
+    pairs = [{"prompt": f"say {i}:", "chosen": " a", "rejected": " b"} for i in range(20)]
+    file = write_rows(tmp_path / "pairs.jsonl", pairs)
+    assert plaudit("reward", file, "--start", world.lm, "--out", "reward", "--epochs", "0.1")[0] == 0
+    code, _, err = plaudit(
+        "optimise", "ppo", "--start", world.lm, "--prompts", world.prompts, "--set", "policy.lora.rank=2",
+        "--set", "reward.weights.learned=0.5", "--reward.start", "reward", "--updates", "1",
+        "--language.answer-tokens", "4", "--language.batch", "4", "--out", "run",
+    )  # fmt: skip
+    assert code == 0, err
+    lora = RunFolder.open(Path("run")).config.read_text(encoding="utf-8").split("lora:")[1]
+    assert lora.split("dtype")[0].split() == ["kind:", "lora", "rank:", "2", "alpha:", "16.0", "targets:", "[]"]
+    code, _, err = plaudit("evaluate", "run", "--set", "shaping.temperature=0.5", "--count", "2")
+    assert code == 0, err
+    code, _, err = plaudit("evaluate", "run", "--set", "shaping.temprature=0.5")
+    assert code == 1 and "--set: shaping.temprature: unknown field; did you mean 'temperature'?" in err
+    code, _, err = plaudit("evaluate", "run", "--set", "reward.name=5")
+    assert code == 1 and "--set: reward: " in err

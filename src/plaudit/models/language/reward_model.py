@@ -188,7 +188,7 @@ def _read(place: str) -> tuple[TextReward, bool]:
         model, vocabulary = loading.load(place, "reward")
     made = TextReward(model, vocabulary)
     _pad(made)
-    return made, "ForSequenceClassification" in str(getattr(model.config, "architectures", None))
+    return made, loading.classifies(model)
 
 
 def save(folder: Path, reward: TextReward) -> None:

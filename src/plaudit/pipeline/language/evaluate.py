@@ -1,6 +1,6 @@
 """How good answers are: by the hidden score, by the learned reward, and beside the answers of another model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -102,6 +102,12 @@ def measured(policy: Any, reference: Any, record: Tokens) -> float:
     """KL(policy || reference) by k1 on these answers of the policy, summed over an answer, in nats."""
     distance = kl.k1(policy.scores(record).logp, reference.scores(record).logp)
     return float((distance * record.mask).sum(dim=1).mean())
+
+
+def paid(weights: Mapping[str, float]) -> str:
+    """What a reward with these weights is called: the learned one is called so where nothing else counts."""
+    alone = {name for name, weight in weights.items() if weight} == {"learned"}
+    return "learned reward" if alone else "reward"
 
 
 def wins(one: Float[Tensor, "B"], other: Float[Tensor, "B"]) -> Wins:

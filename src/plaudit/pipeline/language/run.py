@@ -10,7 +10,7 @@ from plaudit.models.language import adapters, loading, reward_model
 from plaudit.pipeline import algorithms
 from plaudit.pipeline.language import origins, samples
 from plaudit.pipeline.language.config import RunConfig
-from plaudit.pipeline.language.evaluate import Evaluation, evaluate, measured, wins
+from plaudit.pipeline.language.evaluate import Evaluation, evaluate, measured, paid, wins
 from plaudit.pipeline.language.parts import generator, parts, preferences
 from plaudit.pipeline.language.watching import Watcher
 from plaudit.pipeline.preferences import foretold
@@ -110,7 +110,7 @@ class LanguageRun:
         loading.save(folder.path / "policy", lm, made.speech.vocabulary)
         if made.model is not None and self.config.feedback.labels:
             reward_model.save(folder.path / "reward", made.model)
-        by = "learned reward" if made.hidden is None else "hidden score"
+        by = paid(self.config.reward.weights) if made.hidden is None else "hidden score"
         scores = {name: found.scores() for name, found in (("before", before), ("after", after))}
         result = (
             after.metrics() | wins(after.worth, before.worth).named() | {"win_by": by, "kept_update": kept}

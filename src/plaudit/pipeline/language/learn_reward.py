@@ -10,7 +10,7 @@ import torch
 
 from plaudit.batches import Comparisons
 from plaudit.batches.rows import take
-from plaudit.errors import PlauditError
+from plaudit.errors import PlauditError, placed
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextPairs, TextReward, pair_scores, texts
@@ -201,7 +201,8 @@ def encode(model: TextReward, pair: TextPair, answer: Any) -> list[int]:
     """A prompt and an answer, plain or through the chat template."""
     prompt = pair.prompt if isinstance(pair.prompt, str) else list(pair.prompt)
     answer = answer if isinstance(answer, str) else list(answer)
-    return [*model.vocabulary.prompt(prompt), *model.vocabulary.completion(answer, prompt)]
+    with placed(pair.where):
+        return [*model.vocabulary.prompt(prompt), *model.vocabulary.completion(answer, prompt)]
 
 
 def reading(model: TextReward, pair: TextPair, answer: Any, length: int) -> list[int]:

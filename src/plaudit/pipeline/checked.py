@@ -35,6 +35,7 @@ RANGES: dict[str, tuple[float, float | None]] = LEARNER | {
     "feedback.first": (1, None),
     "feedback.rounds": (0, None),
     "feedback.until": (0, 0.99),
+    "feedback.ahead": (0, None),
     "feedback.segment": (1, None),
     "feedback.candidates": (1, None),
 }

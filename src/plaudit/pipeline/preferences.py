@@ -13,6 +13,7 @@ from plaudit.annotators.client import SimulatedAnnotator
 from plaudit.annotators.simulated import SimulatedPerson
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
+from plaudit.pipeline.commands import POLL_SECONDS
 from plaudit.pipeline.desk import Desk
 from plaudit.pipeline.run_folder import seed_of
 from plaudit.storage.store import LARGEST, NewQuery, Response
@@ -46,6 +47,11 @@ class Rounds(Protocol):
     @property
     def until(self) -> float:
         """Share of the budget after which nothing more is asked."""
+        ...
+
+    @property
+    def ahead(self) -> int:
+        """Questions that may wait for real people while the loop goes on."""
         ...
 
 
@@ -118,7 +124,7 @@ class Preferences:
             self.desk.store.enqueue(queries)  # again after a resume changes nothing, the keys are the same
             self.asked, self.owed = self.asked + 1, count - len(queries)
         self.desk.simulate()
-        self._await_first_answer()
+        self._keep_pace()
         if not self._taught():
             raise PlauditError(
                 "feedback.people: no answer says which of two options is better, so there is no reward to optimise; "
@@ -153,11 +159,18 @@ class Preferences:
         self.labels = len(view)
         return metrics | {"feedback/labels": self.labels}
 
-    def _await_first_answer(self) -> None:
-        """Without any answer there is nothing to optimise: wait, politely, until real people have begun."""
-        while not self.desk.people and not self._taught():
+    def _keep_pace(self) -> None:
+        """Where real people answer: rest, politely, while too many questions wait or nobody has taught anything yet.
+
+        A computer improves a policy in seconds. Without this it would have spent its budget before people have seen
+        the second clip; so it stays as far ahead of them as the settings say, and goes on by itself as they answer.
+        """
+        while not self.desk.people:
+            waiting = self.desk.store.pending()
+            if waiting <= self.settings.ahead and (self._taught() or not waiting):
+                return
             self.desk.commands.obey()
-            time.sleep(0.5)
+            time.sleep(POLL_SECONDS)
 
     def _taught(self) -> bool:
         """Whether any answer yet says something of order."""

@@ -53,6 +53,8 @@ class FeedbackSettings:
     """Random pairs considered for each one asked, when asking by disagreement."""
     people: tuple[SimulatedPerson, ...] = (SimulatedPerson(),)
     """Simulated people who answer in turn; an empty list waits for real ones."""
+    ahead: int = 10
+    """Real people: the loop rests while more questions than this wait, so that it does not run away from them."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ RANGES: dict[str, tuple[float, float | None]] = LEARNER | {
     "feedback.first": (1, None),
     "feedback.rounds": (0, None),
     "feedback.until": (0, 0.99),
+    "feedback.ahead": (0, None),
     "watch.every": (0, None),
     "watch.judgements": (2, None),
     "watch.patience": (1, None),
@@ -107,6 +108,8 @@ class FeedbackSettings:
     """Share of the updates after which nothing more is asked."""
     people: tuple[SimulatedPerson, ...] = (SimulatedPerson(),)
     """Simulated people who answer in turn; an empty list waits for real ones."""
+    ahead: int = 10
+    """Real people: the loop rests while more questions than this wait, so that it does not run away from them."""
 
 
 @dataclass(frozen=True)

@@ -248,6 +248,30 @@ def test_the_loop_does_not_run_away_from_people(
     run.close()
 
 
+def test_people_who_leave_are_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody answers once and goes: after its patience the loop learns on from that, and says what is open."""
+    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.001)
+    run = ControlRun(config(people=[], ahead=0, patience=0.05), folder(tmp_path))
+    assert run.preferences is not None
+    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+
+    def obey_and_answer_once() -> None:
+        obey()
+        if not store.history():
+            query = store.claim("somebody", 60.0)
+            assert query is not None
+            said = Comparison((query.items[0], query.items[1]), "first")
+            store.submit(NewResponse("uuid", query.id, "somebody", said, query.shown_order))
+
+    run.preferences.desk.commands.obey = obey_and_answer_once  # type: ignore[method-assign]
+    while not run.done:
+        run.tick()
+    assert store.pending() == 19 and run.preferences.fits == 1
+    run.close()
+
+
 def test_people_who_only_skip_teach_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once nothing waits any more there is nothing to wait for: the run ends with what to do."""
     monkeypatch.setattr(preferences, "POLL_SECONDS", 0.0)

@@ -56,10 +56,10 @@ def run_one(config: AnyConfig, path: Path, title: str) -> RunFolder:
     return finish(_watched(title, config, lambda watch: optimise.start(config, path, watch)))
 
 
-def resume_one(path: Path) -> RunFolder:
+def resume_one(path: Path, title: str = "resume") -> RunFolder:
     """Go on with a run, then its report."""
     config = load(RunFolder.open(path).config)
-    return finish(_watched("resume", config, lambda watch: optimise.resume(path, watch)))
+    return finish(_watched(title, config, lambda watch: optimise.resume(path, watch)))
 
 
 def finish(folder: RunFolder) -> RunFolder:

@@ -36,6 +36,7 @@ RANGES: dict[str, tuple[float, float | None]] = LEARNER | {
     "feedback.rounds": (0, None),
     "feedback.until": (0, 0.99),
     "feedback.ahead": (0, None),
+    "feedback.patience": (0.001, None),
     "feedback.segment": (1, None),
     "feedback.candidates": (1, None),
 }

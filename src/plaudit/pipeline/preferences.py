@@ -54,6 +54,11 @@ class Rounds(Protocol):
         """Questions that may wait for real people while the loop goes on."""
         ...
 
+    @property
+    def patience(self) -> float | None:
+        """Seconds without an answer after which it goes on all the same."""
+        ...
+
 
 class RewardLearner(Protocol):
     """A reward model with what it takes to learn from comparisons of one kind of behaviour."""
@@ -108,8 +113,9 @@ class Preferences:
     """Comparisons of earlier rounds for which there was no behaviour to ask about."""
 
     def __post_init__(self) -> None:
-        """The plan of the rounds follows from the settings."""
+        """The plan of the rounds follows from the settings; nobody has been waited for yet."""
         self.plan = schedule(self.settings)
+        self._waiting, self._heard = 0, time.monotonic()
 
     def tick(self, behaviour: Any, number: int, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
@@ -170,11 +176,16 @@ class Preferences:
         """Where real people answer: rest, politely, while too many questions wait or nobody has taught anything yet.
 
         A computer improves a policy in seconds. Without this it would have spent its budget before people have seen
-        the second clip; so it stays as far ahead of them as the settings say, and goes on by itself as they answer.
+        the second clip; so it stays as far ahead of them as the settings say, and goes on by itself as they answer,
+        or once they have stopped answering for as long as its patience lasts.
         """
         while not self.desk.people:
             waiting = self.desk.store.pending()
-            if waiting <= self.settings.ahead and (self._taught() or not waiting):
+            if waiting < self._waiting:  # somebody has answered
+                self._heard = time.monotonic()
+            self._waiting = waiting
+            patient = time.monotonic() - self._heard < (self.settings.patience or float("inf"))
+            if (waiting <= self.settings.ahead or not patient) and (self._taught() or not waiting):
                 return
             self.desk.commands.obey()
             time.sleep(POLL_SECONDS)

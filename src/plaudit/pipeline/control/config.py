@@ -55,6 +55,8 @@ class FeedbackSettings:
     """Simulated people who answer in turn; an empty list waits for real ones."""
     ahead: int = 10
     """Real people: the loop rests while more questions than this wait, so that it does not run away from them."""
+    patience: float | None = None
+    """Real people: seconds without an answer after which it goes on with what it knows; none: it waits for them."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,13 @@ def demo(seed: int) -> RunConfig:
     """Pendulum from 200 comparisons, without the environment's reward."""
     mapping = settings.load_yaml(Path(__file__).with_name("demo.yaml"))
     return replace(from_mapping(mapping, "demo"), seed=seed)
+
+
+def demo_with_me(seed: int) -> RunConfig:
+    """The same for a real person: few questions at a time, and it goes on alone a minute after the last answer."""
+    config = demo(seed)
+    asked = replace(config.feedback, labels=60, first=10, rounds=12, ahead=3, patience=60.0, people=())
+    return replace(config, feedback=asked)
 
 
 def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:

@@ -37,6 +37,7 @@ RANGES: dict[str, tuple[float, float | None]] = LEARNER | {
     "feedback.rounds": (0, None),
     "feedback.until": (0, 0.99),
     "feedback.ahead": (0, None),
+    "feedback.patience": (0.001, None),
     "watch.every": (0, None),
     "watch.judgements": (2, None),
     "watch.patience": (1, None),
@@ -110,6 +111,8 @@ class FeedbackSettings:
     """Simulated people who answer in turn; an empty list waits for real ones."""
     ahead: int = 10
     """Real people: the loop rests while more questions than this wait, so that it does not run away from them."""
+    patience: float | None = None
+    """Real people: seconds without an answer after which it goes on with what it knows; none: it waits for them."""
 
 
 @dataclass(frozen=True)

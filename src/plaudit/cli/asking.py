@@ -1,5 +1,6 @@
 """A run that asks whoever sits at this machine: a process of its own, without torch, serves the pages."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ def run_asking(config: AnyConfig, path: Path, title: str, browser: bool) -> RunF
 @contextmanager
 def _served(path: Path, browser: bool) -> Iterator[None]:
     command = [sys.executable, "-m", "plaudit.cli.main", "label", str(path)]
+    # who ends this process ends the pages: they would go on by themselves otherwise
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     process = subprocess.Popen(command if browser else [*command, "--no-browser"])
     note, began = path / "server.json", time.monotonic()
     try:
@@ -45,3 +48,4 @@ def _served(path: Path, browser: bool) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+        signal.signal(signal.SIGTERM, before)

@@ -62,6 +62,12 @@ def _rewarded(row: dict[str, Any]) -> list[str]:
         "|---|---|---|",
         f"| reward model, mean of {', '.join(f'{value:.3f}' for value in accuracy)} | {_interval(by['model'])} | |",
     ]
+    blind = np.array(row["blind"])
+    each = ", ".join(f"{value:.3f}" for value in blind.mean(axis=1))
+    lines.append(
+        f"| the same, but not told the source (`judged_by`), mean of {each} | {_interval(blind.mean(axis=0))} "
+        f"| {_interval(by['model'] - blind.mean(axis=0))} |"
+    )
     rules = {"longer": "the longer answer wins", "rule": "the longer or the shorter one, by source (learned)"}
     lines += [
         f"| {said} | {by[name].mean():.3f} | {_interval(by['model'] - by[name])} |"

@@ -1,5 +1,8 @@
 """The one exception for bad input: a single clear sentence with the way to mend it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PlauditError(Exception):
     """Bad input or a broken surrounding (a file, an environment, a full disk).
@@ -7,3 +10,12 @@ class PlauditError(Exception):
     The message is one sentence that names the file, line or field and says how to mend it. The command line
     prints it and exits with a non-zero status; nothing already stored is lost.
     """
+
+
+@contextmanager
+def placed(where: str) -> Iterator[None]:
+    """Say with the place, such as "pairs.jsonl, line 7", what is wrong with something that stands there."""
+    try:
+        yield
+    except PlauditError as error:
+        raise PlauditError(f"{where}: {error}") from None

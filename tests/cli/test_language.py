@@ -1,12 +1,14 @@
 """The commands of the language half, one after another on a tiny model: what each says and what it leaves behind."""
 
 import json
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 
-from plaudit.pipeline import optimise
+from plaudit.models.language.adapters import Lora
+from plaudit.pipeline import kinds, optimise
+from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.texts import read_text_pairs
 from tests.cli.conftest import Run
 from tests.pipeline.language.world import made_of, make_world, quiet, write_rows
@@ -88,8 +90,13 @@ def test_sample_and_chat(plaudit: Run, model: str, monkeypatch: pytest.MonkeyPat
     code, _, err = plaudit("sample", model)
     assert code == 1 and "one of --prompt TEXT, --prompts FILE and --service N" in err
     monkeypatch.setattr("sys.stdin", StringIO("Where is it?\n\n"))
-    code, out, err = plaudit("chat", model, "--answer-tokens", "3")
+    code, out, err = plaudit("chat", model, "--answer-tokens", "3", "--temperature", "0.5")
     assert code == 0 and len(out.splitlines()) >= 1, err
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"caf\xe9\n"), encoding="utf-8"))
+    code, out, err = plaudit("chat", model, "--answer-tokens", "3")
+    assert code == 1 and "standard input: not UTF-8 text" in err
+    code, out, err = plaudit("sample", model, "--prompt", "caf\udce9", "--answer-tokens", "4")
+    assert code == 1 and "--prompt: not UTF-8 text" in err
 
 
 def test_flags_go_on_top_of_what_a_run_says(plaudit: Run, tmp_path: Path) -> None:
@@ -116,3 +123,51 @@ def test_a_chat_goes_on_when_the_context_is_full(
     monkeypatch.setattr("sys.stdin", StringIO("say it\n" * 12))
     code, _, err = plaudit("chat", "lm", "--answer-tokens", "8")
     assert code == 0 and err.count("the model's context is full: it no longer reads the oldest turns") == 1
+
+
+def test_a_part_that_is_left_out_is_asked_for_field_by_field(plaudit: Run, tmp_path: Path) -> None:
+    """What `--set` says alone need not agree yet: the flags beside it count too."""
+    world = make_world(tmp_path)
+    pairs = [{"prompt": f"say {i}:", "chosen": " a", "rejected": " b"} for i in range(20)]
+    file = write_rows(tmp_path / "pairs.jsonl", pairs)
+    assert plaudit("reward", file, "--start", world.lm, "--out", "reward", "--epochs", "0.1")[0] == 0
+    code, _, err = plaudit(
+        "optimise", "ppo", "--start", world.lm, "--prompts", world.prompts, "--set", "policy.lora.rank=2",
+        "--set", "reward.weights.learned=0.5", "--reward.start", "reward", "--updates", "1",
+        "--language.answer-tokens", "4", "--language.batch", "4", "--out", "run",
+    )  # fmt: skip
+    assert code == 0, err
+    assert kinds.load(RunFolder.open(Path("run")).config).policy.lora == Lora(rank=2)
+    code, _, err = plaudit("evaluate", "run", "--set", "shaping.temperature=0.5", "--count", "2")
+    assert code == 0, err
+    code, _, err = plaudit("evaluate", "run", "--set", "shaping.temprature=0.5")
+    assert code == 1 and "--set: shaping.temprature: unknown field; did you mean 'temperature'?" in err
+    code, _, err = plaudit("evaluate", "run", "--set", "reward.name=5")
+    assert code == 1 and "--set: reward: " in err
+
+
+def test_a_run_on_functions_is_evaluated_by_them(plaudit: Run, tmp_path: Path) -> None:
+    """And nothing calls the reward a learned one."""
+    world = make_world(tmp_path)
+    given = {"functions": {"long": f"{world.functions}:trl"}, "weights": {"long": 2.0}}
+    config = world.config(updates=1, hidden=None, reward=given, feedback={"labels": 0})
+    folder = optimise.start(config, tmp_path / "run", quiet)
+    code, out, err = plaudit("evaluate", "run", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["win_by"] == "reward" and 0 < found["proxy_mean"] <= 2 * 6
+    code, out, err = plaudit("evaluate", "run")
+    assert code == 0 and "better by the reward" in out and "learned reward" not in out, err
+    code, out, err = plaudit("evaluate", "run", "--reward", "rm")
+    assert code == 1 and "weights: 'learned' has none" in err and "add --set weights.learned=1" in err
+    # killed while its report was written
+    code, out, err = plaudit("resume", folder.path)
+    assert code == 0 and "held-out prompts by the reward (" in out and folder.report.exists(), err
+    code, out, err = plaudit("resume", folder.path)
+    assert code == 1 and "this run is finished; there is nothing to resume" in err
+
+
+def test_an_empty_file_of_comparisons(plaudit: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n")
+    code, _, err = plaudit("reward", "empty.jsonl", "--start", "lm")
+    assert code == 1 and "empty.jsonl: there is not a single row in it" in err

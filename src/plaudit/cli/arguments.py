@@ -23,7 +23,7 @@ STYLE = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
 def parse_with(default: Parsed, argv: Sequence[str], command: str, description: str) -> Parsed:
     """A dataclass from flags that change a given one, and from `--set FIELD=YAML`."""
     flags, sets = _split_sets([_short(argument) for argument in argv])
-    default = _set(default, sets, lambda tree: settings.build(type(default), tree, "--set"))
+    default = _set(default, sets, lambda tree: settings.build(type(default), tree, ""))
     return tyro.cli(
         type(default),
         default=default,
@@ -37,7 +37,7 @@ def parse_with(default: Parsed, argv: Sequence[str], command: str, description: 
 def override(config: AnyConfig, argv: Sequence[str], command: str, description: str) -> AnyConfig:
     """A run config changed by flags, and by `--set FIELD=YAML` for what a flag cannot say (a union's kind)."""
     flags, sets = _split_sets([_short(argument) for argument in argv])
-    config = _set(_algorithm(config, flags), sets, lambda tree: kinds.from_mapping(tree, "--set"))
+    config = _set(_algorithm(config, flags), sets, kinds.draft)
     typed = make_dataclass(
         "RunFlags",
         [("settings", type(config.settings), field(default=config.settings))],
@@ -119,6 +119,8 @@ def _set(config: Parsed, sets: list[str], build: Callable[[dict[str, Any]], Pars
         node = tree
         *parents, last = path.split(".")
         for parent in parents:
+            if isinstance(node, dict) and parent in node and node[parent] is None:
+                node[parent] = {}  # a part that is left out unless asked for, such as policy.lora
             node = node.get(parent) if isinstance(node, dict) else None
             if not isinstance(node, dict):
                 raise PlauditError(f"--set {item}: there is no field {path!r}")
@@ -126,4 +128,7 @@ def _set(config: Parsed, sets: list[str], build: Callable[[dict[str, Any]], Pars
             node[last] = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise PlauditError(f"--set {item}: not valid YAML ({' '.join(str(error).split())})") from None
-    return build(tree)
+    try:
+        return build(tree)
+    except PlauditError as error:
+        raise PlauditError(f"--set: {error}") from None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from plaudit.cli import arguments
+from plaudit.errors import PlauditError
 
 
 def main(argv: Sequence[str]) -> int:
@@ -41,4 +42,9 @@ def main(argv: Sequence[str]) -> int:
 def _read() -> str:
     if sys.stdin.isatty():
         print("> ", end="", flush=True)
-    return sys.stdin.readline().rstrip("\n")
+    try:
+        return sys.stdin.readline().rstrip("\n")
+    except UnicodeDecodeError:
+        raise PlauditError(
+            "standard input: not UTF-8 text; convert it, perhaps with `iconv -t utf-8`"
+        ) from None

@@ -69,6 +69,7 @@ def _control(given: Evaluate) -> int:
 
 def _language(folder: Path, argv: Sequence[str]) -> int:
     from plaudit.pipeline.language.answering import EvaluateConfig, assess, of_run
+    from plaudit.pipeline.language.evaluate import paid
 
     rest = [item for item in argv if item != "--json"]
     default = EvaluateConfig()
@@ -81,7 +82,7 @@ def _language(folder: Path, argv: Sequence[str]) -> int:
     if "--json" in argv:
         print(json.dumps(result))
         return 0
-    names = {"hidden_mean": "hidden score", "proxy_mean": "learned reward", "kl_per_answer": "KL, nats per answer",
+    names = {"hidden_mean": "hidden score", "proxy_mean": paid(config.weights), "kl_per_answer": "KL, nats per answer",
              "tokens": "tokens per answer", "repetition": "repeated 3-grams", "capped": "cut by the cap"}  # fmt: skip
     before = result.get("before", {})
     for name, label in names.items():

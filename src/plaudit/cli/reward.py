@@ -66,7 +66,9 @@ def _is_text(path: Path) -> bool:
         return False
     from plaudit.readers.lines import read_lines
 
-    first: dict[str, Any] = next(iter(read_lines(path)), {})
+    first: dict[str, Any] | None = next(iter(read_lines(path)), None)
+    if first is None:
+        raise PlauditError(f"{path}: there is not a single row in it; give a file with comparisons")
     return any(name in first for name in TEXT_FIELDS)
 
 

@@ -46,7 +46,7 @@ def _one_of_several(config: AnyConfig, path: Path) -> RunFolder:
     folder = RunFolder.open(path)
     if settings.dump(load(folder.config)) != settings.dump(settled(config)):
         raise PlauditError(f"{path}: a run with another config is here already; choose another --out")
-    if folder.read_manifest().get("status") == "finished":
+    if folder.read_manifest().get("status") == "finished" and folder.report.exists():
         return folder
     return resume_one(path)
 
@@ -57,8 +57,11 @@ def run_one(config: AnyConfig, path: Path, title: str) -> RunFolder:
 
 
 def resume_one(path: Path, title: str = "resume") -> RunFolder:
-    """Go on with a run, then its report."""
-    config = load(RunFolder.open(path).config)
+    """Go on with a run, then its report, which is all that is missing where it was killed while that was written."""
+    folder = RunFolder.open(path)
+    if folder.read_manifest().get("status") == "finished" and not folder.report.exists():
+        return finish(folder)
+    config = load(folder.config)
     return finish(_watched(title, config, lambda watch: optimise.resume(path, watch)))
 
 
@@ -78,12 +81,12 @@ def said(result: dict[str, Any]) -> str:
         spread = f"{result['return_mean']:.1f} +- {result['return_std']:.1f}"
         return f"true return {spread} over {result['episodes']} episodes"
     before, name = result["before"], "hidden_mean" if "hidden_mean" in result else "proxy_mean"
-    score = {"hidden_mean": "hidden score", "proxy_mean": "learned reward"}[name]
     return (
         f"better than at the start on {result['win_rate']:.0%} of {result['win_prompts']} held-out prompts "
         f"by the {result['win_by']} (95 % {result['win_low']:.0%} to {result['win_high']:.0%}; "
         f"ties {result['win_ties']:.0%}); "
-        f"{score} {before[name]:.2f} -> {result[name]:.2f} at KL {result['kl_per_answer']:.1f} nats per answer"
+        f"{result['win_by']} {before[name]:.2f} -> {result[name]:.2f} "
+        f"at KL {result['kl_per_answer']:.1f} nats per answer"
     )
 
 

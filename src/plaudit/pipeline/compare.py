@@ -37,6 +37,8 @@ def table(entries: list[list[Path]]) -> str:
             results.append(found[name])
             last = next(reversed(list(folder.rows())), {})
         mean, low, high = mean_interval(results)
+        if name == "win_rate":  # a share
+            low, high = max(0.0, low), min(1.0, high)
         digits = 1 if name == "return_mean" else 3
         interval = f"{low:.{digits}f} to {high:.{digits}f}" if len(results) > 1 else "(one seed)"
         shown = "true return" if name == "return_mean" else "win rate"

@@ -91,6 +91,11 @@ def from_mapping(mapping: dict[str, Any], where: str) -> AnyConfig:
     return _configs(_kind_of(mapping)).from_mapping(mapping, where)
 
 
+def draft(mapping: dict[str, Any]) -> AnyConfig:
+    """A config from plain data whose fields need not agree yet: flags may say more."""
+    return _configs(_kind_of(mapping)).draft(mapping)
+
+
 def settled(config: AnyConfig) -> AnyConfig:
     """The config with absolute paths, so that its run can be resumed from anywhere."""
     return _configs(kind_of(config)).settled(config)

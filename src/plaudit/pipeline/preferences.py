@@ -145,7 +145,7 @@ class Preferences:
             return set()
         return {
             f"{missing} of the {self.settings.labels} comparisons were never asked: behaviour held no two options "
-            "that differ"
+            "that differ, or the run was over before their round was due (feedback.until)"
         }
 
     def _ask(self, queries: Iterable[NewQuery]) -> int:

@@ -274,6 +274,13 @@ def test_a_classifier_of_two_labels(tmp_path: Path) -> None:
         begun(tmp_path)
 
 
+def test_a_reward_model_is_no_language_model(folder: Path, tmp_path: Path) -> None:
+    """Where its first and last layer are one, nothing would be missing."""
+    reward_model.save(tmp_path / "rm", reward_model.begin(str(folder), seeded(0)))
+    with pytest.raises(PlauditError, match="rm: is a reward model, .*; give a language model"):
+        loading.load(str(tmp_path / "rm"))
+
+
 def test_a_classifier_without_its_head(tmp_path: Path) -> None:
     loading.save(tmp_path, classifier(), words())
     weights = load_file(tmp_path / "model.safetensors")

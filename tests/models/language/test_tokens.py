@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import tokens
@@ -50,3 +52,24 @@ def test_texts_longer_than_the_model_reads_are_refused() -> None:
     tokens.refuse_longer(torch.tensor([3, 8]), 8)
     tokens.refuse_longer(torch.tensor([3, 9]), None)
     tokens.refuse_longer(torch.tensor([], dtype=torch.long), 8)
+
+
+def test_rows_of_like_length_are_read_together_by_hand() -> None:
+    # 10, 20 and 40 as wide as 50 are padded by 40 + 30 + 10 = 80 in all; 100 as well would add 4 times 50
+    lengths = torch.tensor([100, 20, 50, 10, 40, 140])
+    assert [rows.tolist() for rows in tokens.alike(lengths, 64)] == [[3, 1, 4, 2], [0, 5]]
+    assert [rows.tolist() for rows in tokens.alike(lengths, 3)] == [[3, 1, 4], [2, 0], [5]]
+
+
+@given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=40), most=st.integers(1, 9))
+def test_parts_hold_every_row_once_little_padding_and_all_they_can(sizes: list[int], most: int) -> None:
+    parts = [rows.tolist() for rows in tokens.alike(torch.tensor(sizes), most)]
+    found = [row for rows in parts for row in rows]
+    assert found == sorted(range(len(sizes)), key=lambda row: sizes[row])  # stable, as Python's sort
+
+    def fits(rows: list[int]) -> bool:
+        widest = max(sizes[row] for row in rows)
+        return len(rows) <= most and sum(widest - sizes[row] for row in rows) <= tokens.PADDED
+
+    assert all(fits(rows) for rows in parts)
+    assert not any(fits([*rows, following[0]]) for rows, following in zip(parts, parts[1:], strict=False))

@@ -172,6 +172,22 @@ def test_messages_without_a_template() -> None:
         made(chat_template=None).prompt(HELLO)
 
 
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        (
+            "{{ raise_exception('System role not supported') }}",
+            "System role not supported",
+        ),  # as Gemma's does
+        ("{% for m in messages %}{{ m.content ", "unexpected end of template"),
+        ("{{ messages[0]['content'] + 5 }}", "can only concatenate str"),
+    ],
+)
+def test_a_template_that_does_not_take_the_messages(template: str, why: str) -> None:
+    with pytest.raises(PlauditError, match=rf"^mine: its chat template does not take these messages \({why}"):
+        made(chat_template=template).prompt(HELLO)
+
+
 def test_a_template_that_changes_the_prompt() -> None:
     vocabulary = made(
         chat_template="{% if messages|length == 1 %}{{ 'first' }}{% else %}{{ 'later' }}{% endif %}"

@@ -32,7 +32,11 @@ def test_a_policy_answers_with_the_temperature_it_learned_with(world: World, tmp
     config = world.config(updates=1, policy={"shaping": {"temperature": 0.7, "top_p": 0.95}})
     run = optimise.start(config, tmp_path / "run", quiet).path
     assert Speaker(str(run), AnswerConfig(4)).policy.config.shaping == Shaping(0.7, 0.95)
-    assert Speaker(str(run), AnswerConfig(4, shaping=Shaping())).policy.config.shaping == Shaping()
+    hotter = Speaker(str(run), AnswerConfig(4, temperature=1.5))
+    assert hotter.policy.config.shaping == Shaping(1.5, 0.95)
+    assert Speaker(str(run), AnswerConfig(4, temperature=1.0, top_p=1.0)).policy.config.shaping == Shaping()
+    with pytest.raises(PlauditError, match="temperature: 0.0 is no positive number"):
+        Speaker(str(run), AnswerConfig(4, temperature=0.0))
     assert loading.shaping_of(loading.load(str(world.lm))[0]) == Shaping()
     assert Speaker(str(world.lm), AnswerConfig(4)).policy.config.shaping == Shaping()
 

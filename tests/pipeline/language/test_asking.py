@@ -182,3 +182,11 @@ def test_prompts_are_what_the_model_reads(world: World) -> None:
     assert len(found.train) == 36 and len(found.held_out) == 4
     assert all(list(p.tokens) == own.encode(p.text) for p in found.train)
     assert all(torch.tensor(p.tokens).max() < 270 for p in found.train)
+
+
+def test_messages_that_a_template_does_not_take_are_said_with_their_place() -> None:
+    tokenizer = vocabulary.train_bpe(["say the word"], 300)
+    tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
+    row = TextPrompt(({"role": "system", "content": "be brief"},), {}, "p.jsonl, line 7")
+    with pytest.raises(PlauditError, match=r"^p\.jsonl, line 7: test: its chat template does not take"):
+        fitted(row, Vocabulary(tokenizer, "test"), None, "refuse")

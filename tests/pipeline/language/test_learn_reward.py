@@ -25,6 +25,7 @@ from plaudit.pipeline.language.learn_reward import (
     read,
     rules,
 )
+from plaudit.pipeline.language.teaching import sequence
 from plaudit.readers.texts import TextPair, read_text_pairs
 from tests.pipeline.language.world import World, made_of, write_rows
 
@@ -221,6 +222,41 @@ def test_conversations(tmp_path: Path) -> None:
     )
     ids = encode(model, one, one.chosen)
     assert model.vocabulary.decode(ids) == "<|user|>Hi\n<|assistant|>yes" and ids[-1] == model.vocabulary.end
+
+
+def test_opposite_wishes_are_told_apart_by_a_column(world: World, tmp_path: Path) -> None:
+    """What one group of rows prefers another rejects: a reward that reads by what was judged can hold both."""
+    sides = [("aaa", "bbb"), ("bbb", "aaa")]
+    pairs = [pair(*sides[i % 2], prompt=f"say {i % 7}:", wish="ab"[i % 2], source="one") for i in range(64)]
+    found = {}
+    for name, judged_by in (("blind", ()), ("told", ("wish",))):
+        made = config(world.lm, judged_by=judged_by, epochs=25)
+        found[name] = learn(pairs[:48], pairs[48:], made, tmp_path / name)["reward model"].mean
+    assert found == {"blind": 0.5, "told": 1.0}
+    # the model remembers it: what a policy says is read in the same way
+    model = reward_model.trained(str(tmp_path / "told"))
+    assert model.judged_by == ("wish",)
+    text = {"prompt": "say 1:", "completion": "aaa", "tokens": [], "ended": False, "messages": None}
+
+    def read_by(wish: str, answer: str) -> list[int]:
+        said = text | {"tokens": model.vocabulary.encode(answer), "columns": {"wish": wish}}
+        return sequence(model, said, model.vocabulary)
+
+    assert model.vocabulary.decode(read_by("b", "aaa")) == "b\nsay 1:aaa"
+    end = [model.vocabulary.end]
+    for wish, (good, bad) in zip("ab", sides, strict=True):
+        two = model(reward_model.texts([read_by(wish, answer) + end for answer in (good, bad)]))
+        assert two[0] > two[1]
+    with pytest.raises(
+        PlauditError, match="judges by the column `wish`, which a row lacks; add it to the rows"
+    ):
+        sequence(model, text, model.vocabulary)
+    with pytest.raises(PlauditError, match="here: .*judges by the column `taste`, which a row lacks"):
+        learn(pairs[:48], pairs[48:], config(world.lm, judged_by=("taste",)), tmp_path / "lacking")
+    # what is too long loses the beginning of the text, never by what it is judged
+    first, ids = model.vocabulary.encode("b\n"), list(range(40))
+    assert model.reading(ids, {"wish": "b"}, 10) == [*first, *ids[-(10 - len(first)) :]]
+    assert model.reading(ids, {"wish": "b"}, None) == [*first, *ids]
 
 
 def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

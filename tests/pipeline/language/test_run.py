@@ -16,9 +16,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from plaudit.errors import PlauditError
 from plaudit.pipeline import optimise
+from plaudit.pipeline.language import run as language_run
+from plaudit.pipeline.language.evaluate import Evaluation
 from plaudit.pipeline.language.origins import of_weights
 from plaudit.pipeline.language.run import LanguageRun
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.pipeline.run_folder import RunFolder, seed_of
 from tests.pipeline.language.world import World, quiet
 from tests.pipeline.processes import metrics
 
@@ -95,6 +97,34 @@ def test_what_a_run_leaves(run: RunFolder, world: World) -> None:
     )  # as anybody uses it
     assert said.shape[1] > ids["input_ids"].shape[1]
     assert of_weights(model) != of_weights(AutoModelForCausalLM.from_pretrained(world.lm))
+
+
+def test_the_start_and_the_last_policy_answer_once_and_are_judged_by_the_reward_as_it_is(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    plain = language_run.evaluate
+
+    def noting(policy: Any, *rest: Any) -> Evaluation:
+        asked.append(policy)
+        return plain(policy, *rest)
+
+    monkeypatch.setattr(language_run, "evaluate", noting)
+    path = tmp_path / "r"
+    one = build(world.config(), path)
+    rows = [one.tick() for _ in range(4)]
+    result = one.finish(RunFolder.open(path))
+    assert asked == [one.parts.start, one.state.policy, one.state.policy]  # the latter after 2 and 4 updates
+    for name in ("hidden_mean", "kl_per_answer", "tokens", "proxy_mean"):
+        assert result[name] == rows[3][f"eval/{name}"]
+    assert result["before"]["hidden_mean"] == rows[0]["start/hidden_mean"]
+    now = plain(
+        one.parts.start, one.parts.prompts.held_out, one.parts.speech, one.judges, seed_of(3, "evaluation")
+    )
+    assert result["before"] == now.metrics()
+    assert result["before"]["proxy_mean"] != rows[0]["start/proxy_mean"]  # the reward has learned since
+    one.evaluations.clear()  # as after a resume
+    assert one.finish(RunFolder.open(path)) == result
 
 
 def test_the_first_update(world: World, tmp_path: Path) -> None:

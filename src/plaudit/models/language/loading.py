@@ -22,6 +22,7 @@ from plaudit.models.language.vocabulary import Vocabulary
 
 __all__ = [
     "NewModel",
+    "classifies",
     "context_of",
     "device",
     "keep_shaping",
@@ -99,6 +100,8 @@ def load(place: str, kind: Kind = "causal") -> tuple[Any, Vocabulary]:
             f"{place}: its tokenizer is missing or empty; save the tokenizer into the same folder"
         )
     _refuse_missing(place, model, report["missing_keys"])
+    if kind == "causal" and classifies(model):
+        raise PlauditError(f"{place}: is a reward model, which gives texts a score; give a language model")
     vocabulary = Vocabulary(tokenizer, place, _ends(model))
     entries, rows = max(tokenizer.get_vocab().values()) + 1, model.get_input_embeddings().weight.shape[0]
     if entries > rows:
@@ -220,13 +223,17 @@ def _ends(model: Any) -> set[int]:
 
 def _refuse_missing(place: str, model: Any, missing: Collection[str]) -> None:
     """Weights that are not in the file would be drawn at random; only the score of a new reward model may be."""
-    classifier = "ForSequenceClassification" in str(getattr(model.config, "architectures", None))
-    lacking = sorted(name for name in missing if classifier or not name.startswith("score."))
+    lacking = sorted(name for name in missing if classifies(model) or not name.startswith("score."))
     if lacking:
         raise PlauditError(
             f"{place}: {len(lacking)} of the weights of a {type(model).__name__} are missing ({lacking[0]} is one), so "
             "it is incomplete or another kind of model; give the whole model"
         )
+
+
+def classifies(model: Any) -> bool:
+    """Whether a model was saved as one that gives texts a score."""
+    return "ForSequenceClassification" in str(getattr(model.config, "architectures", None))
 
 
 def _draw(model: nn.Module, generator: torch.Generator, spread: float, layers: int) -> None:

@@ -26,7 +26,7 @@ from plaudit.models.language.adapters import Lora
 from plaudit.models.language.generation import Sampling, generate
 from plaudit.models.language.loading import context_of
 from plaudit.models.language.logprobs import Head, Shaping, selected
-from plaudit.models.language.tokens import Tokens, refuse_longer
+from plaudit.models.language.tokens import Tokens, alike, refuse_longer
 
 SLOW = (
     "dtype: this processor has no instructions for bfloat16, so it takes many times as long as float32; set float32, "
@@ -49,7 +49,7 @@ class PolicyConfig:
     gradient_checkpointing: bool = False
     """Keep no activations inside the blocks, compute them again for the gradient: slower, less memory."""
     rows: int = 64
-    """Rows read at once, of like length; less needs less memory."""
+    """Rows of like length read at once, at most; less needs less memory."""
 
     def __post_init__(self) -> None:
         """Raise PlauditError where nothing could be read."""
@@ -157,8 +157,7 @@ class LanguagePolicy(nn.Module):
         """
         refuse_longer(record.lengths, context_of(self.lm))
         shape, found = record.decisions.shape, []
-        order = record.lengths.argsort(stable=True)
-        for rows in order.split(self.config.rows):
+        for rows in alike(record.lengths, self.config.rows):
             part = take(record, rows)
             b, t = torch.nonzero(part.mask, as_tuple=True)
             columns = part.decisions[b, t]

@@ -4,7 +4,7 @@ It loads and saves as AutoModelForSequenceClassification with one label; the sco
 by the length of the text and never by looking for padding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from plaudit.batches import Comparisons
 from plaudit.batches.rows import take
 from plaudit.errors import PlauditError
 from plaudit.models.language import attention, global_randomness, loading, requirements
-from plaudit.models.language.tokens import padded, refuse_longer
+from plaudit.models.language.tokens import alike, padded, refuse_longer
 from plaudit.models.language.vocabulary import PAD, Vocabulary
 
 
@@ -83,6 +83,26 @@ class TextReward(nn.Module):
         """By how much a reward differs where scores differ by 1."""
         return float(getattr(self.model.config, "reward_scale", 1.0))
 
+    @property
+    def judged_by(self) -> tuple[str, ...]:
+        """Columns of a row that say by what its texts are judged, such as a criterion."""
+        return tuple(getattr(self.model.config, "reward_judged_by", None) or ())
+
+    def reading(self, ids: Sequence[int], columns: Mapping[str, Any], most: int | None) -> list[int]:
+        """What it reads of a text: first by what to judge, then the text, which loses its beginning where both are
+        longer than `most`. One reward can then hold opposite wishes, such as full answers and refusals.
+
+        Raises PlauditError where the row lacks such a column.
+        """
+        missing = [name for name in self.judged_by if columns.get(name) is None]
+        if missing:
+            raise PlauditError(
+                f"{self.vocabulary.name}: judges by the column `{missing[0]}`, which a row lacks; add it to the rows"
+            )
+        first = self.vocabulary.encode("".join(f"{columns[name]}\n" for name in self.judged_by))
+        kept = ids if most is None else ids[max(0, len(ids) + len(first) - most) :]
+        return [*first, *kept]
+
     def rewards(self, batch: Texts) -> Float[Tensor, "B"]:
         """What the texts are worth to a policy: (score - offset) * scale."""
         return (self(batch) - self.offset) * self.scale
@@ -96,9 +116,8 @@ class TextReward(nn.Module):
         half = self.dtype == "bfloat16"
         if half:
             attention.install(self.model)
-        order = batch.lengths.argsort(stable=True)
-        scores = []
-        for rows in order.split(self.rows):
+        pieces, scores = alike(batch.lengths, self.rows), []
+        for rows in pieces:
             part = take(batch, rows)
             ids = part.ids[:, : int(part.lengths.max())]
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
@@ -108,7 +127,7 @@ class TextReward(nn.Module):
                 ).last_hidden_state
             last = hidden[torch.arange(len(rows)), part.lengths - 1].float()
             scores.append(torch.nn.functional.linear(last, self.model.score.weight, self.model.score.bias))
-        return torch.cat(scores).squeeze(-1)[order.argsort()]
+        return torch.cat(scores).squeeze(-1)[torch.cat(pieces).argsort()]
 
     @torch.no_grad()
     def _refuse_other_scores(self) -> None:
@@ -169,7 +188,7 @@ def _read(place: str) -> tuple[TextReward, bool]:
         model, vocabulary = loading.load(place, "reward")
     made = TextReward(model, vocabulary)
     _pad(made)
-    return made, "ForSequenceClassification" in str(getattr(model.config, "architectures", None))
+    return made, loading.classifies(model)
 
 
 def save(folder: Path, reward: TextReward) -> None:

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from plaudit.errors import PlauditError
 
+PADDED = 96
+"""Padding of rows read together, in tokens, that costs a processor about what reading them in one more part does."""
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -73,6 +76,25 @@ def answers(
 def whole(sequences: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> Tokens:
     """Tokens of texts in which everything after the first token is a decision: plain language modelling."""
     return record(sequences, [range(1, len(sequence)) for sequence in sequences], device)
+
+
+def alike(lengths: Int[Tensor, "B"], most: int) -> list[Int[Tensor, "_"]]:
+    """All rows, shortest first, in parts of at most `most` that are read together.
+
+    A processor takes as long for padding as for tokens, so there a part also ends before it holds more than PADDED of
+    it. The parts depend on the lengths alone: two models that read the same rows read them alike.
+    """
+    order = lengths.argsort(stable=True)
+    if lengths.device.type != "cpu":
+        return list(order.split(most))
+    sizes, began, padding = [], 0, 0
+    ordered = lengths[order].tolist()
+    for place in range(1, len(ordered)):
+        padding += (ordered[place] - ordered[place - 1]) * (place - began)
+        if place - began == most or padding > PADDED:
+            sizes.append(place - began)
+            began, padding = place, 0
+    return list(order.split([*sizes, len(ordered) - began]))
 
 
 def refuse_longer(lengths: Int[Tensor, "B"], context: int | None) -> None:

@@ -155,6 +155,12 @@ class Vocabulary:
             raise PlauditError(
                 f"{self.name}: its tokenizer has no chat template, which messages need; give plain prompts or set one"
             )
-        return self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=add_generation_prompt
-        )
+        try:
+            return self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        except Exception as error:  # a template is a program of somebody else's
+            raise PlauditError(
+                f"{self.name}: its chat template does not take these messages "
+                f"({' '.join(str(error).split())[:200]}); change their roles, or set another template"
+            ) from None

@@ -117,13 +117,17 @@ def demo_with_me(seed: int) -> RunConfig:
 
 def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:
     """A config from plain data; `where` names its source in errors."""
-    if isinstance(mapping.get("environment"), str):
-        mapping = mapping | {"environment": {"id": mapping["environment"]}}
     try:
-        config = settings.build(RunConfig, mapping, "")
-        return checked(with_settings(config))
+        return checked(draft(mapping))
     except PlauditError as error:
         raise PlauditError(f"{where}: {error}") from None
+
+
+def draft(mapping: dict[str, Any]) -> RunConfig:
+    """A config from plain data whose fields need not agree yet: flags may say more."""
+    if isinstance(mapping.get("environment"), str):
+        mapping = mapping | {"environment": {"id": mapping["environment"]}}
+    return with_settings(settings.build(RunConfig, mapping, ""))
 
 
 def with_settings(config: RunConfig) -> RunConfig:

@@ -1,7 +1,7 @@
 """The stages `evaluate`, `sample` and `chat` for language: models that only answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language import config as run_config
 from plaudit.pipeline.language import hidden
 from plaudit.pipeline.language.asking import fitted, held_out_for, room_for
-from plaudit.pipeline.language.config import LanguageSettings
-from plaudit.pipeline.language.evaluate import Evaluation, Judges, evaluate, wins
-from plaudit.pipeline.language.parts import as_it_was
-from plaudit.pipeline.language.teaching import learned, same_tokens
+from plaudit.pipeline.language.config import LanguageSettings, RewardSettings
+from plaudit.pipeline.language.evaluate import Evaluation, Judges, evaluate, paid, wins
+from plaudit.pipeline.language.parts import as_it_was, mixture
+from plaudit.pipeline.language.teaching import same_tokens
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.texts import TextPrompt
 
@@ -36,8 +36,10 @@ class AnswerConfig:
 
     answer_tokens: int = 64
     """The length cap of an answer."""
-    shaping: Shaping | None = None
-    """Temperature and nucleus; none: as the model was saved with, else 1."""
+    temperature: float | None = None
+    """Logits are divided by it; none: as the model was saved with, else 1."""
+    top_p: float | None = None
+    """Only the likeliest tokens that together reach this probability; none: as the model was saved with, else 1."""
     greedy: bool = False
     """Always the likeliest token."""
     stop: tuple[str, ...] = ()
@@ -63,7 +65,7 @@ class Speaker:
         with self._memory_explained():
             lm, self.vocabulary = loading.load(model_in(place))
             self.room = room_for(config.answer_tokens, loading.context_of(lm), "answer_tokens")
-            shaping = config.shaping or loading.shaping_of(lm)
+            shaping = _shaping(config, loading.shaping_of(lm))
             self.policy = as_it_was(lm.to(loading.device(config.device)), PolicyConfig(shaping=shaping))
         sampling = Sampling(config.answer_tokens, greedy=config.greedy, rows=config.rows)
         self.speech = Speech(self.vocabulary, self.vocabulary.stops(config.stop), sampling)
@@ -97,6 +99,12 @@ class Speaker:
         return loading.memory_explained("rows or answer_tokens")
 
 
+def _shaping(config: AnswerConfig, saved: Shaping) -> Shaping:
+    """What is asked for; the rest as the model was saved with."""
+    given = {name: getattr(config, name) for name in ("temperature", "top_p")}
+    return replace(saved, **{name: value for name, value in given.items() if value is not None})
+
+
 @dataclass(frozen=True)
 class EvaluateConfig:
     """How a language model is evaluated."""
@@ -107,6 +115,10 @@ class EvaluateConfig:
     """The prompts (those held out), and how they are answered."""
     reward: str | None = None
     """A folder with a reward model; none: that of the run."""
+    weights: dict[str, float] = field(default_factory=lambda: {"learned": 1.0})
+    """Weights of the reward model (`learned`) and of the functions, by name; as the run says."""
+    functions: dict[str, str] = field(default_factory=dict)
+    """Reward functions by name, each as path/to/file.py:function; as the run says."""
     hidden: str | None = None
     """What answers are truly worth: `rubric` or path/to/file.py:function; none: as the run says."""
     count: int = 200
@@ -133,6 +145,7 @@ def of_run(path: Path, prompts: str | None = None) -> EvaluateConfig:
     """
     run = kinds.load(RunFolder.open(path).config)
     reward = path / "reward" if (path / "reward").exists() else run.reward.start
+    reward = reward if "learned" in run.reward.weights else None
     language = run.language
     if prompts is not None and Path(prompts).resolve() != Path(language.prompts).resolve():
         language = replace(language, prompts=prompts, split=None, evaluate_on=None, evaluate_split=None)
@@ -140,6 +153,8 @@ def of_run(path: Path, prompts: str | None = None) -> EvaluateConfig:
         against=run.start,
         language=language,
         reward=None if reward is None else str(reward),
+        weights=run.reward.weights,
+        functions=run.reward.functions,
         hidden=run.hidden,
         shaping=run.policy.shaping,
         rows=run.policy.rows,
@@ -154,10 +169,21 @@ def assess(place: str, config: EvaluateConfig) -> dict[str, Any]:
     """
     in_range(config, OF_EVALUATION)
     run_config.asks_well(config.language, config.hidden)
-    if config.reward is None and config.hidden is None:
-        raise PlauditError("evaluate: nothing to judge answers by; give --reward FOLDER or --hidden")
+    _judges_well(config)
     with loading.memory_explained("rows or language.answer_tokens"):
         return _assessed(place, config)
+
+
+def _judges_well(config: EvaluateConfig) -> None:
+    """Raise PlauditError where nothing says what answers are worth, or a reward is given and does not count."""
+    if config.reward is None and not config.functions and config.hidden is None:
+        raise PlauditError("evaluate: nothing to judge answers by; give --reward FOLDER or --hidden")
+    given = {*config.functions, *(["learned"] if config.reward is not None else [])}
+    if unweighted := sorted(given - set(config.weights)):
+        name = unweighted[0]
+        raise PlauditError(
+            f"weights: {name!r} has none, so answers would not be judged by it; add --set weights.{name}=1"
+        )
 
 
 def _assessed(place: str, config: EvaluateConfig) -> dict[str, Any]:
@@ -171,23 +197,24 @@ def _assessed(place: str, config: EvaluateConfig) -> dict[str, Any]:
         model.rows = config.rows
     asked = held_out_for(config.language, [(side.vocabulary, side.context) for side in sides], config.count)
     truth = hidden.find(config.hidden, 60.0)
+    judged_by = model is not None or bool(config.functions)
     reference = other
     if other is not None and not same_tokens(other.vocabulary, one.vocabulary):
         reference = None
 
     def judged(side: _Side, prompts: list[Prompt]) -> Evaluation:
         kl_to = None if reference is None else reference.policy
-        judges = Judges(_proxy(model, side.speech), truth, kl_to)
+        judges = Judges(_proxy(config, model, side.speech), truth, kl_to)
         return evaluate(side.policy, prompts, side.speech, judges, config.seed)
 
     def named(found: Evaluation) -> dict[str, Any]:
-        return {name: value for name, value in found.metrics().items() if model or name != "proxy_mean"}
+        return {name: value for name, value in found.metrics().items() if judged_by or name != "proxy_mean"}
 
     found = judged(one, asked[0])
     result = named(found) | {"prompts": len(asked[0])}
     if other is not None:
         before = judged(other, asked[1])
-        by = "learned reward" if truth is None else "hidden score"
+        by = paid(config.weights) if truth is None else "hidden score"
         result |= wins(found.worth, before.worth).named() | {"win_by": by, "before": named(before)}
     return result
 
@@ -229,7 +256,7 @@ def _side(place: str, config: EvaluateConfig) -> _Side:
     return _Side(policy, form, vocabulary, loading.context_of(lm), speech)
 
 
-def _proxy(model: TextReward | None, speech: Speech) -> Reward:
-    if model is None:
+def _proxy(config: EvaluateConfig, model: TextReward | None, speech: Speech) -> Reward:
+    if model is None and not config.functions:
         return lambda answers: Graded(torch.zeros(len(answers)))
-    return learned(model, speech)
+    return mixture(RewardSettings(config.weights, config.functions), model, speech)

@@ -9,7 +9,7 @@ import numpy as np
 
 from plaudit.environments.language import service
 from plaudit.environments.language.prompts import Prompt
-from plaudit.errors import PlauditError
+from plaudit.errors import PlauditError, placed
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline.language.config import SERVICE, LanguageSettings
 from plaudit.pipeline.language.dividing import divided
@@ -84,7 +84,8 @@ def fitted(
 ) -> Prompt | None:
     """A prompt in tokens; none where it is too long and to be left out."""
     messages = None if isinstance(row.prompt, str) else tuple(row.prompt)
-    ids = vocabulary.prompt(row.prompt if messages is None else list(messages))
+    with placed(row.where):
+        ids = vocabulary.prompt(row.prompt if messages is None else list(messages))
     cut = room is not None and len(ids) > room
     if cut:
         if too_long == "refuse":

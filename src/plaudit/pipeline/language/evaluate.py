@@ -1,7 +1,7 @@
 """How good answers are: by the hidden score, by the learned reward, and beside the answers of another model."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -43,6 +43,10 @@ class Evaluation:
     def worth(self) -> Float[Tensor, "B"]:
         """The hidden score, or where there is none the proxy."""
         return self.proxy if self.hidden is None else self.hidden
+
+    def judged_again(self, proxy: Reward) -> "Evaluation":
+        """The same answers by a reward that has learned since."""
+        return replace(self, proxy=proxy(self.said.answers).scores)
 
     def scores(self) -> dict[str, list[float] | None]:
         """What each answer is worth."""
@@ -86,7 +90,9 @@ class Wins:
 def evaluate(policy: Any, asked: Sequence[Prompt], speech: Speech, judges: Judges, seed: int) -> Evaluation:
     """One answer to each prompt, drawn as in training."""
     said = talk(policy, asked, speech, torch.Generator().manual_seed(seed))
-    distance = None if judges.reference is None else measured(policy, judges.reference, said.record)
+    distance = None
+    if judges.reference is not None:  # nothing is at any distance from itself
+        distance = 0.0 if policy is judges.reference else measured(policy, judges.reference, said.record)
     hidden = None if judges.hidden is None else judges.hidden(said.answers)
     return Evaluation(said, judges.proxy(said.answers).scores, hidden, distance)
 
@@ -96,6 +102,12 @@ def measured(policy: Any, reference: Any, record: Tokens) -> float:
     """KL(policy || reference) by k1 on these answers of the policy, summed over an answer, in nats."""
     distance = kl.k1(policy.scores(record).logp, reference.scores(record).logp)
     return float((distance * record.mask).sum(dim=1).mean())
+
+
+def paid(weights: Mapping[str, float]) -> str:
+    """What a reward with these weights is called: the learned one is called so where nothing else counts."""
+    alone = {name for name, weight in weights.items() if weight} == {"learned"}
+    return "learned reward" if alone else "reward"
 
 
 def wins(one: Float[Tensor, "B"], other: Float[Tensor, "B"]) -> Wins:

@@ -10,7 +10,7 @@ import torch
 
 from plaudit.batches import Comparisons
 from plaudit.batches.rows import take
-from plaudit.errors import PlauditError
+from plaudit.errors import PlauditError, placed
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextPairs, TextReward, pair_scores, texts
@@ -43,6 +43,8 @@ class LearnRewardConfig:
     """Passes over the comparisons."""
     length: int | None = None
     """Tokens of a text that are read, from its end; none: as many as the model takes."""
+    judged_by: tuple[str, ...] = ()
+    """Columns that say by what a row was judged, such as a criterion or a source: the model reads them first."""
     likelihood: bradley_terry.Config = bradley_terry.Config()
     """How answers depend on the reward."""
     fit: reward_fit.Config = reward_fit.Config(
@@ -165,6 +167,8 @@ def _fitted(
     generator = torch.Generator().manual_seed(seed_of(config.seed, "reward"))
     model = reward_model.begin(config.start, generator).to(loading.device(config.device))
     model.rows = config.rows
+    if config.judged_by:
+        model.model.config.reward_judged_by = list(config.judged_by)
     most = loading.context_of(model.model)
     if config.length is not None and most is not None and config.length > most:
         raise PlauditError(f"length: {config.length} tokens are more than the model's {most}; lower it")
@@ -177,7 +181,7 @@ def _fitted(
     if not torch.isfinite(scores).all():
         raise PlauditError("the fit has diverged: scores are no longer finite; lower fit.learning_rate")
     some = [
-        encode(model, pair, said)[-length:] for pair in train[:256] for said in (pair.chosen, pair.rejected)
+        reading(model, pair, said, length) for pair in train[:256] for said in (pair.chosen, pair.rejected)
     ]
     model.standardise(texts(some, model.device))
     return model, scores[:, 0] - scores[:, 1]
@@ -187,7 +191,7 @@ def as_pairs(model: TextReward, pairs: Sequence[TextPair], length: int) -> TextP
     """Pairs of whole texts in the model's tokens; what is too long loses its beginning."""
     sides = []
     for name in ("chosen", "rejected"):
-        encoded = [encode(model, pair, getattr(pair, name))[-length:] for pair in pairs]
+        encoded = [reading(model, pair, getattr(pair, name), length) for pair in pairs]
         sides.append(texts(encoded, model.device))
     preference = torch.tensor([pair.preference for pair in pairs], device=model.device)
     return TextPairs(sides[0], sides[1], Comparisons(preference))
@@ -197,7 +201,16 @@ def encode(model: TextReward, pair: TextPair, answer: Any) -> list[int]:
     """A prompt and an answer, plain or through the chat template."""
     prompt = pair.prompt if isinstance(pair.prompt, str) else list(pair.prompt)
     answer = answer if isinstance(answer, str) else list(answer)
-    return [*model.vocabulary.prompt(prompt), *model.vocabulary.completion(answer, prompt)]
+    with placed(pair.where):
+        return [*model.vocabulary.prompt(prompt), *model.vocabulary.completion(answer, prompt)]
+
+
+def reading(model: TextReward, pair: TextPair, answer: Any, length: int) -> list[int]:
+    """What the model reads of an answer to the pair's prompt."""
+    try:
+        return model.reading(encode(model, pair, answer), pair.columns, length)
+    except PlauditError as error:
+        raise PlauditError(f"{pair.where}: {error}") from None
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from plaudit.pipeline.commands import Commands
 from plaudit.pipeline.desk import Desk
 from plaudit.pipeline.language import hidden, origins
 from plaudit.pipeline.language.asking import Prompts, prompts
-from plaudit.pipeline.language.config import RunConfig
+from plaudit.pipeline.language.config import RewardSettings, RunConfig
 from plaudit.pipeline.language.evaluate import Judges
 from plaudit.pipeline.language.hidden import Hidden
 from plaudit.pipeline.language.teaching import Archive, LanguageTeaching, learned, same_tokens
@@ -55,14 +55,8 @@ class Parts:
         return Judges(self.reward(config), self.hidden, self.start)
 
     def reward(self, config: RunConfig) -> Reward:
-        """What is optimised: the weighted parts, each logged apart."""
-        settings, parts = config.reward, {}
-        if self.model is not None and "learned" in settings.weights:
-            parts["learned"] = (settings.weights["learned"], learned(self.model, self.speech))
-        for name, place in settings.functions.items():
-            given = callables.adapt(callables.load(place), name, settings.time_limit)
-            parts[name] = (settings.weights.get(name, 0.0), given)
-        return Mixture(parts)
+        """What is optimised."""
+        return mixture(config.reward, self.model, self.speech)
 
 
 def parts(config: RunConfig) -> Parts:
@@ -100,6 +94,17 @@ def parts(config: RunConfig) -> Parts:
         hidden.find(config.hidden, config.reward.time_limit),
         made_of,
     )
+
+
+def mixture(settings: RewardSettings, model: TextReward | None, speech: Speech) -> Mixture:
+    """The weighted parts of a reward, each logged apart."""
+    parts = {}
+    if model is not None and "learned" in settings.weights:
+        parts["learned"] = (settings.weights["learned"], learned(model, speech))
+    for name, place in settings.functions.items():
+        given = callables.adapt(callables.load(place), name, settings.time_limit)
+        parts[name] = (settings.weights.get(name, 0.0), given)
+    return Mixture(parts)
 
 
 def as_it_was(lm: Any, config: PolicyConfig) -> LanguagePolicy:

@@ -12,7 +12,7 @@ import torch
 from plaudit.algorithms.imitation import bc
 from plaudit.batches import Demonstrations
 from plaudit.environments.language import service
-from plaudit.errors import PlauditError
+from plaudit.errors import PlauditError, placed
 from plaudit.models.language import adapters, loading, tokens, vocabulary
 from plaudit.models.language.loading import NewModel
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
@@ -215,10 +215,11 @@ def _of_rows(
 ) -> Lessons:
     sequences, decisions, characters = [], [], []
     for row in rows:
-        prompt = [] if row.prompt is None else spoken.prompt(_plain(row.prompt))
-        completion = spoken.completion(
-            _plain(row.completion), "" if row.prompt is None else _plain(row.prompt)
-        )
+        with placed(row.where):
+            prompt = [] if row.prompt is None else spoken.prompt(_plain(row.prompt))
+            completion = spoken.completion(
+                _plain(row.completion), "" if row.prompt is None else _plain(row.prompt)
+            )
         if len(prompt) + len(completion) > context:
             if config.too_long == "leave out":
                 continue

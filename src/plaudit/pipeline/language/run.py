@@ -10,7 +10,7 @@ from plaudit.models.language import adapters, loading, reward_model
 from plaudit.pipeline import algorithms
 from plaudit.pipeline.language import origins, samples
 from plaudit.pipeline.language.config import RunConfig
-from plaudit.pipeline.language.evaluate import Evaluation, evaluate, measured, wins
+from plaudit.pipeline.language.evaluate import Evaluation, evaluate, measured, paid, wins
 from plaudit.pipeline.language.parts import generator, parts, preferences
 from plaudit.pipeline.language.watching import Watcher
 from plaudit.pipeline.preferences import foretold
@@ -58,6 +58,8 @@ class LanguageRun:
                 config.watch, human[0].desk, human[1], (folder.path / "watched", config.updates)
             )
         self.stopped = False
+        self.evaluations: dict[int, Evaluation] = {}
+        """By update, that of the start (0) and the latest."""
 
     @property
     def done(self) -> bool:
@@ -79,7 +81,7 @@ class LanguageRun:
             if state.updates == 0:
                 said |= {
                     f"start/{name}": value
-                    for name, value in self._evaluated(self.parts.start).metrics().items()
+                    for name, value in self._evaluated(self.parts.start, 0).metrics().items()
                 }
             remaining = 1 - state.updates / config.updates
             price = _price(state, config, remaining)
@@ -100,7 +102,7 @@ class LanguageRun:
             self.notes |= self.preferences.notes
         seed = seed_of(self.config.seed, "samples")
         with loading.memory_explained(MEMORY):
-            before, after = self._evaluated(made.start), self._evaluated(policy)
+            before, after = self._evaluated(made.start, 0), self._evaluated(policy, kept)
             asked, models = made.prompts.held_out, (made.start, policy)
             rows = samples.side_by_side(models, asked, made.speech, self.judges, made.model, seed)
         write_whole(folder.path / samples.NAME, samples.text(rows))
@@ -109,7 +111,7 @@ class LanguageRun:
         loading.save(folder.path / "policy", lm, made.speech.vocabulary)
         if made.model is not None and self.config.feedback.labels:
             reward_model.save(folder.path / "reward", made.model)
-        by = "learned reward" if made.hidden is None else "hidden score"
+        by = paid(self.config.reward.weights) if made.hidden is None else "hidden score"
         scores = {name: found.scores() for name, found in (("before", before), ("after", after))}
         result = (
             after.metrics() | wins(after.worth, before.worth).named() | {"win_by": by, "kept_update": kept}
@@ -152,10 +154,17 @@ class LanguageRun:
         if self.preferences is not None:
             self.preferences.desk.store.close()
 
-    def _evaluated(self, policy: Any) -> Evaluation:
-        """The same prompts and the same random numbers every time, so that differences are the policies'."""
-        made, seed = self.parts, seed_of(self.config.seed, "evaluation")
-        return evaluate(policy, made.prompts.held_out, made.speech, self.judges, seed)
+    def _evaluated(self, policy: Any, update: int) -> Evaluation:
+        """The policy of an update, 0: as it started. The same prompts and the same random numbers every time, so that
+        differences are the policies'; what the start and the latest policy have answered is not asked again."""
+        made, seed, known = self.parts, seed_of(self.config.seed, "evaluation"), self.evaluations.get(update)
+        if known is not None:
+            found = known.judged_again(self.judges.proxy)
+        else:
+            found = evaluate(policy, made.prompts.held_out, made.speech, self.judges, seed)
+            self.evaluations = {at: one for at, one in self.evaluations.items() if at == 0}
+        self.evaluations[update] = found
+        return found
 
     def _kept(self) -> tuple[int, dict[str, Any]]:
         """The update whose policy is kept, and what people said of all of them, late answers too."""
@@ -173,7 +182,7 @@ class LanguageRun:
         """Evaluation on held-out prompts and held-out judgements, where they are due."""
         updates, config, found = self.state.updates, self.config, {}
         if config.evaluate_every and updates % config.evaluate_every == 0:
-            metrics = self._evaluated(self.state.policy).metrics()
+            metrics = self._evaluated(self.state.policy, updates).metrics()
             found = {f"eval/{name}": value for name, value in metrics.items()}
         if self.watcher is None or not self.watcher.due(updates):
             return found

@@ -62,8 +62,14 @@ def shown(said: Talk, row: int, speech: Speech, judges: Judges, model: TextRewar
 def added(model: TextReward, said: Talk, count: int) -> list[float]:
     """By how much each token of an answer moves the reward of what has been said so far."""
     a = said.answers
-    about = {"prompt": a.prompts[0], "completion": a.completions[0], "tokens": a.tokens[0], "ended": True}
+    about: dict[str, Any] = {
+        "prompt": a.prompts[0],
+        "completion": a.completions[0],
+        "tokens": a.tokens[0],
+        "ended": True,
+    }
     about["messages"] = None if a.messages is None else a.messages[0]
+    about["columns"] = {name: values[0] for name, values in a.columns.items()}
     whole = sequence(model, about, model.vocabulary)
     start = max(1, len(whole) - count)
     prefixes = [whole[: start + n] for n in range(count + 1)]

@@ -189,7 +189,7 @@ def sequence(model: TextReward, said: dict[str, Any], spoken: Vocabulary) -> lis
     """An answer with its prompt in the reward model's tokens: the very ones that were sampled where it shares them,
     else encoded again, messages through its own chat template. What is longer than it reads loses its beginning.
 
-    Of `said` it needs `prompt` (what the speaker read), `completion`, `tokens`, `ended` and `messages`.
+    Of `said` it needs `prompt` (what the speaker read), `completion`, `tokens`, `ended`, `columns` and `messages`.
     """
     own, messages = model.vocabulary, said.get("messages")
     if same_tokens(own, spoken):
@@ -199,8 +199,7 @@ def sequence(model: TextReward, said: dict[str, Any], spoken: Vocabulary) -> lis
         templated = getattr(own.tokenizer, "chat_template", None) is not None
         prompt = own.prompt(list(messages) if messages and templated else said["prompt"])
         answer = [*own.encode(said["completion"]), *([own.end] if said["ended"] else [])]
-    context = context_of(model.model)
-    return [*prompt, *answer][-(context or 0) :]
+    return model.reading([*prompt, *answer], said.get("columns", {}), context_of(model.model))
 
 
 @lru_cache(maxsize=8)
@@ -215,9 +214,11 @@ def learned(model: TextReward, speech: Speech) -> Callable[[Answers], Graded]:
     @torch.no_grad()
     def reward(answers: Answers) -> Graded:
         messages = answers.messages or (None,) * len(answers)
+        said = zip(answers.prompts, answers.completions, answers.tokens, messages, strict=True)
         rows = [
             {"prompt": p, "completion": c, "tokens": t, "ended": t[-1] in speech.stops, "messages": m}
-            for p, c, t, m in zip(answers.prompts, answers.completions, answers.tokens, messages, strict=True)
+            | {"columns": {name: column[i] for name, column in answers.columns.items()}}
+            for i, (p, c, t, m) in enumerate(said)
         ]
         batch = texts([sequence(model, row, speech.vocabulary) for row in rows], model.device)
         return Graded(model.rewards(batch).float().cpu())

@@ -19,6 +19,8 @@ COMMANDS = {
     "sample": "let a language model answer prompts",
     "chat": "talk with a language model",
     "compare": "two or more runs side by side, with intervals",
+    "label": "answer questions in the browser: those of a run, or of a file of pairs",
+    "serve": "let several people answer a run's questions in their browsers",
     "export": "write a run's feedback to a file",
     "report": "write a run's report.html again",
 }
@@ -58,7 +60,8 @@ def run() -> None:
 
 
 EXTRAS = {"gymnasium": "control", "mujoco": "control", "PIL": "control", "sqlalchemy": "store",
-          "alembic": "store", "matplotlib": "report", "transformers": "language"}  # fmt: skip
+          "alembic": "store", "matplotlib": "report", "transformers": "language",
+          "fastapi": "web", "uvicorn": "web", "jinja2": "web", "pydantic": "web"}  # fmt: skip
 
 
 def _missing(error: ModuleNotFoundError) -> str:

@@ -5,7 +5,7 @@ from math import isfinite
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields, kind_of, options_of
-from plaudit.storage.store import Conflict, NewResponse, Query, Response
+from plaudit.storage.store import Conflict, NewResponse, NotYours, Query, Response, Unknown
 
 
 def check_claim(annotator: str, lease_seconds: float, now: float) -> None:
@@ -50,9 +50,23 @@ def check_superseded(response: NewResponse, old: Response | None, replaced: bool
         )
 
 
-def unknown_query(query_id: int) -> PlauditError:
+def unknown_query(query_id: int) -> Unknown:
     """There is no such query."""
-    return PlauditError(f"query {query_id} does not exist in this store")
+    return Unknown(f"query {query_id} does not exist in this store")
+
+
+def never_shown(query_id: int) -> NotYours:
+    """Who answers must have been asked."""
+    return NotYours(
+        f"response.query_id: query {query_id} was never given to you; answer the questions you get"
+    )
+
+
+def unknown_answer(client_uuid: str) -> Unknown:
+    """What is to be corrected is not there, or not there yet."""
+    return Unknown(
+        f"response.supersedes: {client_uuid!r} is not an answer of yours in this store; send that one first"
+    )
 
 
 def another_body(client_uuid: str) -> Conflict:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from plaudit.storage import rows
 from plaudit.storage.showing import shown_order
 from plaudit.storage.store import Query
-from plaudit.storage.tables import annotators, queries, responses, showings, slots
+from plaudit.storage.tables import annotators, queries, repeats, responses, showings, slots
 
 
 def claim(
@@ -34,7 +34,8 @@ def claim(
             None
         ),  # every chain of corrections has one start; that index is `one_chain...`
     )
-    open_to = and_(slot.c.response_id.is_(None), slot.c.query_id.not_in(besides), ~answered)
+    anothers = exists().where(repeats.c.query_id == slot.c.query_id, repeats.c.annotator != annotator)
+    open_to = and_(slot.c.response_id.is_(None), slot.c.query_id.not_in(besides), ~answered, ~anothers)
     oldest = select(slot.c.id).where(open_to).order_by(slot.c.id).limit(1)
     own = oldest.where(slot.c.holder == annotator)
     free = oldest.where(or_(slot.c.holder.is_(None), slot.c.lease_until <= now))

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 /** @typedef {{client_uuid: string, feedback: any, task: import("./questions.js").Task}} Entry */
 
 const LENGTH = 10;
+const PATIENCE = 2000; // ms
 
 export class History {
   #stale = true;
@@ -36,7 +37,7 @@ export class History {
   /** Bring the list up to date where the server can be asked; else it stays as it is. */
   async refresh() {
     if (!this.#stale) return;
-    const stored = (await get("/api/answers")).answers;
+    const stored = (await Promise.race([get("/api/answers"), tooLate()])).answers;
     const unsent = (await this.#waiting()).reverse();
     const old = new Set(unsent.map(({ body }) => body.supersedes));
     const known = new Set(unsent.map(({ body }) => body.client_uuid));
@@ -47,4 +48,9 @@ export class History {
     this.entries = both.filter(({ client_uuid }) => !old.has(client_uuid)).slice(0, LENGTH);
     this.#stale = false;
   }
+}
+
+/** Nobody waits long for a list that the page mostly knows. @returns {Promise<never>} */
+function tooLate() {
+  return new Promise((_, reject) => setTimeout(() => reject(new Error("no list in time")), PATIENCE));
 }

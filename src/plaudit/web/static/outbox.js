@@ -7,6 +7,7 @@ import { Refusal, Unreachable, post } from "./api.js";
  * @typedef {{n: number, owner: string, at: number, body: Answer, task: any}} Waiting
  * @typedef {{kind: "count", waiting: number, trouble: Refusal | Unreachable | null}
  *   | {kind: "sent", waiting: Waiting, receipt: any}
+ *   | {kind: "elsewhere"}
  *   | {kind: "refused", waiting: Waiting, problem: Refusal}} News
  */
 
@@ -66,6 +67,7 @@ export class Outbox {
   }
 
   async #changedElsewhere() {
+    this.#tell({ kind: "elsewhere" });
     await this.#report();
     if (this.count > 0 && !this.#timer) this.#later(FIRST_DELAY); // should that tab be closed, this one sends
   }

@@ -181,6 +181,7 @@ function remembered() {
 function heard(news) {
   if (news.kind === "count") return badge(news, () => outbox.sendNow());
   if (news.kind === "elsewhere") return history.spoil();
+  if (news.kind !== "refused") return;
   history.remove(news.waiting.body.client_uuid);
   answered -= news.waiting.body.supersedes ? 0 : 1;
   notice("bad", "refused", { message: news.problem.message });

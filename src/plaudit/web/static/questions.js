@@ -15,6 +15,7 @@ import { Refusal, post } from "./api.js";
 const HELD = 3;
 const FIRST_PAUSE = 2000;
 const LONGEST_PAUSE = 20_000;
+const AWAY = 300_000; // ms without an input after which questions at hand are no longer asked to stay
 
 export class Questions {
   #owner;
@@ -27,6 +28,7 @@ export class Questions {
   #timer = 0;
   #pause = FIRST_PAUSE;
   #asking = false;
+  #input = performance.now();
   #leased = { at: performance.now(), seconds: 900 };
 
   /**
@@ -44,6 +46,9 @@ export class Questions {
     this.supply = "asking";
     document.addEventListener("visibilitychange", () => document.hidden || this.#soon());
     addEventListener("online", () => this.#soon());
+    for (const name of ["keydown", "pointerdown", "pointermove", "wheel"]) {
+      addEventListener(name, () => this.#awake(), { passive: true, capture: true });
+    }
   }
 
   /** Have as many questions at hand as may be held. */
@@ -150,7 +155,18 @@ export class Questions {
   #later() {
     const pause = this.#pause * (0.75 + Math.random() / 2);
     this.#pause = Math.min(LONGEST_PAUSE, this.#pause * 1.5);
-    this.#timer = setTimeout(() => document.hidden || this.fill(), pause);
+    this.#timer = setTimeout(() => document.hidden || this.#away() || this.fill(), pause);
+  }
+
+  /** Whether somebody left with questions at hand: asking would keep these from others for ever. */
+  #away() {
+    return this.held.length > 0 && performance.now() - this.#input > AWAY;
+  }
+
+  #awake() {
+    const back = this.#away();
+    this.#input = performance.now();
+    if (back) this.#soon();
   }
 
   #soon() {

@@ -17,7 +17,7 @@ export function openPlayer(clips, pictures) {
   const frames = Math.max(...clips.map((clip) => clip.frames));
   const screens = clips.map((clip) => screen(clip, toggle));
   const state = { at: 0, playing: false, speed: 1, rest: 0, before: 0, closed: false };
-  const { bar, slider, count, play, speed } = controls(frames, { seek, toggle, slower: () => faster(-1), faster });
+  const { bar, slider, count, play, speed } = controls(frames, { seek, toggle, again: () => run(0), faster });
 
   function frame() {
     return Math.min(frames - 1, Math.floor(state.at));
@@ -28,7 +28,6 @@ export function openPlayer(clips, pictures) {
     slider.value = String(frame());
     count.textContent = `${number(frame() + 1)} / ${number(frames)}`;
     say(play, state.playing ? "pause" : "play");
-    play.classList.toggle("playing", state.playing);
     speed.textContent = `${new Intl.NumberFormat(language()).format(state.speed)}×`;
   }
 
@@ -96,6 +95,7 @@ export function openPlayer(clips, pictures) {
     bar,
     keys: {
       " ": () => run(0),
+      p: toggle,
       ",": () => seek(frame() - 1),
       ".": () => seek(frame() + 1),
       "[": () => faster(-1),
@@ -136,20 +136,22 @@ function screen(clip, pressed) {
 }
 
 /** The buttons below the clips, each with its key. */
-function controls(frames, { seek, toggle, slower, faster }) {
+function controls(frames, { seek, toggle, again, faster }) {
   const slider = el("input", {
     type: "range", min: 0, max: frames - 1, value: 0, label: "frame", input: () => seek(Number(slider.value)),
   });
   const count = el("output", { class: "count" });
-  const play = el("button", { type: "button", class: "quiet", t: "play", click: toggle });
+  const play = el("span", { t: "play" });
   const speed = el("output", { class: "speed", label: "speed" });
   const small = (key, label, act) =>
     el("button", { type: "button", class: "quiet small", label, tip: label, click: act }, el("kbd", {}, key));
   const bar = el(
     "div", { class: "player", role: "group", label: "player" },
-    play, small(",", "stepBack", () => seek(Number(slider.value) - 1)), slider,
+    el("button", { type: "button", class: "quiet small", click: again }, el("kbd", {}, "␣"), el("span", { t: "again" })),
+    el("button", { type: "button", class: "quiet small toggle", click: toggle }, el("kbd", {}, "p"), play),
+    small(",", "stepBack", () => seek(Number(slider.value) - 1)), slider,
     small(".", "stepOn", () => seek(Number(slider.value) + 1)), count,
-    small("[", "slower", slower), speed, small("]", "faster", () => faster(1)),
+    small("[", "slower", () => faster(-1)), speed, small("]", "faster", () => faster(1)),
   );
   return { bar, slider, count, play, speed };
 }

@@ -32,7 +32,7 @@ function belongsTo(target, key) {
 /** A button for an action, with its key on it. @param {import("./options.js").Action} action @returns {Node[]} */
 export function keyed({ key }) {
   const cap = document.createElement("kbd");
-  cap.textContent = key === "Enter" ? "↵" : key;
+  cap.textContent = { Enter: "↵", Escape: "Esc" }[key] ?? key;
   cap.setAttribute("aria-hidden", "true");
   return [cap];
 }

@@ -19,6 +19,9 @@ export function empty(supply, answered) {
   if (again && supply !== "asking") announce(`${supply}.title`);
 }
 
+const BRIEF = 900; // ms: an answer that is sent sooner needs no word
+let timer = 0;
+
 /**
  * How many answers wait, and why.
  * @param {{waiting: number, trouble: any}} news
@@ -26,7 +29,9 @@ export function empty(supply, answered) {
  */
 export function badge({ waiting, trouble }, sendNow) {
   const node = byId("badge");
-  node.hidden = waiting === 0;
+  clearTimeout(timer);
+  if (waiting === 0 || trouble !== null) node.hidden = waiting === 0;
+  else timer = setTimeout(() => (node.hidden = false), BRIEF);
   node.classList.toggle("bad", trouble !== null);
   node.onclick = sendNow;
   say(node, "waiting", { n: waiting });

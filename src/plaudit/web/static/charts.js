@@ -83,8 +83,8 @@ function drawn(shape, points, unit, width) {
   const ys = points.map(([, y]) => y);
   const range = shape.share ? [0, 1] : [Math.min(...ys, ...(shape.zero ? [0] : [])), Math.max(...ys, ...(shape.zero ? [1] : []))];
   const marks = shape.share ? [0, 0.25, 0.5, 0.75, 1] : ticks(range[0], range[1], 4);
-  const ends = [points[0][0], points[points.length - 1][0]];
-  const x = linear([shape.zero || ends[0] === ends[1] ? 0 : ends[0], ends[1]], [EDGE.left, width - EDGE.right]);
+  const ends = [Math.min(0, points[0][0]), points[points.length - 1][0]];
+  const x = linear(ends, [EDGE.left, width - EDGE.right]);
   const y = linear([marks[0], marks[marks.length - 1]], [HEIGHT - EDGE.bottom, EDGE.top]);
   const node = svg("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" });
   for (const mark of marks) {

@@ -18,6 +18,7 @@ export function dragItems(root, drop) {
     const stop = new AbortController();
     const options = { signal: stop.signal };
     let dragging = false;
+    chip.setPointerCapture(press.pointerId); // a quick move would leave the item before it is noticed
     const finish = () => {
       stop.abort();
       unmark(root);
@@ -27,7 +28,6 @@ export function dragItems(root, drop) {
     chip.addEventListener("pointermove", (move) => {
       const [dx, dy] = [move.clientX - press.clientX, move.clientY - press.clientY];
       if (!dragging && Math.hypot(dx, dy) < SLACK) return;
-      if (!dragging) chip.setPointerCapture(press.pointerId);
       dragging = true;
       chip.classList.add("dragged");
       chip.style.transform = `translate(${dx}px, ${dy}px)`;

@@ -10,7 +10,7 @@ export function onKey(use) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     const key = plain(event.key);
-    if (belongsTo(/** @type {Element} */ (event.target), key)) return;
+    if (event.target instanceof Element && belongsTo(event.target, key)) return;
     if (use(key, event.repeat)) event.preventDefault();
   });
 }

@@ -51,8 +51,11 @@ function showControls({ status, wish, mode }) {
   const paused = wish === "pause";
   const button = (key, kind, off, tone = "") =>
     el("button", { type: "button", class: tone, t: key, disabled: off || !connected, click: () => command(kind), "data-kind": kind });
-  const focused = document.activeElement?.getAttribute("data-kind");
+  const state = [running, wish, connected].join();
   byId("controls").hidden = mode === "label";
+  if (byId("controls").dataset.state === state) return; // a button must not be replaced under a finger
+  byId("controls").dataset.state = state;
+  const focused = document.activeElement?.getAttribute("data-kind");
   byId("controls").replaceChildren(
     running && !paused
       ? button("pause", "pause", wish === "stop")

@@ -34,6 +34,7 @@ export function badge({ waiting, trouble }, sendNow) {
   else timer = setTimeout(() => (node.hidden = false), BRIEF);
   node.classList.toggle("bad", trouble !== null);
   node.onclick = sendNow;
+  node.dataset.waiting = String(waiting);
   say(node, "waiting", { n: waiting });
   if (waiting === 0 || trouble === null) showTrouble(null);
   else showTrouble(why(trouble), { n: waiting, message: trouble.message });

@@ -175,10 +175,10 @@ def test_asking_again_changes_nothing(tmp_path: Path) -> None:
     walk, _ = run.control.walk(run.state.policy)
     learner, store = run.preferences.learner, run.preferences.desk.store
     generator = learner.generator.get_state()
-    store.enqueue(learner.questions(walk, 8, "0/0", 0))
+    store.enqueue(list(learner.questions(walk, 8, "0/0", 0)))
     before = store.queries()
     learner.generator.set_state(generator)
-    store.enqueue(learner.questions(walk, 8, "0/0", 0))
+    store.enqueue(list(learner.questions(walk, 8, "0/0", 0)))
     assert store.queries() == before
     run.close()
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "two or more runs side by side, with intervals",
     "label": "answer questions in the browser: those of a run, or of a file of pairs",
     "serve": "let several people answer a run's questions in their browsers",
+    "verify": "prove that every answer that was given is stored and exported",
     "export": "write a run's feedback to a file",
     "report": "write a run's report.html again",
 }

@@ -1,7 +1,7 @@
 """The human side of the loop: ask about fresh behaviour, read what was said, refit the reward."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,7 +54,7 @@ class RewardLearner(Protocol):
 
     likelihood: bradley_terry.Config
 
-    def questions(self, behaviour: Any, count: int, key: str, tick: int) -> list[NewQuery]:
+    def questions(self, behaviour: Any, count: int, key: str, tick: int) -> Iterable[NewQuery]:
         """Comparisons of this behaviour to ask about: fewer where it holds no more, PlauditError where it has none."""
         ...
 
@@ -110,13 +110,12 @@ class Preferences:
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
             count = self.plan[self.asked][1] + self.owed
             try:
-                queries = self.learner.questions(behaviour, count, f"{number}/{self.asked}", number)
+                asked = self._ask(self.learner.questions(behaviour, count, f"{number}/{self.asked}", number))
             except PlauditError:
                 if self.asked == 0:
                     raise
                 break  # this behaviour holds no two such segments: wait for another
-            self.desk.store.enqueue(queries)  # again after a resume changes nothing, the keys are the same
-            self.asked, self.owed = self.asked + 1, count - len(queries)
+            self.asked, self.owed = self.asked + 1, count - asked
         self.desk.simulate()
         self._await_first_answer()
         if not self._taught():
@@ -136,6 +135,14 @@ class Preferences:
             f"{missing} of the {self.settings.labels} comparisons were never asked: behaviour held no two options "
             "that differ"
         }
+
+    def _ask(self, queries: Iterable[NewQuery]) -> int:
+        """Ask, and count; again after a resume changes nothing, as the keys are the same.
+
+        Real people get each question as soon as it is ready: drawing clips takes a while.
+        """
+        parts = [list(queries)] if self.desk.people else ([query] for query in queries)
+        return sum(len(self.desk.store.enqueue(part)) for part in parts)
 
     def learn(self, behaviour: Any, number: int) -> dict[str, Any]:
         """Refit where there are new answers; settle the scale over the policy's behaviour."""

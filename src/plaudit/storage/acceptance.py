@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from plaudit.errors import PlauditError
-from plaudit.feedback import fields, kind_of, options_of
+from plaudit.feedback import Rating, fields, kind_of, options_of
 from plaudit.storage.store import Conflict, NewResponse, NotYours, Query, Response, Unknown
 
 
@@ -35,6 +35,26 @@ def check_fit(response: NewResponse, query: Query, shown: Sequence[int] | None) 
         raise PlauditError(
             f"response.shown_order: {response.shown_order} is not an order of {len(query.items)} options"
         )
+
+
+def check_shown(response: NewResponse, query: Query, shown: Sequence[int]) -> None:
+    """Refuse options in another order than they were shown in, and a rating on another scale than was asked for."""
+    feedback, scale = response.feedback, query.payload.get("scale")
+    if response.shown_order != tuple(shown):
+        raise PlauditError(
+            f"response.shown_order: {response.shown_order} is not {tuple(shown)}, the order query {query.id} was shown "
+            "in; send back the order of the claim"
+        )
+    if options_of(feedback) != tuple(query.items[place] for place in shown):
+        raise PlauditError(
+            f"response.feedback: the options are not those of query {query.id} in the order they were shown in"
+        )
+    if isinstance(feedback, Rating) and scale is not None:
+        wanted = scale["criterion"], scale["low"], scale["high"]
+        if (feedback.criterion, feedback.low, feedback.high) != wanted:
+            raise PlauditError(
+                f"response.feedback: query {query.id} asks for {wanted[0]!r} from {wanted[1]} to {wanted[2]}"
+            )
 
 
 def check_superseded(response: NewResponse, old: Response | None, replaced: bool) -> None:

@@ -17,10 +17,11 @@ class Office:
     store: SqlStore
     people: People
     reception: Reception
+    session: Session
 
 
 def open_office(place: str | Path, seed: int = 0) -> Office:
     """Open a SQLite file or `postgresql://...` for a server."""
     session = Session(*open_engine(place))
     store = SqlStore(session, seed)
-    return Office(store, People(session), Reception(session))
+    return Office(store, People(session), Reception(session), session)

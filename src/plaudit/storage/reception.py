@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, exists, func, or_, select, update
 
+from plaudit.feedback.places import inverse, permuted
 from plaudit.storage import acceptance, claiming, rows, submitting
 from plaudit.storage.repeats import ask_again
 from plaudit.storage.session import Session
@@ -43,17 +45,24 @@ class Reception:
         return self._session.write(action)
 
     def submit(self, response: NewResponse, supersedes: str | None = None) -> Receipt:
-        """`Store.submit` for somebody who was asked; `supersedes` names an own answer by its client_uuid."""
+        """`Store.submit` for somebody who was asked, whose answer names the options in the order shown.
+
+        It is stored with the options in the order of the question, so that `first` means the same in all answers to
+        it. `supersedes` names an own answer by its client_uuid.
+        """
         now = float(self._clock())
 
         def action(connection: Connection) -> Receipt:
-            if claiming.shown_to(connection, response.query_id, response.annotator) is None:
-                known = select(queries.c.id).where(queries.c.id == response.query_id)
-                if connection.execute(known).first() is None:
-                    raise acceptance.unknown_query(response.query_id)
+            asked = connection.execute(select(queries).where(queries.c.id == response.query_id)).one_or_none()
+            if asked is None:
+                raise acceptance.unknown_query(response.query_id)
+            shown = claiming.shown_to(connection, response.query_id, response.annotator)
+            if shown is None:
                 raise acceptance.never_shown(response.query_id)
+            acceptance.check_shown(response, rows.to_query(asked), shown)
             old = None if supersedes is None else _own(connection, response.annotator, supersedes)
-            return submitting.submit(connection, replace(response, supersedes=old), now)
+            said = permuted(response.feedback, inverse(shown))
+            return submitting.submit(connection, replace(response, supersedes=old, feedback=said), now)
 
         return self._session.write(action)
 
@@ -65,7 +74,7 @@ class Reception:
         self._session.write(lambda connection: connection.execute(free))
 
     def latest(self, annotator: str, count: int) -> list[tuple[Response, Query]]:
-        """The person's own standing answers, newest first, each with its question as it was shown."""
+        """The person's own standing answers, newest first, each with its question; both as they were shown."""
         later = responses.alias("later")
         corrected = exists().where(later.c.supersedes == responses.c.id)
         own = (
@@ -79,7 +88,7 @@ class Reception:
             said = [rows.to_response(row) for row in connection.execute(own)]
             wanted = select(queries).where(queries.c.id.in_([response.query_id for response in said]))
             asked = {row.id: row for row in connection.execute(wanted)}
-            return [(one, rows.to_query(asked[one.query_id], one.shown_order)) for one in said]
+            return [_as_shown(one, asked[one.query_id]) for one in said]
 
         return self._session.read(action)
 
@@ -107,6 +116,11 @@ class Reception:
         later = select(responses).where(responses.c.seq > seq).order_by(responses.c.seq).limit(count)
         return self._session.read(lambda c: [(rows.to_response(row), row.sha256) for row in c.execute(later)])
 
+    def questions(self, known: int) -> list[Query]:
+        """The questions that came after the first `known` of them, by id."""
+        later = select(queries).order_by(queries.c.id).offset(known)
+        return self._session.read(lambda c: [rows.to_query(row) for row in c.execute(later)])
+
     def repeats(self) -> dict[int, int]:
         """The question that each repeat repeats."""
         pairs = select(repeats.c.query_id, repeats.c.original_id)
@@ -125,6 +139,11 @@ def _renew(connection: Connection, annotator: str, until: float, known: Sequence
     """What a client says it still has stays with it."""
     held = (slots.c.holder == annotator, slots.c.response_id.is_(None), slots.c.query_id.in_(known))
     connection.execute(update(slots).where(*held).values(lease_until=until))
+
+
+def _as_shown(said: Response, asked: Row[Any]) -> tuple[Response, Query]:
+    feedback = permuted(said.feedback, said.shown_order)
+    return replace(said, feedback=feedback), rows.to_query(asked, said.shown_order)
 
 
 def _own(connection: Connection, annotator: str, client_uuid: str) -> int:

@@ -10,11 +10,10 @@ from sqlalchemy import Connection, func, insert, select
 
 from plaudit.storage import rows
 from plaudit.storage.claiming import shown_to
+from plaudit.storage.keys import REPEAT
 from plaudit.storage.store import NewQuery
 from plaudit.storage.tables import queries, repeats, responses, showings, slots
 
-PREFIX = "repeat/"
-"""Keys of repeats begin so."""
 BLOCK = 20
 """One repeat in this many answers: 5 %."""
 APART = 5
@@ -50,7 +49,7 @@ def ask_again(connection: Connection, seed: int, annotator: str, until: float) -
 def _repeat(connection: Connection, original: int, whose: tuple[str, int], until: float) -> None:
     annotator, block = whose
     old = rows.to_query(connection.execute(select(queries).where(queries.c.id == original)).one())
-    new = NewQuery(f"{PREFIX}{annotator}/{block}", old.kind, old.items, old.tick, old.payload)
+    new = NewQuery(f"{REPEAT}{annotator}/{block}", old.kind, old.items, old.tick, old.payload)
     added = insert(queries).values(rows.of_query(new)).returning(queries.c.id)
     query_id = connection.execute(added).scalar_one()
     row = {"query_id": query_id, "original_id": original, "annotator": annotator, "block": block}

@@ -11,7 +11,7 @@ from typing import IO, Any
 from sqlalchemy import text
 
 from plaudit.errors import PlauditError
-from plaudit.storage.sql import SqlStore
+from plaudit.storage.session import Session
 
 LOCK = 0x504C5352
 """Postgres: the server holds this advisory lock, together with the number of its schema."""
@@ -33,7 +33,7 @@ class Note:
 
 
 @contextmanager
-def only_server(store: SqlStore, path: Path) -> Iterator[Note]:
+def only_server(session: Session, path: Path) -> Iterator[Note]:
     """Hold the store for this server, with the note at this path; PlauditError with the reason where another does."""
     with path.open("a+", encoding="utf-8") as file:
         try:
@@ -41,14 +41,14 @@ def only_server(store: SqlStore, path: Path) -> Iterator[Note]:
         except BlockingIOError:
             raise _served(str(path.parent), _read(file)) from None
         note = Note(file)
-        with _on_postgres(store, note.before):
+        with _on_postgres(session, note.before):
             yield note
 
 
 @contextmanager
-def _on_postgres(store: SqlStore, before: dict[str, Any]) -> Iterator[None]:
+def _on_postgres(session: Session, before: dict[str, Any]) -> Iterator[None]:
     """Servers on several machines may share a database but no file."""
-    engine = store.engine
+    engine = session.engine
     if engine.dialect.name != "postgresql":
         yield
         return

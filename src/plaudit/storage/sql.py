@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from plaudit.feedback import fields
@@ -95,11 +95,6 @@ class SqlStore:
         """See `Store.commands`."""
         later = select(commands).where(commands.c.id > after).order_by(commands.c.id)
         return self._session.read(lambda c: [rows.to_command(row) for row in c.execute(later)])
-
-    @property
-    def engine(self) -> Engine:
-        """Its connections."""
-        return self._session.engine
 
     def close(self) -> None:
         """See `Store.close`."""

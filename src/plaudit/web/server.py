@@ -15,9 +15,10 @@ from plaudit.errors import PlauditError
 from plaudit.storage.people import People
 from plaudit.storage.serving import Note, only_server
 from plaudit.web.app import guarded, make_app
+from plaudit.web.folder import Folder
 from plaudit.web.guard import LOOPBACK
 from plaudit.web.routes.people import link_of
-from plaudit.web.served import LEASE_SECONDS, Folder, Served
+from plaudit.web.served import LEASE_SECONDS, Served
 
 LINK_SECONDS = 3600.0
 """How long the link that the terminal shows is good."""
@@ -40,7 +41,7 @@ def serve(path: Path, options: Options = Options()) -> None:
     """Serve a folder until interrupted; PlauditError where another server does, or nothing can be served."""
     served = Served.open(Folder(path), options.lease_seconds)
     try:
-        with only_server(served.office.store, served.folder.note) as note:
+        with only_server(served.office.session, served.folder.note) as note:
             listening = _listen(options, note)
             try:
                 _run(served, listening, options, note)

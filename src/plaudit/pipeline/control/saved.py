@@ -14,7 +14,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.pipeline import settings
-from plaudit.pipeline.run_folder import write_whole
+from plaudit.pipeline.whole_files import write_whole
 
 WEIGHTS, CARD = "model.safetensors", "plaudit.json"
 

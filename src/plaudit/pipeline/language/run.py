@@ -14,7 +14,8 @@ from plaudit.pipeline.language.evaluate import Evaluation, evaluate, measured, w
 from plaudit.pipeline.language.parts import generator, parts, preferences
 from plaudit.pipeline.language.watching import Watcher
 from plaudit.pipeline.preferences import foretold
-from plaudit.pipeline.run_folder import RunFolder, seed_of, write_whole
+from plaudit.pipeline.run_folder import RunFolder, seed_of
+from plaudit.pipeline.whole_files import write_whole
 from plaudit.trainers import on_policy
 
 MEMORY = "policy.rows, trainer.piece, language.batch or language.answer_tokens; or set policy.gradient_checkpointing"

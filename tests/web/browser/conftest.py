@@ -26,8 +26,8 @@ SHOTS = "PLAUDIT_SCREENSHOTS"
 LOOPBACK = re.compile(r"^(http://127\.0\.0\.1:\d+/|blob:http://127\.0\.0\.1:\d+/|data:)")
 NETWORK = re.compile(r"Failed to load resource: (net::ERR_|the server responded with a status of (50[037]|409))")
 SIGNED_OUT = re.compile(r"status of 40[13]")
+ORDINARY = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
 WATCH_CSP = """
-window.violations = [];
 addEventListener("securitypolicyviolation", (event) => console.error("CSP " + event.violatedDirective));
 """
 
@@ -87,7 +87,7 @@ def browse(chromium: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
     contexts = []
 
     def open_browser(**options: Any) -> Any:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **options})
+        context = chromium.new_context(**{**ORDINARY, **options})
         contexts.append(context)
         context.add_init_script(WATCH_CSP)
         context.set_default_timeout(20_000)

@@ -1,6 +1,6 @@
 // Line charts drawn by hand as SVG: axes with units, a reading under the pointer or the arrow keys.
 import { el, svg } from "./dom.js";
-import { linear, nearest, thinned, ticks } from "./scales.js";
+import { linear, nearest, ticks } from "./scales.js";
 import { number, percent, say, t } from "./words.js";
 
 const HEIGHT = 210;
@@ -23,8 +23,9 @@ export function lineChart(shape) {
   const state = { points: /** @type {[number, number][]} */ ([]), unit: "", at: -1, x: null, y: null };
 
   function show(points, unit) {
-    Object.assign(state, { points: thinned(points), unit });
-    draw();
+    const same = JSON.stringify([points, unit]) === JSON.stringify([state.points, state.unit]);
+    Object.assign(state, { points, unit });
+    if (!same) draw();
   }
 
   function draw() {

@@ -18,13 +18,17 @@ const ALWAYS = new Set(["accuracy", "labels"]);
 
 /** @type {any} */
 let latest = null;
+/** @type {any} what was wished when the page was opened: a stop from then is over where the run runs */
+let first = null;
 let connected = true;
 
 function show(progress) {
-  latest = progress;
+  first ??= progress;
+  if (progress.wish !== "stop" || progress.status !== "running") first = progress;
+  latest = { ...progress, stopping: progress.wish === "stop" && progress.status === "running" && first.wish !== "stop" };
   byId("title").textContent = progress.title;
-  showState(progress);
-  showControls(progress);
+  showState(latest);
+  showControls(latest);
   byId("tiles").replaceChildren(...tiles(progress));
   showProgress(progress.progress);
   showTeam(progress.people ?? []);
@@ -36,31 +40,31 @@ function show(progress) {
   age();
 }
 
-function showState({ status, wish, error, mode }) {
+function showState({ status, wish, error, mode, stopping }) {
   const state = mode === "label" ? "label" : wish === "pause" && status === "running" ? "paused" : status;
   byId("state").className = `pill ${state}`;
   say(byId("state"), `state.${state}`);
-  byId("wish").hidden = !(wish === "stop" && status === "running");
+  byId("wish").hidden = !stopping;
   say(byId("wish"), "wish.stop");
   byId("error").hidden = !error;
   byId("error").textContent = error ?? "";
 }
 
-function showControls({ status, wish, mode }) {
+function showControls({ status, wish, mode, stopping }) {
   const running = status === "running";
   const paused = wish === "pause";
   const button = (key, kind, off, tone = "") =>
     el("button", { type: "button", class: tone, t: key, disabled: off || !connected, click: () => command(kind), "data-kind": kind });
-  const state = [running, wish, connected].join();
+  const state = [running, paused, stopping, connected].join();
   byId("controls").hidden = mode === "label";
   if (byId("controls").dataset.state === state) return; // a button must not be replaced under a finger
   byId("controls").dataset.state = state;
   const focused = document.activeElement?.getAttribute("data-kind");
   byId("controls").replaceChildren(
     running && !paused
-      ? button("pause", "pause", wish === "stop")
-      : button(running ? "resume" : "start", "start", wish === "stop" && running, "primary"),
-    button("stop", "stop", !running || wish === "stop", "danger"),
+      ? button("pause", "pause", stopping)
+      : button(running ? "resume" : "start", "start", stopping, "primary"),
+    button("stop", "stop", !running || stopping, "danger"),
   );
   if (focused) byId("controls").querySelector(`[data-kind="${focused}"]`)?.focus();
 }
@@ -133,11 +137,13 @@ function when(seconds) {
 }
 
 function age() {
-  if (!latest) return;
+  byId("updated").hidden = !latest?.updated_at;
+  if (!latest?.updated_at) return;
   const seconds = Math.max(0, Math.round(Date.now() / 1000 - latest.updated_at));
   if (seconds < 5) say(byId("updated"), "updatedNow");
   else if (seconds < 120) say(byId("updated"), "updated", { n: seconds });
-  else say(byId("updated"), "updatedMinutes", { n: Math.floor(seconds / 60) });
+  else if (seconds < 7200) say(byId("updated"), "updatedMinutes", { n: Math.floor(seconds / 60) });
+  else say(byId("updated"), "updatedHours", { n: Math.floor(seconds / 3600) });
 }
 
 function told(isConnected) {

@@ -24,12 +24,6 @@ export function linear([low, high], [start, end]) {
   return (value) => start + ((value - low) / span) * (end - start);
 }
 
-/** Every so many points, and the last one, so that long runs stay quick. @template T @param {T[]} points @param {number} most */
-export function thinned(points, most = 600) {
-  const step = Math.ceil(points.length / most);
-  return step <= 1 ? points : points.filter((_, index) => index % step === 0 || index === points.length - 1);
-}
-
 /** The point nearest to x in a list ordered by x. @param {[number, number][]} points @param {number} x */
 export function nearest(points, x) {
   let [low, high] = [0, points.length - 1];

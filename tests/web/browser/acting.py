@@ -1,5 +1,6 @@
 """What a person does on the label page, and what they see there."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +47,12 @@ def press(page: Any, key: str) -> str:
 def sent(page: Any) -> None:
     """Wait until nothing waits to be sent any more."""
     page.wait_for_function("() => document.getElementById('badge').dataset.waiting === '0'")
+
+
+def ranked(desk: Desk, feedback: Any) -> list[set[str]]:
+    """The texts of a stored ranking, best first."""
+    texts = [json.loads(desk.artifacts.get(option))["completion"] for option in feedback.options]
+    return [{texts[place] for place in tier} for tier in feedback.order]
 
 
 def until(true: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -8,7 +8,7 @@ from plaudit.feedback.binary import Binary
 from plaudit.feedback.comparison import Comparison
 from plaudit.feedback.ranking import Ranking
 from plaudit.feedback.rating import Rating
-from tests.web.browser.acting import press, question, sent, sign_in, until
+from tests.web.browser.acting import press, question, ranked, sent, sign_in, until
 from tests.web.browser.serving import Desk
 
 pytestmark = pytest.mark.timeout(120)
@@ -161,6 +161,7 @@ def test_rankings_by_keyboard(desk: Desk, browse: Any, shoot: Any) -> None:
     page = browse()
     sign_in(page, desk.start())
     question(page)
+    texts = page.locator(".option .text").all_text_contents()
     assert page.locator("[data-key=Enter]").is_disabled()
     for key in ("3", "1", "4", "2"):  # 3 > 1 > 4 > 2
         page.keyboard.press(key)
@@ -175,7 +176,7 @@ def test_rankings_by_keyboard(desk: Desk, browse: Any, shoot: Any) -> None:
     page.keyboard.press("Enter")
     (found,) = answers(desk, 1)
     assert isinstance(found, Ranking)
-    assert [set(tier) for tier in found.order] == [{2}, {0, 1}, {3}]
+    assert ranked(desk, found) == [{texts[2]}, {texts[0], texts[1]}, {texts[3]}]
 
 
 def test_rankings_by_mouse(desk: Desk, browse: Any) -> None:
@@ -183,6 +184,7 @@ def test_rankings_by_mouse(desk: Desk, browse: Any) -> None:
     page = browse()
     sign_in(page, desk.start())
     question(page)
+    texts = page.locator(".option .text").all_text_contents()
     for place in (0, 1, 2):
         page.locator(".option .place").nth(place).click()
     drag(page, 2, lambda: above(page, 0))  # 3 > 1 > 2
@@ -191,7 +193,7 @@ def test_rankings_by_mouse(desk: Desk, browse: Any) -> None:
     assert order(page) == [["2", "1"], ["0"]]
     page.click("[data-key='Enter']")
     (found,) = answers(desk, 1)
-    assert [set(tier) for tier in found.order] == [{1, 2}, {0}]
+    assert ranked(desk, found) == [{texts[1], texts[2]}, {texts[0]}]
 
 
 def order(page: Any) -> list[list[str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.browser.acting import fits, press, question, sent, sign_in, until
+from tests.web.browser.acting import fits, press, question, ranked, sent, sign_in, until
 from tests.web.browser.serving import Desk
 
 pytestmark = pytest.mark.timeout(120)
@@ -31,10 +31,12 @@ def test_a_phone(desk: Desk, browse: Any, shoot: Any) -> None:
     ask_everything(desk)
     page = browse(**PHONE)
     sign_in(page, desk.start())
+    texts: list[str] = []
     for name, key in [("texts", "1"), ("conversation", "="), ("clips", "2"), ("ranking", ""), ("rating", "3"), ("thumbs", "2")]:
         shown = question(page)
         fits(page)
         if name == "ranking":
+            texts = page.locator(".option .text").all_text_contents()
             for place in (2, 0, 3, 1):
                 page.locator(".option .place").nth(place).tap()
             fits(page)
@@ -44,7 +46,7 @@ def test_a_phone(desk: Desk, browse: Any, shoot: Any) -> None:
         page.wait_for_function("shown => document.getElementById('stage').dataset.query !== shown", arg=shown)
     sent(page)
     assert len(desk.responses()) == 6
-    assert desk.responses()[3].feedback.order == ((2,), (0,), (3,), (1,))
+    assert ranked(desk, desk.responses()[3].feedback) == [{texts[place]} for place in (2, 0, 3, 1)]
     fits(page)
     shoot(page, "phone-no-question")
 

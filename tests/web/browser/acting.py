@@ -14,7 +14,9 @@ GUARD = 400
 def sign_in(page: Any, desk: Desk, link: str | None = None, name: str = "") -> None:
     """Use a link; the name is typed where the page asks for one."""
     page.goto(link or desk.link)
-    page.wait_for_function("() => document.querySelector('#join:not([hidden])') || !document.querySelector('#join')")
+    page.wait_for_function(
+        "() => document.querySelector('#join:not([hidden])') || !document.querySelector('#join')"
+    )
     if page.locator("#join").is_visible():
         page.fill("#name", name)
         page.click("#join button")

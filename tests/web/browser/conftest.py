@@ -24,7 +24,9 @@ FLAGS = [
 SHOTS = "PLAUDIT_SCREENSHOTS"
 """Where to put screenshots, for people to look at; otherwise they lie in the test's own folder."""
 LOOPBACK = re.compile(r"^(http://127\.0\.0\.1:\d+/|blob:http://127\.0\.0\.1:\d+/|data:)")
-NETWORK = re.compile(r"Failed to load resource: (net::ERR_|the server responded with a status of (50[037]|409))")
+NETWORK = re.compile(
+    r"Failed to load resource: (net::ERR_|the server responded with a status of (50[037]|409))"
+)
 SIGNED_OUT = re.compile(r"status of 4(01|03|10)")
 ORDINARY = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
 WATCH_CSP = """

@@ -60,7 +60,14 @@ def test_pairs_of_texts_by_mouse_and_a_double_click_counts_once(desk: Desk, brow
     )
     sent(page)
     page.wait_for_timeout(600)
-    assert [feedback.answer for feedback in answers(desk, 6)] == ["second", "first", "equal", "both_bad", "skip", "first"]
+    assert [feedback.answer for feedback in answers(desk, 6)] == [
+        "second",
+        "first",
+        "equal",
+        "both_bad",
+        "skip",
+        "first",
+    ]
 
 
 def test_conversations_are_bubbles(desk: Desk, browse: Any, shoot: Any) -> None:
@@ -118,7 +125,9 @@ def test_clips_play_in_lock_step(desk: Desk, browse: Any, shoot: Any) -> None:
     assert drawn(page) == [True, True]
     shoot(page, "pair-of-clips")
     page.locator("canvas").first.click()  # goes on
-    page.wait_for_function("old => document.querySelector('canvas').dataset.frame !== old", arg=str(before + 3))
+    page.wait_for_function(
+        "old => document.querySelector('canvas').dataset.frame !== old", arg=str(before + 3)
+    )
     page.get_by_role("button", name="Replay").click()
     page.keyboard.press("1")
     question(page, shown)

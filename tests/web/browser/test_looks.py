@@ -18,7 +18,9 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobil
 def ask_everything(desk: Desk) -> None:
     long = desk.text("word " * 120 + "x" * 300)
     turns = [{"role": "user", "content": "Why? " * 20}]
-    replies = [desk.text([{"role": "assistant", "content": text}], turns) for text in ("Because.", "So that. " * 30)]
+    replies = [
+        desk.text([{"role": "assistant", "content": text}], turns) for text in ("Because.", "So that. " * 30)
+    ]
     desk.ask("comparison", [long, desk.text("short")], prompt="What is better? " * 20)
     desk.ask("comparison", replies)
     desk.ask_clips(1)
@@ -32,7 +34,14 @@ def test_a_phone(desk: Desk, browse: Any, shoot: Any) -> None:
     page = browse(**PHONE)
     sign_in(page, desk.start())
     texts: list[str] = []
-    for name, key in [("texts", "1"), ("conversation", "="), ("clips", "2"), ("ranking", ""), ("rating", "3"), ("thumbs", "2")]:
+    for name, key in [
+        ("texts", "1"),
+        ("conversation", "="),
+        ("clips", "2"),
+        ("ranking", ""),
+        ("rating", "3"),
+        ("thumbs", "2"),
+    ]:
         shown = question(page)
         fits(page)
         if name == "ranking":
@@ -67,7 +76,9 @@ def test_a_finger_drags_in_a_ranking(desk: Desk, browse: Any) -> None:
     touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
     for part in (0.3, 0.7, 1.0):
         height = point["y"] + part * (target["y"] + 2 - point["y"])
-        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": point["x"], "y": height}]})
+        touch.send(
+            "Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": point["x"], "y": height}]}
+        )
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     until(lambda: page.locator(".tier [data-item]").first.get_attribute("data-item") == "2")
 
@@ -181,14 +192,20 @@ def keys(language: str) -> list[str]:
 def test_both_languages_have_the_same_texts_with_the_same_gaps() -> None:
     assert keys("en") == keys("zh")
     assert len(set(keys("en"))) == len(keys("en"))
-    for key in re.findall(r'data-t(?:-\w+)?="([\w.]+)"', "".join(path.read_text() for path in (WEB / "templates").iterdir())):
+    for key in re.findall(
+        r'data-t(?:-\w+)?="([\w.]+)"', "".join(path.read_text() for path in (WEB / "templates").iterdir())
+    ):
         assert key in keys("en"), key
 
 
 def test_pages_hold_no_inline_code_and_scripts_write_no_html() -> None:
     for template in (WEB / "templates").glob("*.html"):
         text = template.read_text(encoding="utf-8")
-        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://", text), template.name
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://", text), (
+            template.name
+        )
     for script in (WEB / "static").glob("*.js"):
         text = script.read_text(encoding="utf-8")
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|https?://(?!www\.w3\.org)", text), script.name
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|https?://(?!www\.w3\.org)", text
+        ), script.name

@@ -130,14 +130,18 @@ def test_people_are_invited_and_let_go(desk: Desk, browse: Any, watch: Watch, sh
     page.wait_for_selector("#people tr.gone")
     ada.wait_for_function("() => !document.getElementById('signed-out').hidden")
     ada.goto(link)
-    ada.wait_for_function("() => document.getElementById('join-error').textContent || !document.querySelector('#join[hidden]')")
+    ada.wait_for_function(
+        "() => document.getElementById('join-error').textContent || !document.querySelector('#join[hidden]')"
+    )
     if not ada.locator("#join-error").text_content():
         ada.click("#join button")
     ada.wait_for_function("() => document.getElementById('join-error').dataset.t === 'linkGone'")
     shoot(ada, "link-used")
 
 
-def test_a_link_asks_for_a_name_and_keeps_its_token_to_itself(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_a_link_asks_for_a_name_and_keeps_its_token_to_itself(
+    desk: Desk, browse: Any, watch: Watch, shoot: Any
+) -> None:
     watch.expected.append(NETWORK)
     desk.start()
     desk.office.people.join(desk.office.people.invite("annotator", "Ada")[1], None)

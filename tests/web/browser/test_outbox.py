@@ -49,7 +49,12 @@ def test_offline_and_back(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> 
     sent(page)
     assert not page.locator("#badge").is_visible()
     assert not page.locator("#trouble").is_visible()
-    assert [response.feedback.answer for response in desk.responses()] == ["first", "second", "equal", "first"]
+    assert [response.feedback.answer for response in desk.responses()] == [
+        "first",
+        "second",
+        "equal",
+        "first",
+    ]
     assert len(desk.standing()) == 3
     press(page, "2")
     press(page, "2")
@@ -149,9 +154,7 @@ def test_two_tabs_share_the_work(desk: Desk, browse: Any) -> None:
     assert not one.locator(".toast").count() and not two.locator(".toast").count()
 
 
-def test_a_session_that_ends_keeps_the_answers(
-    desk: Desk, browse: Any, watch: Watch, shoot: Any
-) -> None:
+def test_a_session_that_ends_keeps_the_answers(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.ask_texts(5)
     desk.start()
@@ -225,7 +228,9 @@ def test_a_full_disk_is_told_and_the_answer_kept(desk: Desk, browse: Any, watch:
     sent(page)
 
 
-def test_a_refused_answer_is_dropped_with_a_message(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_a_refused_answer_is_dropped_with_a_message(
+    desk: Desk, browse: Any, watch: Watch, shoot: Any
+) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(2)
     page = browse()

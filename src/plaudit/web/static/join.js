@@ -1,14 +1,52 @@
-// Bare: a link's token is behind the #; it is sent once.
-const main = document.getElementById("main");
-const token = location.hash.slice(1);
-history.replaceState(null, "", "/join");
+// Coming in: the token stands behind the # of the link, is taken out of the address at once, and sent once.
+import { Refusal, post } from "./api.js";
+import { byId } from "./dom.js";
+import { openPage } from "./header.js";
+import { say } from "./words.js";
 
-async function join(name) {
-  const body = name ? { token, name } : { token };
-  const response = await fetch("/api/join", {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
-  });
-  if (response.ok) location.replace("/");
-  else main.textContent = (await response.json()).message;
+const NAMED = ".named"; // the link already knows whose it is
+
+const given = location.hash.slice(1);
+const named = given.endsWith(NAMED);
+const token = named ? given.slice(0, -NAMED.length) : given;
+const present = byId("main").dataset.signedInAs;
+history.replaceState(null, "", location.pathname);
+
+async function join() {
+  const name = byId("name").value.trim();
+  byId("join-error").removeAttribute("data-t");
+  byId("join-error").textContent = "";
+  try {
+    await post("/api/join", { token, ...(name ? { name } : {}) });
+    location.replace("/");
+  } catch (problem) {
+    ask();
+    if (problem instanceof Refusal && problem.status === 410) say(byId("join-error"), "linkGone");
+    else if (problem instanceof Refusal && problem.status === 409) say(byId("join-error"), "nameTaken");
+    else if (problem instanceof Refusal) byId("join-error").textContent = problem.message;
+    else say(byId("join-error"), "noServer");
+  }
 }
-join();
+
+function ask() {
+  byId("other").hidden = true;
+  byId("join").hidden = false;
+  byId("name").focus();
+}
+
+function begin() {
+  if (named) join();
+  else ask();
+}
+
+openPage("joinTitle");
+byId("join").addEventListener("submit", (event) => {
+  event.preventDefault();
+  join();
+});
+byId("change").addEventListener("click", begin);
+if (!token) say(byId("join-text"), "noToken");
+else if (present) {
+  say(byId("join-text"), "otherPerson", { name: present });
+  byId("other").hidden = false;
+} else begin();

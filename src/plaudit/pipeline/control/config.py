@@ -1,6 +1,6 @@
 """The config of a run: what `plaudit run` reads and what the run folder keeps."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig
-from plaudit.pipeline import algorithms, settings
+from plaudit.pipeline import algorithms, aliases, settings
 from plaudit.pipeline.checked import checked
 from plaudit.trainers import on_policy, reward_fit
 
@@ -109,8 +109,8 @@ def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:
     if isinstance(mapping.get("environment"), str):
         mapping = mapping | {"environment": {"id": mapping["environment"]}}
     try:
-        config = settings.build(RunConfig, mapping, "")
-        return checked(with_settings(config))
+        mapping = aliases.expand(mapping, aliases.CONTROL, {one.name for one in fields(RunConfig)})
+        return checked(with_settings(settings.build(RunConfig, mapping, "")))
     except PlauditError as error:
         raise PlauditError(f"{where}: {error}") from None
 

@@ -1,7 +1,7 @@
 """plaudit: learn what people want from what they say about behaviour, and make a policy do more of it.
 
-`plaudit.envs`, `plaudit.agents`, `plaudit.ppo`, `plaudit.RewardModel`, `plaudit.load_feedback`, `plaudit.PPOTrainer` and
-`plaudit.PPOConfig` are imported when they are first asked for, so that `import plaudit` alone needs no other library.
+`plaudit.envs`, `plaudit.agents`, `plaudit.ppo`, `plaudit.RewardModel`, `plaudit.load_feedback`, `plaudit.PPOTrainer`
+and `plaudit.PPOConfig` are imported when they are first asked for: `import plaudit` alone needs no other library.
 """
 
 from importlib import import_module

@@ -172,10 +172,17 @@ class RunConfig:
 def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:
     """A config from plain data; `where` names its source in errors."""
     try:
-        mapping = aliases.expand(mapping, aliases.LANGUAGE, {one.name for one in fields(RunConfig)})
-        return checked(with_settings(settings.build(RunConfig, mapping, "")))
+        return checked(of_names(mapping))
     except PlauditError as error:
         raise PlauditError(f"{where}: {error}") from None
+
+
+def of_names(mapping: dict[str, Any]) -> RunConfig:
+    """A config from plain data, its numbers in their range; whether its fields agree is not looked at."""
+    mapping = aliases.expand(mapping, aliases.LANGUAGE, {one.name for one in fields(RunConfig)})
+    config = with_settings(settings.build(RunConfig, mapping, ""))
+    in_range(config, RANGES)
+    return config
 
 
 def with_settings(config: RunConfig) -> RunConfig:

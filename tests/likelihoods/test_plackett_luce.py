@@ -110,7 +110,9 @@ def test_two_options_are_bradley_terry(pairs: list, mistakes: float) -> None:
 def fitted(rankings: Rankings, items: int, places: torch.Tensor) -> np.ndarray:
     """Maximum-likelihood scores of mean 0, with choix's tiny penalty on their squares."""
     theta = torch.zeros(items, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([theta], max_iter=500, tolerance_grad=1e-12, tolerance_change=0, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        [theta], max_iter=500, tolerance_grad=1e-12, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
@@ -127,16 +129,16 @@ def test_maximum_likelihood_of_rankings_is_that_of_choix() -> None:
     places = torch.tensor([order + [0] * (3 - len(order)) for order in CHOIX_RANK])
     ranks = torch.tensor([[1.0, 2.0, 3.0 if len(o) == 3 else NAN] for o in CHOIX_RANK], dtype=torch.float64)
     found = fitted(Rankings(ranks), 4, places)
-    assert found == pytest.approx(CHOIX_RANK_ML, abs=1e-6)
-    assert found == pytest.approx(choix.opt_rankings(4, CHOIX_RANK), abs=1e-4)
+    assert found == pytest.approx(CHOIX_RANK_ML, abs=5e-5)  # as far as their iterations went
+    assert found == pytest.approx(choix.opt_rankings(4, CHOIX_RANK), abs=1e-6)
 
 
 def test_maximum_likelihood_of_first_choices_is_that_of_choix() -> None:
     places = torch.tensor([[0, 1, 0], [1, 2, 0], [2, 0, 1]])
     ranks = torch.tensor([[1.0, INF, NAN], [1.0, INF, NAN], [1.0, INF, INF]], dtype=torch.float64)
     found = fitted(Rankings(ranks), 3, places)
-    assert found == pytest.approx(CHOIX_TOP1_ML, abs=1e-6)
-    assert found == pytest.approx(choix.opt_top1(3, CHOIX_TOP1), abs=1e-4)
+    assert found == pytest.approx(CHOIX_TOP1_ML, abs=5e-5)
+    assert found == pytest.approx(choix.opt_top1(3, CHOIX_TOP1), abs=1e-6)
 
 
 def test_neither_padding_nor_the_order_of_options_nor_a_constant_matters() -> None:

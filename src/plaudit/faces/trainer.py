@@ -1,9 +1,10 @@
 """PPO on a language model step by step, in the shape of TRL: `generate`, then `train_step` with rewards of your own."""
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -82,17 +83,20 @@ class PPOConfig:
 
     def __init__(self, **given: Unpack[Names]):
         refuse_unknown(given, Names.__annotations__, "PPOConfig")
-        known = {name: value for name, value in given.items() if name != "seed"}
-        fields = {aliases.LANGUAGE[name].field for name in known}
-        usual = {name: v for name, v in DEFAULTS.items() if aliases.LANGUAGE[name].field not in fields}
-        self.config = _config({**usual, **known}, given.get("seed", 0), given)
+        self.config = _config(_over(DEFAULTS, given), given)
+
+    @classmethod
+    def over(cls, usual: Mapping[str, Any], given: Mapping[str, Any]) -> Self:
+        """The settings given, by any of their names, and for the others the usual ones."""
+        refuse_unknown(given, Names.__annotations__, "PPOConfig")
+        return cls(**_over(usual, given))  # type: ignore[arg-type]
 
     def __getattr__(self, name: str) -> Any:
         """The value of a setting, by any of its names."""
         if name not in Names.__annotations__:
             raise AttributeError(f"PPOConfig has no setting {name!r}")
         value: Any = self.config
-        for part in aliases.LANGUAGE[name].field.split(".") if name != "seed" else ["seed"]:
+        for part in _field(name).split("."):
             value = getattr(value, part)
         return getattr(value, "lam", getattr(value, "limit", value))
 
@@ -102,9 +106,19 @@ class PPOConfig:
         return f"PPOConfig({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
-def _config(named: Mapping[str, Any], seed: int, given: Mapping[str, Any]) -> configs.RunConfig:
-    named = {"mini_batch_size": named["batch_size"], **named}
-    own = {"start": "the model given", "trainer": {"schedule": "constant"}, "seed": seed}
+def _over(usual: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {_field(name) for name in given}
+    return {name: value for name, value in usual.items() if _field(name) not in fields} | dict(given)
+
+
+def _field(name: str) -> str:
+    return name if name == "seed" else aliases.LANGUAGE[name].field
+
+
+def _config(named: Mapping[str, Any], given: Mapping[str, Any]) -> configs.RunConfig:
+    if "mini_batch_size" not in named:
+        named = {**named, "mini_batch_size": positive(named["batch_size"], "PPOConfig: batch_size")}
+    own = {"start": "the model given", "trainer": {"schedule": "constant"}}
     try:
         return configs.of_names({**own, **named})
     except PlauditError as error:
@@ -156,13 +170,14 @@ class PPOTrainer:
         sampling = Sampling(most, rows=self.args.config.policy.rows)
         with memory_explained("batch_size or max_new_tokens"):
             answers = self.state.policy.generate(prompts.tokens, self.special.stops, sampling, self.drawing)
-        return generated.joined(prompts, answers, self.special)
+        return generated.joined(prompts, answers, self.special).to(self.state.policy.device)
 
     def train_step(self, inputs: Any, outputs: Any, rewards: Any) -> dict[str, float]:
         """One PPO update on answers; returns metrics by their usual names.
 
         `inputs` is what `generate` was given (the tokenizer's output, or its `input_ids`); `outputs` what it, or
-        `model.generate`, gave back; `rewards` one number per answer, or one per token of each answer.
+        `model.generate`, gave back; `rewards` one number per answer, or one per token of each answer. Where KL has no
+        price there is no reference, and `objective/kl` is not a number.
         """
         prompts = generated.prompts_of(inputs, self.special)
         said = generated.talk(prompts, outputs, self.special, self.state.policy.device, self.tokenizer)
@@ -173,7 +188,11 @@ class PPOTrainer:
             on_policy.update(self.state, rollout, self.learner, remaining)
         if not torch.isfinite(self.state.optimiser.flat).all():
             raise PlauditError("learning has diverged: the weights are no longer finite; lower learning_rate")
-        return self.state.metrics | priced(self.state.metrics, settings.kl_in_reward)
+        return (
+            {"objective/kl": math.nan}
+            | self.state.metrics
+            | priced(self.state.metrics, settings.kl_in_reward)
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write the model, and the tokenizer where there is one, as transformers reads them."""

@@ -20,7 +20,7 @@ from plaudit.pipeline.language.evaluate import wins
 from plaudit.pipeline.language.teaching import fit_pairs
 from plaudit.pipeline.run_folder import seed_of
 from plaudit.pipeline.threads import threads
-from plaudit.readers.texts import TextPair, read_text_pairs
+from plaudit.readers.texts import Text, TextPair, read_text_pairs
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 
@@ -177,7 +177,9 @@ def _fitted(
     if not torch.isfinite(scores).all():
         raise PlauditError("the fit has diverged: scores are no longer finite; lower fit.learning_rate")
     some = [
-        encode(model, pair, said)[-length:] for pair in train[:256] for said in (pair.chosen, pair.rejected)
+        encode(model, pair.prompt, said)[-length:]
+        for pair in train[:256]
+        for said in (pair.chosen, pair.rejected)
     ]
     model.standardise(texts(some, model.device))
     return model, scores[:, 0] - scores[:, 1]
@@ -187,17 +189,17 @@ def as_pairs(model: TextReward, pairs: Sequence[TextPair], length: int) -> TextP
     """Pairs of whole texts in the model's tokens; what is too long loses its beginning."""
     sides = []
     for name in ("chosen", "rejected"):
-        encoded = [encode(model, pair, getattr(pair, name))[-length:] for pair in pairs]
+        encoded = [encode(model, pair.prompt, getattr(pair, name))[-length:] for pair in pairs]
         sides.append(texts(encoded, model.device))
     preference = torch.tensor([pair.preference for pair in pairs], device=model.device)
     return TextPairs(sides[0], sides[1], Comparisons(preference))
 
 
-def encode(model: TextReward, pair: TextPair, answer: Any) -> list[int]:
-    """A prompt and an answer, plain or through the chat template."""
-    prompt = pair.prompt if isinstance(pair.prompt, str) else list(pair.prompt)
-    answer = answer if isinstance(answer, str) else list(answer)
-    return [*model.vocabulary.prompt(prompt), *model.vocabulary.completion(answer, prompt)]
+def encode(model: TextReward, prompt: Text | None, answer: Text) -> list[int]:
+    """A prompt and an answer in the model's tokens, plain or through the chat template."""
+    asked = prompt if isinstance(prompt, str) else list(prompt or ())
+    said = answer if isinstance(answer, str) else list(answer)
+    return [*model.vocabulary.prompt(asked), *model.vocabulary.completion(said, asked)]
 
 
 @torch.no_grad()

@@ -27,9 +27,17 @@ def __getattr__(name: str) -> Any:
     """Import what was asked for; a library that is missing is named with the extra that brings it."""
     if name not in __all__:
         raise AttributeError(f"module 'plaudit' has no attribute {name!r}")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    return import_module(f"plaudit.{name}")
+    try:
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        return import_module(f"plaudit.{name}")
+    except ModuleNotFoundError as error:
+        from plaudit.errors import missing
+
+        explained = missing(error)
+        if explained is None:
+            raise
+        raise explained from error
 
 
 def __dir__() -> list[str]:

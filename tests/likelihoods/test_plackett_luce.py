@@ -39,7 +39,7 @@ def oracle(scores: Sequence[float], ranks: Sequence[float], eta: float) -> float
     rest = [i for i in there if math.isinf(ranks[i])]
     found = []
     for order in permutations(ranked):
-        if all(ranks[a] <= ranks[b] for a, b in zip(order, order[1:])):
+        if all(ranks[a] <= ranks[b] for a, b in zip(order, order[1:], strict=False)):
             s = [scores[i] for i in [*order, *rest]]
             mixed = eta * of_order(s, len(order)) + (1 - eta) * of_order([-x for x in s], len(order))
             found.append(-math.log(mixed))

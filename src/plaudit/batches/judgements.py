@@ -25,7 +25,7 @@ class Rankings:
     """R orders of up to C options each."""
 
     ranks: Float[Tensor, "R C"]
-    """The smallest is the best; equal ones are equally good; infinite: below all others, in no order; NaN: no option."""
+    """The smallest is best; equal ones are equally good; infinite: below all others, in no order; NaN: no option."""
     reliability: Float[Tensor, "R"] | None = None
     """eta_k of the person: the probability of meaning this order and not its reverse; None: always (1)."""
     weight: Float[Tensor, "R"] | None = None

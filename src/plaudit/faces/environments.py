@@ -95,16 +95,17 @@ def _function(env: Any, kwargs: dict[str, Any]) -> Callable[[], gymnasium.Env]:
         spec = env.spec
         if spec is None:
             raise PlauditError(
-                f"{type(env.unwrapped).__name__}: it is not registered, so no second one can be made for the evaluation; "
+                f"{type(env.unwrapped).__name__}: it is not registered, so no second one can be made to evaluate in; "
                 "give a function that makes one: GymEnv(lambda: ...)"
             )
         return lambda: gymnasium.make(spec)
     if not callable(env):
         raise PlauditError(
-            f"env: {type(env).__name__} is no environment; give a Gymnasium id such as 'CartPole-v1', or a function that "
-            "makes one"
+            f"env: {type(env).__name__} is no environment; give a Gymnasium id such as 'CartPole-v1', or a "
+            "function that makes one"
         )
-    return lambda: env(**kwargs)
+    made: Callable[..., gymnasium.Env] = env
+    return lambda: made(**kwargs)
 
 
 def _name(function: Any) -> str:

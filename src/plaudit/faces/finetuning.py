@@ -60,8 +60,8 @@ class PPO:
         reward_model.refuse_other("control" if self.medium == "control" else "text")
         if feedback.medium != self.medium:
             raise PlauditError(
-                f"{feedback.place}: this feedback is about {feedback.medium}, but the policy is for {self.medium}; give "
-                "feedback about what the policy does"
+                f"{feedback.place}: this feedback is about {feedback.medium}, but the policy is for {self.medium}; "
+                "give feedback about what the policy does"
             )
         self._tuner.tune(feedback, reward_model, progress_bar, settings)
         return self

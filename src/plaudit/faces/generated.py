@@ -123,7 +123,7 @@ def talk(
     places = [i // each for i in range(len(rows))]
     said = [
         _answer(row, asked, place, number, special)
-        for number, (row, place) in enumerate(zip(rows, places), 1)
+        for number, (row, place) in enumerate(zip(rows, places, strict=True), 1)
     ]
     ended = torch.tensor([answer[-1] in special.stops for answer in said])
     real = [asked.tokens[place] for place in places]
@@ -151,8 +151,8 @@ def graded(rewards: Any, said: Sequence[Sequence[int]]) -> Graded:
     for number, (reward, answer) in enumerate(zip(given, said, strict=True), 1):
         if reward.dim() != 1 or len(reward) < len(answer):
             raise PlauditError(
-                f"rewards: those of answer {number} have shape {list(reward.shape)}, but it has {len(answer)} tokens; give "
-                "one per token, or one number"
+                f"rewards: those of answer {number} have shape {list(reward.shape)}, but it has {len(answer)} tokens; "
+                "give one per token, or one number"
             )
     dense = tuple(reward[: len(answer)] for reward, answer in zip(given, said, strict=True))
     return Graded(torch.stack([row.sum() for row in dense]), dense)
@@ -180,7 +180,7 @@ def _behind_prompt(row: list[int], given: list[int], special: Special) -> int:
     filled = next((i for i, token in enumerate(row) if token != special.pad), len(row))
     if row[filled : filled + len(given)] != given:
         raise PlauditError(
-            "outputs: they do not begin with their prompts; give the whole output of generate and the inputs it answered"
+            "outputs: they do not begin with their prompts; give all that generate returned, and the inputs it answered"
         )
     return filled + len(given)
 

@@ -71,6 +71,6 @@ def _go_on(agent: Any, tree: Any, folder: Path) -> None:
         agent.drawing.set_state(tree["drawing"])
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise PlauditError(
-            f"{folder / LEARNING}: does not fit the policy ({' '.join(str(error).split())}); delete this folder to begin "
-            "learning anew"
+            f"{folder / LEARNING}: does not fit the policy ({' '.join(str(error).split())}); delete this folder to "
+            "begin learning anew"
         ) from None

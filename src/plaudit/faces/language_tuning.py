@@ -28,8 +28,10 @@ from plaudit.trainers import on_policy
 
 UPDATES = 40
 """Updates, unless `updates` says."""
-DEFAULTS: dict[str, Any] = {"learning_rate": 1e-4, "batch_size": 32, "mini_batch_size": 16}
+DEFAULTS: dict[str, Any] = {"batch_size": 32, "mini_batch_size": 16}
 """Besides those of PPOConfig."""
+RATE = 0.016
+"""The usual step size times the width of the model."""
 LONGEST = 64
 """Tokens of an answer at most, unless `max_new_tokens` says; fewer where the judged answers are shorter."""
 
@@ -62,16 +64,16 @@ class LanguageTuner:
         learner = on_policy.Learner(ppo, config.settings, config.trainer)
         state = on_policy.start(policy, config.trainer, self._generator("minibatches"))
         judged = learned(reward.model, speech)
-        with loading.memory_explained("batch_size, mini_batch_size or max_new_tokens"):
-            with bar("fine-tune", updates, progress_bar, "update") as shown:
-                for update in range(updates):
-                    rollout = language.collect(policy, reference, judged)
-                    on_policy.update(state, rollout, learner, 1 - update / updates)
-                    if not torch.isfinite(state.optimiser.flat).all():
-                        raise PlauditError(
-                            "learning has diverged: weights are no longer finite; lower learning_rate"
-                        )
-                    shown({"update": update + 1} | state.metrics)
+        memory = loading.memory_explained("batch_size, mini_batch_size or max_new_tokens")
+        with memory, bar("fine-tune", updates, progress_bar, "update") as shown:
+            for update in range(updates):
+                rollout = language.collect(policy, reference, judged)
+                on_policy.update(state, rollout, learner, 1 - update / updates)
+                if not torch.isfinite(state.optimiser.flat).all():
+                    raise PlauditError(
+                        "learning has diverged: weights are no longer finite; lower learning_rate"
+                    )
+                shown({"update": update + 1} | state.metrics)
         self.metrics = state.metrics
 
     def save(self, folder: Path) -> None:
@@ -82,6 +84,7 @@ class LanguageTuner:
     def _config(self, feedback: Feedback, given: dict[str, Any]) -> RunConfig:
         """The settings given, and for the others what fits this model and feedback."""
         usual = DEFAULTS | {"temperature": self.shaping.temperature, "top_p": self.shaping.top_p}
+        usual |= {"learning_rate": RATE / self.policy.config.get_text_config().hidden_size}
         usual |= {"max_new_tokens": self._usual_length(feedback), "seed": self.seed}
         config = PPOConfig.over(usual, given).config
         self.shaping = config.policy.shaping

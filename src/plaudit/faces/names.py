@@ -1,7 +1,8 @@
 """Arguments by name: an unknown one is an error that suggests the nearest."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from difflib import get_close_matches
+from numbers import Real
 from typing import Any
 
 from plaudit.errors import PlauditError
@@ -18,12 +19,7 @@ def refuse_unknown(given: Collection[str], known: Collection[str], where: str) -
 
 def positive(value: Any, name: str) -> int:
     """A whole number above 0; PlauditError for anything else."""
-    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == int(value or 0)
+    whole = isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer()
     if not whole or value < 1:
         raise PlauditError(f"{name}: {value!r} is not a whole number above 0")
     return int(value)
-
-
-def without_none(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given a value."""
-    return {name: value for name, value in given.items() if value is not None}

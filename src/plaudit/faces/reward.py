@@ -56,8 +56,8 @@ class RewardModel:
     def _of_control(cls, feedback: Feedback, like: Any, seed: int) -> Self:
         if getattr(like, "language_model", None) is not None:
             raise PlauditError(
-                f"{feedback.rows[0].where}: this feedback is about control segments, but the policy is a language model; "
-                "give feedback about texts"
+                f"{feedback.rows[0].where}: this feedback is about control segments, but the policy is a language "
+                "model; give feedback about texts"
             )
         from plaudit.environments.control.collect import spaces
         from plaudit.faces.environments import as_env
@@ -73,7 +73,7 @@ class RewardModel:
         return cls(model, "control", metrics, env.id)
 
     def rewards(self, observations: Any, actions: Any, next_observations: Any) -> np.ndarray:
-        """For control: the reward [N] of N steps; discrete actions as one-hot rows, others as the environment has them."""
+        """For control: the reward [N] of N steps; discrete actions are one-hot, others as the environment has them."""
         from plaudit.faces.rewards import of_steps
 
         self.refuse_other("control")

@@ -71,7 +71,7 @@ DEFAULTS: dict[str, Any] = {
     "max_grad_norm": 1.0,
     "max_new_tokens": 53,
 }
-"""Those of TRL's PPO where a model of any size can bear them; a fixed learning rate, as nobody says how long it goes."""
+"""Those of TRL's PPO where a model of any size can bear them; the rate is fixed, as nobody says how long it goes."""
 
 
 class PPOConfig:
@@ -139,7 +139,8 @@ class PPOTrainer:
         if (kind := next(model.parameters()).dtype) != torch.float32:
             raise PlauditError(f"model: its weights are {kind}; load it with dtype=torch.float32")
         self.args = PPOConfig() if config is None else config
-        self.model, self.tokenizer = model, tokenizer
+        self.model: Any = model
+        self.tokenizer = tokenizer
         self.special = generated.special_tokens(model, tokenizer)
         run = self.args.config
         self.reference = as_it_was(deepcopy(model), run.policy) if run.settings.kl_in_reward else None

@@ -34,8 +34,8 @@ def loss(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config)
     if j.side_bias is not None:
         d = d + j.side_bias
     eta = torch.full_like(d, 1 - config.mistakes / 2) if j.reliability is None else j.reliability
-    likely = logsigmoid(d), logsigmoid(-d)
-    first, second = log_mixture(*likely, eta), log_mixture(*likely[::-1], eta)
+    ahead, behind = logsigmoid(d), logsigmoid(-d)
+    first, second = log_mixture(ahead, behind, eta), log_mixture(behind, ahead, eta)
     nll = -(j.preference * first + (1 - j.preference) * second)
     weight = torch.ones_like(nll) if j.weight is None else j.weight
     leaning = torch.sign(j.preference - 0.5) * d  # towards the side that won; 0 for a tie

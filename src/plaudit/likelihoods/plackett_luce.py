@@ -1,5 +1,4 @@
-"""Plackett-Luce rankings of summed rewards (Plackett 1975, doi:10.2307/2346567; Luce 1959): choose the best, then of the
-rest the best, and so on."""
+"""Plackett-Luce rankings of summed rewards (Plackett 1975, doi:10.2307/2346567): the best, then the best of the rest."""
 
 from dataclasses import dataclass
 from itertools import groupby, permutations, product
@@ -67,7 +66,7 @@ def _orders(ranks: Float[Tensor, "R C"]) -> tuple[Tensor, Tensor, Tensor, Tensor
         count = prod(factorial(len(group)) for group in groups)
         if count > MOST_ORDERS:
             raise PlauditError(
-                f"ranking {number + 1}: {count:,} orders agree with its ties; break some, so that at most six options tie"
+                f"ranking {number + 1}: {count:,} orders agree with its ties; break some, so that at most six tie"
             )
         left = known[len(ranked) :]
         for order in product(*map(permutations, groups)):

@@ -1,4 +1,4 @@
-"""Ratings as fractional responses to a summed reward (Papke and Wooldridge 1996, Journal of Applied Econometrics 11(6))."""
+"""Ratings as fractional responses to a summed reward (Papke and Wooldridge 1996, J. of Applied Econometrics 11(6))."""
 
 from dataclasses import dataclass
 

@@ -2,8 +2,8 @@
 
 Texts: `prompt`, `chosen` and `rejected` (and the other forms of `texts.read_text_pairs`); `prompt`, `completions` and
 `ranks` (1 or 0 is the best); `prompt`, `completion` and `rating`; `prompt`, `completion` and `label` (true or false).
-Segments: `first`, `second` and `answer`, as `plaudit export` writes them; `segments` and `ranks`; `segment` and `rating`, or
-`label`. A segment has `observations` and `actions`. A rating may name its scale, `low` and `high`.
+Segments: `first`, `second` and `answer`, as `plaudit export` writes them; `segments` and `ranks`; `segment` and
+`rating`, or `label`. A segment has `observations` and `actions`. A rating may name its scale, `low` and `high`.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ Medium = Literal["text", "control"]
 Segment = tuple[np.ndarray, np.ndarray]
 """Observations [L, *obs] and actions [L, ...]."""
 FORMS = (
-    "`prompt` with `chosen` and `rejected`, with `completions` and `ranks`, or with `completion` and `rating` or `label`; "
-    "or segments: `first`, `second` and `answer`, `segments` and `ranks`, or `segment` and `rating` or `label`"
+    "`prompt` with `chosen` and `rejected`, with `completions` and `ranks`, or with `completion` and `rating` or "
+    "`label`; or segments: `first`, `second` and `answer`, `segments` and `ranks`, or `segment` and `rating` or `label`"
 )
 
 

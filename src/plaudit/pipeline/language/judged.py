@@ -1,7 +1,7 @@
 """A reward for text from answers of any kind: comparisons, rankings, ratings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -17,8 +17,10 @@ from plaudit.readers.judgements import Judged
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 
-LEAST_STEPS = 60
+LEAST_STEPS = 150
 """Gradient steps at least, however few answers there are."""
+RATE = 0.05
+"""The usual step size times the width: wide models bear smaller steps (Yang et al. 2022, arXiv:2203.03466)."""
 MOST_SCALED = 512
 """Texts over which zero and scale are fixed, at most."""
 
@@ -29,14 +31,16 @@ class JudgedConfig:
 
     start: str
     """A folder (or hub id) with the language model, or reward model, to start from."""
+    learning_rate: float | None = None
+    """Step size at the start; none: what fits the width of the model."""
     epochs: float = 2.0
-    """Passes over the answers."""
+    """Passes over the answers; where there are few, more."""
     scale: float = 1.0
     """Inverse temperature of the likelihood."""
     fit: reward_fit.Config = reward_fit.Config(
-        learning_rate=3e-4, weight_decay=0.01, minibatch=16, schedule="linear", max_grad_norm=1.0
+        weight_decay=0.01, minibatch=16, schedule="linear", max_grad_norm=1.0
     )
-    """How the reward model is fitted; the number of steps follows from `epochs`."""
+    """How the reward model is fitted; the number of steps follows from `epochs`, the step size from `learning_rate`."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
     seed: int = 0
@@ -50,11 +54,13 @@ def learn(rows: Sequence[Judged], config: JudgedConfig) -> tuple[TextReward, dic
     most = loading.context_of(model.model) or 1024
     encoded = [[encode(model, one.prompt, said)[-most:] for said in one.options] for one in rows]
     options = moved(text_options(encoded, judged.judgements(rows)), model.device)
+    rate = RATE / model.model.score.in_features if config.learning_rate is None else config.learning_rate
+    fit = replace(config.fit, learning_rate=rate)
     steps = max(LEAST_STEPS, round(config.epochs * len(rows) / config.fit.minibatch))
     optimiser = Adam(model.parameters(), weight_decay=config.fit.weight_decay)
     likelihood = judged.likelihood(rows, config.scale)
     metrics = reward_fit.fit(
-        lambda _: partial(_returns, model), optimiser, options, likelihood, (config.fit, steps), generator
+        lambda _: partial(_returns, model), optimiser, options, likelihood, (fit, steps), generator
     )
     if not torch.isfinite(optimiser.flat).all():
         raise PlauditError(

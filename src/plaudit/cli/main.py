@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from plaudit.errors import PlauditError
+from plaudit.errors import PlauditError, missing
 
 COMMANDS = {
     "demo": "the whole loop in a few minutes: a policy learns what people want, without seeing the reward",
@@ -60,16 +60,11 @@ def run() -> None:
     sys.exit(main())
 
 
-EXTRAS = {"gymnasium": "control", "mujoco": "control", "PIL": "control", "sqlalchemy": "store",
-          "alembic": "store", "matplotlib": "report", "transformers": "language",
-          "fastapi": "web", "uvicorn": "web", "jinja2": "web", "pydantic": "web"}  # fmt: skip
-
-
 def _missing(error: ModuleNotFoundError) -> str:
-    extra = EXTRAS.get((error.name or "").split(".")[0])
-    if extra is None:
+    explained = missing(error)
+    if explained is None:
         raise error
-    return f"the package {error.name} is not installed; install it with: pip install 'plaudit[{extra}]'"
+    return str(explained)
 
 
 def _nobody_listens() -> int:

@@ -10,6 +10,7 @@ from plaudit.maths.advantage import GAE
 
 LEARNER: dict[str, tuple[float, float | None]] = {
     "settings.discount": (0, 1),
+    "settings.advantage.lam": (0, 1),
     "trainer.learning_rate": (0, None),
     "trainer.epochs": (1, None),
     "trainer.minibatch": (1, None),

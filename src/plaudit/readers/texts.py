@@ -101,7 +101,7 @@ def read_text_pairs(path: Path, split: str | None = None) -> list[TextPair]:
     they share (see `part_shared`); or, as they are exported, `prompt`, `first`, `second` and `answer`, of which `skip`
     and `both_bad` are left out. Raises PlauditError, naming the row, where one is of no such form or cannot be used.
     """
-    pairs = [pair for where, row in rows_of(path, split) if (pair := _pair(row, where)) is not None]
+    pairs = [pair for where, row in rows_of(path, split) if (pair := pair_of(row, where)) is not None]
     if not pairs:
         raise PlauditError(
             f"{path}: there is no decided comparison in it; give a file with answers other than "
@@ -183,8 +183,8 @@ def missing(row: Row, what: str, forms: str, where: str) -> PlauditError:
     )
 
 
-def _pair(row: Row, where: str) -> TextPair | None:
-    """The pair of a row; None where its answer decides nothing."""
+def pair_of(row: Row, where: str) -> TextPair | None:
+    """The pair of a row; None where its answer decides nothing. See `read_text_pairs`."""
     preference = 1.0
     if has(row, "chosen", "rejected"):
         used = ("prompt", "chosen", "rejected")

@@ -1,6 +1,6 @@
 """The config of a run: what `plaudit run` reads and what the run folder keeps."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig
-from plaudit.pipeline import algorithms, settings
+from plaudit.pipeline import algorithms, aliases, settings
 from plaudit.pipeline.checked import checked
 from plaudit.trainers import on_policy, reward_fit
 
@@ -125,8 +125,7 @@ def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:
 
 def draft(mapping: dict[str, Any]) -> RunConfig:
     """A config from plain data whose fields need not agree yet: flags may say more."""
-    if isinstance(mapping.get("environment"), str):
-        mapping = mapping | {"environment": {"id": mapping["environment"]}}
+    mapping = aliases.expand(mapping, aliases.CONTROL, {one.name for one in fields(RunConfig)})
     return with_settings(settings.build(RunConfig, mapping, ""))
 
 

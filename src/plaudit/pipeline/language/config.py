@@ -1,6 +1,6 @@
 """The config of a language run: what `plaudit run` reads and what the run folder keeps."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from plaudit.environments.language.caps import Cap, Score
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.language.policy import PolicyConfig
-from plaudit.pipeline import algorithms, settings
+from plaudit.pipeline import algorithms, aliases, settings
 from plaudit.pipeline.checked import LEARNER, in_range, learner_agrees
 from plaudit.trainers import on_policy, reward_fit
 
@@ -185,6 +185,7 @@ def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:
 
 def draft(mapping: dict[str, Any]) -> RunConfig:
     """A config from plain data whose fields need not agree yet: flags may say more."""
+    mapping = aliases.expand(mapping, aliases.LANGUAGE, {one.name for one in fields(RunConfig)})
     return with_settings(settings.build(RunConfig, mapping, ""))
 
 

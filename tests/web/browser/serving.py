@@ -28,7 +28,10 @@ class Desk:
     def __init__(self, folder: Path, manifest: dict | None = None):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "manifest.json").write_text(json.dumps(manifest or {"stage": "run", "status": "running"}))
+        if manifest or not (folder / "manifest.json").exists():
+            (folder / "manifest.json").write_text(
+                json.dumps(manifest or {"stage": "run", "status": "running"})
+            )
         self.artifacts = Artifacts(folder / "artifacts")
         self.office = open_office(folder / "feedback.db")
         self.process: subprocess.Popen[str] | None = None

@@ -42,8 +42,8 @@ LANGUAGE: dict[str, Any] = {
 DIALOGUES: dict[str, Any] = {
     "learn": "everything",
     "too_long": "cut",
-    "new": {"layers": 3, "width": 128, "heads": 4, "context": 256, "vocabulary": 2048},
-    "trainer": {"learning_rate": 4e-3, "warmup": 100, "minibatch": 8, "epochs": 3},
+    "new": {"layers": 4, "width": 192, "heads": 4, "context": 256, "vocabulary": 4096},
+    "trainer": {"learning_rate": 3e-3, "warmup": 100, "minibatch": 16, "epochs": 4, "weight_decay": 0.1},
 }
 REWARD: dict[str, Any] = {
     "split": "train",
@@ -95,6 +95,15 @@ def answers(data: Path, out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return out
+
+
+def dialogue_model(data: Path, folder: Path) -> dict[str, Any]:
+    """A model of both answers of every comparison; one that was kept there by an earlier run is taken as it is."""
+    note = folder / "dialogues.json"
+    if not note.exists():
+        result = language_model(answers(data, folder / "answers.jsonl"), DIALOGUES, folder / "dialogues")
+        note.write_text(json.dumps(result), encoding="utf-8")
+    return json.loads(note.read_text(encoding="utf-8"))
 
 
 def shakespeare(data: Path, out: Path) -> dict[str, Any]:
@@ -156,8 +165,7 @@ def measure(only: Sequence[str], seeds: int, jobs: int, data: Path, folder: Path
     with ProcessPoolExecutor(jobs, fresh, max_tasks_per_child=1) as pool:
         text = pool.submit(shakespeare, data, folder / "text") if "pretrain" in only else None
         if {"reward", "ppo"} & {*only}:
-            said = answers(data, folder / "answers.jsonl")
-            base = pool.submit(language_model, said, DIALOGUES, folder / "dialogues").result()
+            base = pool.submit(dialogue_model, data, folder).result()
             places = {seed: folder / f"reward-{seed}" for seed in range(seeds if "reward" in only else 1)}
             work = [
                 pool.submit(reward_model_of, data, folder / "dialogues", seed, True, out)
@@ -214,7 +222,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the reward model")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with text_corpus and text_pairs")
-    parser.add_argument("--keep", type=Path, help="keep the models and the run in this new folder")
+    parser.add_argument("--keep", type=Path, help="keep the models and the run in this folder")
     given = parser.parse_args()
     missing = [given.data / file for file in (TEXT, PAIRS) if not (given.data / file).exists()]
     if missing:

@@ -218,14 +218,18 @@ def test_a_new_model_has_the_sizes_it_was_given(family: str) -> None:
     assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
 
 
-def test_weights_are_drawn_as_gpt2s() -> None:
-    model = loading.make(NewModel(layers=2, width=64, heads=2), words(), seeded(0))
+@pytest.mark.parametrize("spread", [None, 0.05])
+def test_weights_are_drawn_as_gpt2s(spread: float | None) -> None:
+    given = {} if spread is None else {"spread": spread}
+    model = loading.make(NewModel(layers=2, width=64, heads=2, **given), words(), seeded(0))
+    spread = 0.02 if spread is None else spread
     for name, p in model.named_parameters():
         if p.dim() == 1:
             assert bool((p == (1.0 if "ln_" in name and name.endswith("weight") else 0.0)).all())
         else:
-            expected = 0.02 / 2 if "c_proj" in name else 0.02  # 1 / sqrt(2 layers)
-            assert p.std().item() == pytest.approx(expected, rel=0.1) and abs(p.mean().item()) < 0.002
+            expected = spread / 2 if "c_proj" in name else spread  # 1 / sqrt(2 layers)
+            assert p.std().item() == pytest.approx(expected, rel=0.1)
+            assert abs(p.mean().item()) < 0.1 * spread
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -242,6 +246,18 @@ def test_the_fused_gelu_is_the_one_of_gpt2(tmp_path: Path) -> None:
     loading.save(tmp_path, model, words())
     change(tmp_path / "config.json", activation_function="gelu_new")
     torch.testing.assert_close(logits(loading.load(str(tmp_path))[0]), logits(model), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_new_model_bends_as_it_is_told(family: str) -> None:
+    sizes = {**SMALL, "layers": 1}
+    plain, told = (
+        loading.make(NewModel(family, **sizes, activation=name), words(), seeded(0))
+        for name in (None, "relu")
+    )
+    assert not torch.equal(logits(plain), logits(told))
+    block = told.base_model.h[0].mlp.act if family == "gpt2" else told.base_model.layers[0].mlp.act_fn
+    assert torch.equal(block(torch.tensor([-1.0, 2.0])), torch.tensor([0.0, 2.0]))
 
 
 def test_a_new_model_after_a_config(tmp_path: Path) -> None:
@@ -280,6 +296,8 @@ def test_a_new_model_with_the_gpt2_vocabulary(shared_data: Path, tmp_path: Path)
         ({"family": "t5"}, "family: 't5' is no causal language model"),
         ({"width": 16, "heads": 3}, "heads: 3 do not divide the width 16; change one of them"),
         ({"family": "llama", "width": 15, "heads": 5}, "heads: 5 make width / heads = 3, which must be even"),
+        ({"activation": "gelo"}, "activation: transformers knows no 'gelo'; did you mean gelu?"),
+        ({"spread": 0.0}, "spread: 0.0 is not above 0 and at most 1; give about 0.55 / sqrt(width)"),
         ({"layers": 0}, "layers: 0 is too little; give 1 or more"),
         ({"width": 0}, "width: 0 is too little"),
         ({"heads": 0}, "heads: 0 is too little"),

@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 TORCH  := 2.13.0
-EXTRAS := control,language,store,report,dev
+EXTRAS := control,language,store,report,web,dev
 BIN    := .venv/bin
 
 export OMP_NUM_THREADS ?= 1

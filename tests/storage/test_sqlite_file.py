@@ -29,6 +29,10 @@ def path(tmp_path: Path) -> Path:
     store.bound("trainer", 0)
     store.command("pause", {})
     store.close()
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO repeats VALUES (1, 1, 'ann', 0)")
+    connection.commit()
+    connection.close()
     return path
 
 

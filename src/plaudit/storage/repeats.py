@@ -56,14 +56,12 @@ def _repeat(connection: Connection, original: int, whose: tuple[str, int], until
     connection.execute(insert(repeats).values(row))
     connection.execute(insert(slots).values(query_id=query_id, holder=annotator, lease_until=until))
     shown = shown_to(connection, original, annotator) or tuple(range(len(old.items)))
-    mine = (showings.c.annotator == annotator, showings.c.options == len(old.items))
-    last = connection.execute(select(func.max(showings.c.position)).where(*mine)).scalar_one()
     connection.execute(
         insert(showings).values(
             query_id=query_id,
             annotator=annotator,
             options=len(old.items),
-            position=0 if last is None else last + 1,
+            position=-1 - block,  # beside the balanced blocks of four, which count from 0
             shown_order=rows.of_order(shown[::-1]),
         )
     )

@@ -57,7 +57,7 @@ def ranked(desk: Desk, feedback: Any) -> list[set[str]]:
     return [{texts[place] for place in tier} for tier in feedback.order]
 
 
-def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for something outside the browser."""
     end = time.monotonic() + seconds
     while not true():

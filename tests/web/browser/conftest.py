@@ -92,7 +92,7 @@ def browse(chromium: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
         context = chromium.new_context(**{**ORDINARY, **options})
         contexts.append(context)
         context.add_init_script(WATCH_CSP)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         context.on("request", watch.request)
         context.on("console", watch.console)
         context.on("weberror", lambda error: watch.fault(f"page: {error.error}"))

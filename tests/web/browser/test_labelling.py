@@ -11,8 +11,6 @@ from plaudit.feedback.rating import Rating
 from tests.web.browser.acting import press, question, ranked, sent, sign_in, until
 from tests.web.browser.serving import Desk
 
-pytestmark = pytest.mark.timeout(120)
-
 NASTY = '<img src="x" onerror="alert(1)"><script>alert(2)</script>  two  spaces\n\ttab'
 
 

@@ -9,8 +9,6 @@ import pytest
 from tests.web.browser.acting import fits, press, question, ranked, sent, sign_in, until
 from tests.web.browser.serving import Desk
 
-pytestmark = pytest.mark.timeout(120)
-
 WEB = Path(__file__).parents[3] / "src" / "plaudit" / "web"
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 

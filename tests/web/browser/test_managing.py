@@ -10,8 +10,6 @@ from tests.web.browser.acting import fits, press, question, sign_in, until
 from tests.web.browser.conftest import NETWORK, SIGNED_OUT, Watch
 from tests.web.browser.serving import Desk
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def learn(desk: Desk, updates: range) -> None:
     """Write what a trainer would."""

@@ -10,8 +10,6 @@ from tests.web.browser.acting import press, question, ranked, sent, sign_in, unt
 from tests.web.browser.conftest import NETWORK, SIGNED_OUT, Watch
 from tests.web.browser.serving import Desk
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def waits(page: Any, count: int) -> None:
     """The badge says so."""

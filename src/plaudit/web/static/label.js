@@ -135,8 +135,10 @@ function finished({ ask, clock }) {
 /** One answer further back; the last ten can be corrected. */
 async function undo() {
   if (busy) return;
+  busy = true; // an answer that follows quickly is meant for what is about to be shown
   const from = shown?.entry?.client_uuid ?? null;
   if (from === null) await history.refresh().catch(() => {}); // offline: what this page knows
+  busy = false;
   const entry = history.entries[from === null ? 0 : history.entries.findIndex((each) => each.client_uuid === from) + 1];
   if (!entry) return announce("noUndo");
   show(entry.task, entry);

@@ -14,7 +14,7 @@ import { Refusal, post } from "./api.js";
 
 const HELD = 3;
 const FIRST_PAUSE = 2000;
-const LONGEST_PAUSE = 20_000;
+const LONGEST_PAUSE = 10_000;
 const AWAY = 300_000; // ms without an input after which questions at hand are no longer asked to stay
 
 export class Questions {

@@ -104,7 +104,7 @@ def _function(env: Any, kwargs: dict[str, Any]) -> Callable[[], gymnasium.Env]:
             f"env: {type(env).__name__} is no environment; give a Gymnasium id such as 'CartPole-v1', or a "
             "function that makes one"
         )
-    made: Callable[..., gymnasium.Env] = env
+    made: Callable[..., Any] = env
     return lambda: made(**kwargs)
 
 

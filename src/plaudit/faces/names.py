@@ -22,4 +22,4 @@ def positive(value: Any, name: str) -> int:
     whole = isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer()
     if not whole or value < 1:
         raise PlauditError(f"{name}: {value!r} is not a whole number above 0")
-    return int(value)
+    return int(float(value))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack
 
@@ -75,6 +76,7 @@ DEFAULTS: dict[str, Any] = {
 """Those of TRL's PPO where a model of any size can bear them; the rate is fixed, as nobody says how long it goes."""
 
 
+@dataclass(frozen=True, init=False, repr=False)
 class PPOConfig:
     """`PPOConfig(learning_rate=1e-4, batch_size=8, gamma=0.99, epsilon=0.2)`: see `Names` for all names.
 
@@ -82,9 +84,12 @@ class PPOConfig:
     that of a gradient step (unless given, the whole batch). Every name can be read back as an attribute.
     """
 
+    config: configs.RunConfig
+    """The same in plaudit's own names."""
+
     def __init__(self, **given: Unpack[Names]):
         refuse_unknown(given, Names.__annotations__, "PPOConfig")
-        self.config = _config(_over(DEFAULTS, given), given)
+        object.__setattr__(self, "config", _config(_over(DEFAULTS, given), given))  # as frozen dataclasses do
 
     @classmethod
     def over(cls, usual: Mapping[str, Any], given: Mapping[str, Any]) -> Self:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from plaudit.feedback.binary import Binary
 from plaudit.feedback.comparison import Comparison
 from plaudit.feedback.ranking import Ranking

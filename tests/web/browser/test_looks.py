@@ -4,8 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.web.browser.acting import fits, press, question, ranked, sent, sign_in, until
 from tests.web.browser.serving import Desk
 

@@ -4,8 +4,6 @@ import json
 import math
 from typing import Any
 
-import pytest
-
 from tests.web.browser.acting import fits, press, question, sign_in, until
 from tests.web.browser.conftest import NETWORK, SIGNED_OUT, Watch
 from tests.web.browser.serving import Desk

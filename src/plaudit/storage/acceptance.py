@@ -37,12 +37,12 @@ def check_fit(response: NewResponse, query: Query, shown: Sequence[int] | None) 
         )
 
 
-def check_shown(response: NewResponse, query: Query, shown: Sequence[int]) -> None:
-    """Refuse options in another order than they were shown in, and a rating on another scale than was asked for."""
-    feedback, scale = response.feedback, query.payload.get("scale")
-    if response.shown_order != tuple(shown):
+def check_shown(response: NewResponse, query: Query) -> None:
+    """Of a claimed query: refuse options in another order than shown, and a rating on another scale than asked for."""
+    feedback, scale, shown = response.feedback, query.payload.get("scale"), query.shown_order
+    if response.shown_order != shown:
         raise PlauditError(
-            f"response.shown_order: {response.shown_order} is not {tuple(shown)}, the order query {query.id} was shown "
+            f"response.shown_order: {response.shown_order} is not {shown}, the order query {query.id} was shown "
             "in; send back the order of the claim"
         )
     if options_of(feedback) != tuple(query.items[place] for place in shown):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
@@ -28,6 +28,19 @@ DAY = 86400.0
 SESSION_SECONDS = 90 * DAY
 LINK_SECONDS = 7 * DAY
 LONGEST_NAME = 60
+
+
+WHO = (
+    select(people)
+    .join(sessions, sessions.c.person_id == people.c.id)
+    .where(
+        sessions.c.token_sha256 == bindparam("token"),
+        sessions.c.revoked_at.is_(None),
+        sessions.c.expires_at > bindparam("now"),
+        people.c.revoked_at.is_(None),
+    )
+)
+"""Whose session a token is; built once, as it is asked at every request."""
 
 
 class Gone(PlauditError):
@@ -88,17 +101,8 @@ class People:
 
     def who(self, token: str) -> Person | None:
         """Whose session this is; None where it has ended."""
-        own = (
-            select(people)
-            .join(sessions, sessions.c.person_id == people.c.id)
-            .where(
-                sessions.c.token_sha256 == digest(token),
-                sessions.c.revoked_at.is_(None),
-                sessions.c.expires_at > self._clock(),
-                people.c.revoked_at.is_(None),
-            )
-        )
-        row = self._session.read(lambda c: c.execute(own).one_or_none())
+        values = {"token": digest(token), "now": self._clock()}
+        row = self._session.read(lambda c: c.execute(WHO, values).one_or_none())
         return None if row is None else _to_person(row)
 
     def leave(self, token: str) -> None:

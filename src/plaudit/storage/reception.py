@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, update
 
 from plaudit.feedback.places import inverse, permuted
 from plaudit.storage import acceptance, claiming, rows, submitting
@@ -13,6 +13,17 @@ from plaudit.storage.repeats import ask_again
 from plaudit.storage.session import Session
 from plaudit.storage.store import LARGEST, NewResponse, Query, Receipt, Response
 from plaudit.storage.tables import queries, repeats, responses, settings, slots
+
+RENEW = (
+    update(slots)
+    .where(
+        slots.c.holder == bindparam("who"),
+        slots.c.response_id.is_(None),
+        slots.c.query_id.in_(bindparam("known", expanding=True)),
+    )
+    .values(lease_until=bindparam("until"))
+)
+"""What a client says it still has stays with it."""
 
 
 class Reception:
@@ -31,12 +42,14 @@ class Reception:
 
         def action(connection: Connection) -> list[Query]:
             claiming.enter(connection, annotator)
-            _renew(connection, annotator, now + seconds, known)
+            if known:
+                values = {"who": annotator, "until": now + seconds, "known": known}
+                connection.execute(RENEW, values)
             ask_again(connection, self._seed, annotator, now + seconds)
             found: list[Query] = []
             while len(found) < count:
                 taken = [*known, *(query.id for query in found)]
-                query = claiming.claim(connection, self._seed, annotator, (now, now + seconds), taken)
+                query = claiming.claim_one(connection, self._seed, annotator, (now, now + seconds), taken)
                 if query is None:
                     break
                 found.append(query)
@@ -53,16 +66,18 @@ class Reception:
         now = float(self._clock())
 
         def action(connection: Connection) -> Receipt:
-            asked = connection.execute(select(queries).where(queries.c.id == response.query_id)).one_or_none()
+            asked = connection.execute(claiming.QUERY, {"query": response.query_id}).one_or_none()
             if asked is None:
                 raise acceptance.unknown_query(response.query_id)
             shown = claiming.shown_to(connection, response.query_id, response.annotator)
             if shown is None:
                 raise acceptance.never_shown(response.query_id)
-            acceptance.check_shown(response, rows.to_query(asked), shown)
+            query = rows.to_query(asked, shown)
+            acceptance.check_shown(response, query)
             old = None if supersedes is None else _own(connection, response.annotator, supersedes)
             said = permuted(response.feedback, inverse(shown))
-            return submitting.submit(connection, replace(response, supersedes=old, feedback=said), now)
+            stored = replace(response, supersedes=old, feedback=said)
+            return submitting.submit_checked(connection, stored, query, now)
 
         return self._session.write(action)
 
@@ -133,12 +148,6 @@ class Reception:
         counted = select(func.count(), leased).select_from(slots).where(unfilled)
         total, held = self._session.read(lambda connection: connection.execute(counted).one())
         return total, held
-
-
-def _renew(connection: Connection, annotator: str, until: float, known: Sequence[int]) -> None:
-    """What a client says it still has stays with it."""
-    held = (slots.c.holder == annotator, slots.c.response_id.is_(None), slots.c.query_id.in_(known))
-    connection.execute(update(slots).where(*held).values(lease_until=until))
 
 
 def _as_shown(said: Response, asked: Row[Any]) -> tuple[Response, Query]:

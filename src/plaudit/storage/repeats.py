@@ -6,7 +6,7 @@ alone, and the trainer does not learn from it.
 
 from hashlib import sha256
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from plaudit.storage import rows
 from plaudit.storage.claiming import shown_to
@@ -21,26 +21,29 @@ APART = 5
 REACH = 40
 """How far back a repeat may go, in answers."""
 
+OWN = (responses.c.annotator == bindparam("who"), responses.c.supersedes.is_(None))
+ANSWERED = select(func.count()).select_from(responses).where(*OWN)
+DONE = select(repeats.c.query_id).where(
+    repeats.c.annotator == bindparam("who"), repeats.c.block == bindparam("block")
+)
+EARLIER = (
+    select(responses.c.query_id)
+    .where(*OWN, responses.c.query_id.not_in(select(repeats.c.query_id)))
+    .order_by(responses.c.seq.desc())
+    .offset(APART)
+    .limit(REACH)
+)
+
 
 def ask_again(connection: Connection, seed: int, annotator: str, until: float) -> None:
     """Give this person a repeat if one is due; held for them until then, and for nobody else ever."""
-    own = (responses.c.annotator == annotator, responses.c.supersedes.is_(None))
-    answered = connection.execute(select(func.count()).select_from(responses).where(*own)).scalar_one()
+    answered = connection.execute(ANSWERED, {"who": annotator}).scalar_one()
     block, place = divmod(answered, BLOCK)
     if answered <= APART or place < _drawn(f"place/{seed}/{block}/{annotator}", BLOCK):
         return
-    done = select(repeats.c.query_id).where(repeats.c.annotator == annotator, repeats.c.block == block)
-    if connection.execute(done).first() is not None:
+    if connection.execute(DONE, {"who": annotator, "block": block}).first() is not None:
         return
-    copies = select(repeats.c.query_id)
-    earlier = (
-        select(responses.c.query_id)
-        .where(*own, responses.c.query_id.not_in(copies))
-        .order_by(responses.c.seq.desc())
-        .offset(APART)
-        .limit(REACH)
-    )
-    found = connection.execute(earlier).scalars().all()
+    found = connection.execute(EARLIER, {"who": annotator}).scalars().all()
     if found:
         chosen = found[_drawn(f"choice/{seed}/{block}/{annotator}", len(found))]
         _repeat(connection, chosen, (annotator, block), until)

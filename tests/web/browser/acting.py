@@ -51,6 +51,17 @@ def sent(page: Any) -> None:
     page.wait_for_function("() => document.getElementById('badge').dataset.waiting === '0'")
 
 
+def said(desk: Desk, response: Any) -> str:
+    """A stored comparison's answer by the sides that were on the screen, however the store keeps it."""
+    items = desk.office.store.queries([response.query_id])[0].items
+    sides = tuple(items[place] for place in response.shown_order)
+    answer = response.feedback.answer
+    if answer not in ("first", "second"):
+        return answer
+    chosen = response.feedback.options[("first", "second").index(answer)]
+    return ("first", "second")[sides.index(chosen)]
+
+
 def ranked(desk: Desk, feedback: Any) -> list[set[str]]:
     """The texts of a stored ranking, best first."""
     texts = [json.loads(desk.artifacts.get(option))["completion"] for option in feedback.options]

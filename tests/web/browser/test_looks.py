@@ -132,7 +132,7 @@ def test_chinese_by_the_browser_and_by_the_switch(desk: Desk, browse: Any, shoot
     shoot(page, "chinese-people")
 
 
-def test_numbers_and_plurals(desk: Desk, browse: Any) -> None:
+def test_numbers_plurals_and_the_steps_of_a_ranking(desk: Desk, browse: Any) -> None:
     page = browse()
     page.goto(desk.start().address + "/join")
     said = page.evaluate(
@@ -152,11 +152,6 @@ def test_numbers_and_plurals(desk: Desk, browse: Any) -> None:
         "您已经回答了 2 个问题。",
         "您已经回答了 12,345 个问题。",
     ]
-
-
-def test_the_steps_of_a_ranking(desk: Desk, browse: Any) -> None:
-    page = browse()
-    page.goto(desk.start().address + "/join")
     steps = page.evaluate(
         """async () => {
           const { stepped, between, tied, without } = await import("/static/ranks.js");

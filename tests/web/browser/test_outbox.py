@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.browser.acting import press, question, ranked, sent, sign_in, until
+from tests.web.browser.acting import press, question, ranked, said, sent, sign_in, until
 from tests.web.browser.conftest import NETWORK, SIGNED_OUT, Watch
 from tests.web.browser.serving import Desk
 
@@ -47,7 +47,7 @@ def test_offline_and_back(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> 
     sent(page)
     assert not page.locator("#badge").is_visible()
     assert not page.locator("#trouble").is_visible()
-    assert [response.feedback.answer for response in desk.responses()] == [
+    assert [said(desk, each) for each in desk.responses()] == [
         "first",
         "second",
         "equal",
@@ -75,7 +75,7 @@ def test_a_dead_server_and_a_reload(desk: Desk, browse: Any, watch: Watch, shoot
     page.reload()  # what waits is sent by the page that comes next
     press(page, "=")
     sent(page)
-    assert [response.feedback.answer for response in desk.responses()] == ["first", "second", "equal"]
+    assert [said(desk, each) for each in desk.responses()] == ["first", "second", "equal"]
     assert len({response.query_id for response in desk.responses()}) == 3
     desk.kill()
     press(page, "0")

@@ -16,7 +16,7 @@ from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.office import open_office
 from plaudit.storage.store import NewQuery
 
-LINK = re.compile(r"http://127\.0\.0\.1:\d+/join#\S+")
+LINK = re.compile(r"http://127\.0\.0\.1:\d+/join(?:\?named)?#\S+")
 RUN = "from plaudit.cli.main import run; run()"
 START_SECONDS = 90.0
 CLIP_SIZE, CLIP_FRAMES, CLIP_COLUMNS = 120, 20, 8

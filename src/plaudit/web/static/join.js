@@ -4,11 +4,8 @@ import { byId } from "./dom.js";
 import { openPage } from "./header.js";
 import { say } from "./words.js";
 
-const NAMED = ".named"; // the link already knows whose it is
-
-const given = location.hash.slice(1);
-const named = given.endsWith(NAMED);
-const token = named ? given.slice(0, -NAMED.length) : given;
+const named = location.search === "?named"; // the link already knows whose it is
+const token = location.hash.slice(1);
 const present = byId("main").dataset.signedInAs;
 history.replaceState(null, "", location.pathname);
 

@@ -58,7 +58,7 @@ def _language(out: Path, seed: int) -> RunFolder:
     from plaudit.pipeline.language.pretrain import pretrain
 
     print(
-        "A small language model (1.2 million parameters) learns to answer customers as a shop's clerks do: some are\n"
+        "A small language model (1 million parameters) learns to answer customers as a shop's clerks do: some are\n"
         "rude, some ramble, some get the facts wrong. A simulated person says 400 times which of two answers is better."
     )
     place = out

@@ -125,6 +125,8 @@ def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:
 
 def draft(mapping: dict[str, Any]) -> RunConfig:
     """A config from plain data whose fields need not agree yet: flags may say more."""
+    if isinstance(mapping.get("environment"), str):
+        mapping = mapping | {"environment": {"id": mapping["environment"]}}
     mapping = aliases.expand(mapping, aliases.CONTROL, {one.name for one in fields(RunConfig)})
     return with_settings(settings.build(RunConfig, mapping, ""))
 

@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 TORCH  := 2.13.0
-EXTRAS := control,language,store,report,dev
+EXTRAS := control,language,store,report,web,dev
 BIN    := .venv/bin
 
 export OMP_NUM_THREADS ?= 1
@@ -33,7 +33,6 @@ learn: .venv/.ready  ## Learning curves, several seeds each.
 	$(BIN)/python -m benchmarks.language
 
 bench: .venv/.ready  ## Speed, also against peers.
-	$(BIN)/pip install --quiet stable_baselines3 -c constraints.txt
 	$(BIN)/python -m benchmarks.speed
 
 docs: .venv/.ready  ## See that docs/algorithms.md speaks of every algorithm.

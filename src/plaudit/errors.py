@@ -19,3 +19,19 @@ def placed(where: str) -> Iterator[None]:
         yield
     except PlauditError as error:
         raise PlauditError(f"{where}: {error}") from None
+
+
+EXTRAS = {"gymnasium": "control", "mujoco": "control", "PIL": "control", "sqlalchemy": "store", "alembic": "store",
+          "matplotlib": "report", "transformers": "language", "tokenizers": "language", "peft": "language",
+          "fastapi": "web", "uvicorn": "web", "jinja2": "web", "pydantic": "web"}  # fmt: skip
+"""Which extra brings a library."""
+
+
+def missing(error: ModuleNotFoundError) -> PlauditError | None:
+    """The error for a library that an extra brings; none for any other module."""
+    extra = EXTRAS.get((error.name or "").split(".")[0])
+    if extra is None:
+        return None
+    return PlauditError(
+        f"the package {error.name} is not installed; install it with: pip install 'plaudit[{extra}]'"
+    )

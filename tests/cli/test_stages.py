@@ -62,6 +62,7 @@ def rows(run: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(run, "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_an_algorithm_of_ones_own_learns_cartpole(plaudit: Run, tmp_path: Path) -> None:
     (tmp_path / "a2c.py").write_text(A2C)
     start = ("optimise", "./a2c.py", "--env", "CartPole-v1", "--settings.lam", "0.95")
@@ -75,11 +76,12 @@ def test_an_algorithm_of_ones_own_learns_cartpole(plaudit: Run, tmp_path: Path) 
         "--trainer.learning-rate",
         1e-2,
     )
-    code, out, err = plaudit(*start, *descent, "--steps", 25_000, "--seed", 1, "--out", "r")
+    code, out, err = plaudit(*start, *descent, "--steps", 25_000, "--seeds", 3, "--out", "r")
     assert code == 0, err
-    result = json.loads(Path("r/manifest.json").read_text())["result"]
-    assert result["return_mean"] > 100, result  # 9 to 25 before
-    config = yaml.safe_load(Path("r/config.yaml").read_text())
+    manifests = [json.loads(Path(f"r/seed-{seed}/manifest.json").read_text()) for seed in range(3)]
+    returns = [manifest["result"]["return_mean"] for manifest in manifests]
+    assert min(returns) > 50 and sum(returns) / 3 > 100, returns  # 9 to 25 before
+    config = yaml.safe_load(Path("r/seed-0/config.yaml").read_text())
     assert config["algorithm"] == str(tmp_path / "a2c.py") and config["settings"]["lam"] == 0.95
     code, out, _ = plaudit("optimise", "./a2c.py", "--help")
     words = " ".join(out.replace("│", " ").split())
@@ -184,7 +186,7 @@ def test_run_compare_report_export(plaudit: Run, tmp_path: Path) -> None:
     )
 
     code, out, _ = plaudit("export", "one", "--to", "a.jsonl")
-    assert code == 0 and out.startswith("6 answers")
+    assert code == 0 and out.startswith("6 rows")
     assert plaudit("export", "one", "--to", "a.jsonl.gz")[0] == 0
     assert gzip.decompress(Path("a.jsonl.gz").read_bytes()) == Path("a.jsonl").read_bytes()
     write_lines(read_lines(Path("a.jsonl")), Path("b.jsonl"))

@@ -95,7 +95,12 @@ def written_for_language(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_commands_run_in_order(desk, capsys):
     for line in commands("README.md"):
-        if line[0] in ("demo", "resume"):  # these two have their own tests; nothing was stopped here
+        if line[0] in (
+            "demo",
+            "resume",
+            "label",
+            "serve",
+        ):  # these have their own tests; nothing was stopped here
             continue
         status = cli.main(quick(line))
         said = capsys.readouterr()
@@ -104,13 +109,17 @@ def test_the_commands_run_in_order(desk, capsys):
 
 
 def test_the_python_runs(desk):
-    (block,) = blocks("README.md", "python")
+    first, second = blocks("README.md", "python")
     small = (desk / "examples/pendulum_preferences.yaml").read_text(encoding="utf-8")
     for old, new in (("198400", "6400"), ("labels: 200", "labels: 8"), ("first: 50", "first: 8")):
         assert old in small
         small = small.replace(old, new)
     (desk / "examples/pendulum_preferences.yaml").write_text(small, encoding="utf-8")
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(first, "README.md", "exec"), {})
+    assert cli.main(["export", "runs/pendulum", "--to", "answers.jsonl"]) == 0
+    assert "learn(100_000, " in second
+    exec(compile(second.replace("learn(100_000, ", "learn(512, "), "README.md", "exec"), {})
+    assert (desk / "better").exists()
 
 
 def test_every_command_is_told_and_exists():

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.house.reading import ROOT, Source, by_rule, sources
 
 HOMES = {
-    "gymnasium": ("environments", "faces", "envs"),
+    "gymnasium": ("environments", "faces"),
     "minari": ("readers",),
     "envpool": ("environments",),
     "transformers": ("models",),
@@ -34,7 +34,8 @@ HOMES = {
     "torch.utils.tensorboard": ("trackers",),
     "wandb": ("trackers",),
     "trackio": ("trackers",),
-    "rich": ("cli", "pipeline", "trackers", "faces", "agents"),
+    "rich": ("cli", "pipeline", "trackers", "faces"),
+    "stable_baselines3": ("faces",),
 }
 """Where each library may be imported: packages of plaudit, or modules whose name starts so."""
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
-from plaudit.pipeline import optimise
+from plaudit.pipeline import optimise, preferences
 from plaudit.pipeline.control import saved
 from plaudit.pipeline.control.config import FeedbackSettings, from_mapping
 from plaudit.pipeline.control.run import ControlRun
@@ -175,10 +175,10 @@ def test_asking_again_changes_nothing(tmp_path: Path) -> None:
     walk, _ = run.control.walk(run.state.policy)
     learner, store = run.preferences.learner, run.preferences.desk.store
     generator = learner.generator.get_state()
-    store.enqueue(learner.questions(walk, 8, "0/0", 0))
+    store.enqueue(list(learner.questions(walk, 8, "0/0", 0)))
     before = store.queries()
     learner.generator.set_state(generator)
-    store.enqueue(learner.questions(walk, 8, "0/0", 0))
+    store.enqueue(list(learner.questions(walk, 8, "0/0", 0)))
     assert store.queries() == before
     run.close()
 
@@ -189,7 +189,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def test_real_answers_are_waited_for_and_learned_from(tmp_path: Path) -> None:
     """Nobody is simulated: whoever answers does so in the store, and the next update has learned it."""
-    run = ControlRun(config(people=[]), folder(tmp_path))
+    run = ControlRun(config(people=[], ahead=100), folder(tmp_path))
     assert run.preferences is not None
     store = run.preferences.desk.store
     asked: list[Any] = []
@@ -219,6 +219,76 @@ def test_real_answers_are_waited_for_and_learned_from(tmp_path: Path) -> None:
     row = run.tick()
     assert row["feedback/labels"] == 2 and run.preferences.fits == 2 and "reward/fresh_accuracy" in row
     assert not torch.equal(run.preferences.learner.model.head, fitted)
+    run.close()
+
+
+@pytest.mark.parametrize("ahead", [0, 3, 8])
+def test_the_loop_does_not_run_away_from_people(
+    tmp_path: Path, ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on as soon as no more questions wait than it may be ahead of real people, and not before."""
+    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.0)
+    run = ControlRun(config(people=[], ahead=ahead), folder(tmp_path))
+    assert run.preferences is not None
+    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+
+    def obey_and_answer() -> None:
+        obey()
+        query = store.claim("somebody", 60.0)
+        assert query is not None
+        said = Comparison((query.items[0], query.items[1]), "first")
+        store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
+
+    run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
+    while not run.done:
+        run.tick()
+        assert store.pending() <= ahead
+    asked = len(store.queries())
+    assert asked == 20 and len(store.history()) == max(1, asked - ahead)
+    run.close()
+
+
+def test_people_who_leave_are_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody answers once and goes: after its patience the loop learns on from that, and says what is open."""
+    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.001)
+    run = ControlRun(config(people=[], ahead=0, patience=0.05), folder(tmp_path))
+    assert run.preferences is not None
+    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+
+    def obey_and_answer_once() -> None:
+        obey()
+        if not store.history():
+            query = store.claim("somebody", 60.0)
+            assert query is not None
+            said = Comparison((query.items[0], query.items[1]), "first")
+            store.submit(NewResponse("uuid", query.id, "somebody", said, query.shown_order))
+
+    run.preferences.desk.commands.obey = obey_and_answer_once  # type: ignore[method-assign]
+    while not run.done:
+        run.tick()
+    assert store.pending() == 19 and run.preferences.fits == 1
+    run.close()
+
+
+def test_people_who_only_skip_teach_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once nothing waits any more there is nothing to wait for: the run ends with what to do."""
+    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.0)
+    run = ControlRun(config(people=[]), folder(tmp_path))
+    assert run.preferences is not None
+    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+
+    def obey_and_skip() -> None:
+        obey()
+        query = store.claim("somebody", 60.0)
+        assert query is not None
+        said = Comparison((query.items[0], query.items[1]), "skip")
+        store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
+
+    run.preferences.desk.commands.obey = obey_and_skip  # type: ignore[method-assign]
+    with pytest.raises(PlauditError, match="ask for more comparisons first"):
+        run.tick()
     run.close()
 
 

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from plaudit.environments.control.collect import Walk
 from plaudit.feedback import Comparison
+from plaudit.maths.intervals import wilson
 from plaudit.models.transitions import Transitions
 from plaudit.pipeline.report import answers, chinese, english, evidence, figures, forecasts, seeds, words
 from plaudit.pipeline.report.control import behaviour, headline
 from plaudit.pipeline.report.language import chinese as of_language_zh
 from plaudit.pipeline.report.language import english as of_language
 from plaudit.pipeline.run_folder import RunFolder
-from plaudit.pipeline.statistics import mean_interval, wilson
+from plaudit.pipeline.statistics import mean_interval
 from plaudit.storage import open_store
 from plaudit.storage.store import NewQuery, NewResponse
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from plaudit.storage import Store, open_store
+from plaudit.storage.office import Office, open_office
 from tests.storage.asking import Place
 
 POSTGRES_FOLDERS = ("/usr/lib/postgresql/15/bin", "/usr/local/bin", "/usr/bin")
@@ -46,6 +47,17 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 def store(place: Place) -> Store:
     """An empty store of each make, open."""
     return place.open()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
+    """What a server opens, on an empty database of each make."""
+    sqlite = request.param == "sqlite"
+    office = open_office(
+        tmp_path / "feedback.db" if sqlite else request.getfixturevalue("postgres_address"), 3
+    )
+    yield office
+    office.store.close()
 
 
 @pytest.fixture

@@ -29,6 +29,10 @@ def path(tmp_path: Path) -> Path:
     store.bound("trainer", 0)
     store.command("pause", {})
     store.close()
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO repeats VALUES (1, 1, 'ann', 0)")
+    connection.commit()
+    connection.close()
     return path
 
 
@@ -226,11 +230,11 @@ NEXT = '''
 """A column more."""
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "NEXT", "LAST", None, None
 def upgrade():
     op.add_column("commands", sa.Column("author", sa.Text))
     FAIL
-'''
+'''.replace("LAST", VERSIONS[-1])
 
 
 @pytest.fixture
@@ -241,22 +245,22 @@ def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(
         opening,
         "migrate",
-        lambda engine, name, before: migrating.migrate(engine, name, before, ("0001", "0002"), scripts),
+        lambda engine, name, before: migrating.migrate(engine, name, before, (*VERSIONS, "NEXT"), scripts),
     )
-    return scripts / "versions" / "v0002_author.py"
+    return scripts / "versions" / "vnext_author.py"
 
 
 def test_an_older_file_is_backed_up_and_migrated(path: Path, newer: Path) -> None:
     newer.write_text(NEXT.replace("FAIL", ""))
-    (path.parent / f"{path.name}.version-0001").write_text("a backup of before")
+    (path.parent / f"{path.name}.version-{VERSIONS[-1]}").write_text("a backup of before")
     store = open_store(path)
     assert [r.client_uuid for r in store.history()] == ["u1"]
     store.close()
     columns = sqlite3.connect(path).execute("SELECT name FROM pragma_table_info('commands')").fetchall()
     assert ("author",) in columns
-    assert (path.parent / f"{path.name}.version-0001").read_text() == "a backup of before"
-    copy = sqlite3.connect(path.parent / f"{path.name}.version-0001-2")
-    assert copy.execute(f"SELECT version_num FROM {migrating.VERSION_TABLE}").fetchone() == ("0001",)
+    assert (path.parent / f"{path.name}.version-{VERSIONS[-1]}").read_text() == "a backup of before"
+    copy = sqlite3.connect(path.parent / f"{path.name}.version-{VERSIONS[-1]}-2")
+    assert copy.execute(f"SELECT version_num FROM {migrating.VERSION_TABLE}").fetchone() == VERSIONS[-1:]
     assert copy.execute("SELECT client_uuid FROM responses").fetchall() == [("u1",)]
     copy.close()
 
@@ -266,7 +270,9 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, newer: Pat
     with pytest.raises(PlauditError, match="no_such_table"):
         open_store(path)
     connection = sqlite3.connect(path)
-    assert connection.execute(f"SELECT version_num FROM {migrating.VERSION_TABLE}").fetchone() == ("0001",)
+    assert (
+        connection.execute(f"SELECT version_num FROM {migrating.VERSION_TABLE}").fetchone() == VERSIONS[-1:]
+    )
     assert ("author",) not in connection.execute("SELECT name FROM pragma_table_info('commands')").fetchall()
     connection.close()
 

@@ -172,7 +172,8 @@ def test_35_ppo_with_standardised_advantages_on_uneven_lengths(config: PolicyCon
     assert 0 < metrics["policy/clipfrac_avg"].item() < 1
     for piece in (1, 3, 5):
         mine, after, again = gradient(piece, config, settings)
-        torch.testing.assert_close(mine, whole, rtol=1e-4, atol=1e-6)
+        # by the norm: how single numbers near 0 are rounded depends on the shapes and on the processor
+        assert (mine - whole).norm() < 1e-5 * whole.norm()
         torch.testing.assert_close(after, moved, rtol=1e-4, atol=1e-5)
         for name, value in metrics.items():
             assert again[name].item() == pytest.approx(value.item(), rel=1e-4, abs=1e-6)

@@ -2,6 +2,16 @@
 
 from plaudit.batches.demonstrations import Demonstrations
 from plaudit.batches.episodes import Episodes, Loss, Rollout, Scores
-from plaudit.batches.judgements import Comparisons
+from plaudit.batches.judgements import Comparisons, Judgements, Rankings, Ratings
 
-__all__ = ["Comparisons", "Demonstrations", "Episodes", "Loss", "Rollout", "Scores"]
+__all__ = [
+    "Comparisons",
+    "Demonstrations",
+    "Episodes",
+    "Judgements",
+    "Loss",
+    "Rankings",
+    "Ratings",
+    "Rollout",
+    "Scores",
+]

@@ -1,4 +1,4 @@
-"""Judgements: what people said about pairs, as tensors for the likelihoods."""
+"""Judgements: what people said about options, as tensors for the likelihoods; one row is one answer."""
 
 from dataclasses import dataclass
 
@@ -18,3 +18,32 @@ class Comparisons:
     """delta_k of the person: added to the logit of the option shown first; None: no bias (0)."""
     weight: Float[Tensor, "P"] | None = None
     """Propensity or deliberate down-weighting; None: all count alike (1)."""
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """R orders of up to C options each."""
+
+    ranks: Float[Tensor, "R C"]
+    """The smallest is best; equal ones are equally good; infinite: below all others, in no order; NaN: no option."""
+    reliability: Float[Tensor, "R"] | None = None
+    """eta_k of the person: the probability of meaning this order and not its reverse; None: always (1)."""
+    weight: Float[Tensor, "R"] | None = None
+    """Propensity or deliberate down-weighting; None: all count alike (1)."""
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """N ratings of one option each."""
+
+    value: Float[Tensor, "N"]
+    """From 0, the worst value of the scale, to 1, the best one; thumbs are the two ends."""
+    reliability: Float[Tensor, "N"] | None = None
+    """eta_k of the person: the probability of meaning this value and not its opposite; None: always (1)."""
+    leniency: Float[Tensor, "N"] | None = None
+    """delta_k of the person: added to the logit of every option; None: no bias (0)."""
+    weight: Float[Tensor, "N"] | None = None
+    """Propensity or deliberate down-weighting; None: all count alike (1)."""
+
+
+Judgements = Comparisons | Rankings | Ratings

@@ -15,6 +15,16 @@ def take(batch: Batch, rows: "Int[Tensor, 'R'] | slice") -> Batch:
     return _map(batch, lambda tensor: tensor[rows])
 
 
+def moved(batch: Batch, device: Any) -> Batch:
+    """The same batch with every tensor on a device."""
+    return _map(batch, lambda tensor: tensor.to(device))
+
+
+def count(batch: Any) -> int:
+    """How many rows a batch has: the length of its first tensor."""
+    return len(next(value for f in fields(batch) if isinstance(value := getattr(batch, f.name), Tensor)))
+
+
 def as_decisions(batch: Batch, mask: Bool[Tensor, "B T"]) -> Batch:
     """Every decision a row of its own, [B, T, ...] -> [sum(mask), 1, ...]; what is not a decision is dropped.
 

@@ -7,21 +7,17 @@ from typing import Any, TypeVar
 import tyro
 import yaml
 
+from plaudit.cli.flags import parse
 from plaudit.errors import PlauditError
 from plaudit.pipeline import kinds, settings
 from plaudit.pipeline.kinds import AnyConfig
+
+__all__ = ["override", "parse", "parse_with", "take", "whole"]
 
 Parsed = TypeVar("Parsed")
 SHORT = {"--env": "--environment.id", "--envs": "--environment.envs", "--prompts": "--language.prompts"}
 """Flags that are written often."""
 STYLE = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
-
-
-def parse(schema: type[Parsed], argv: Sequence[str], command: str, description: str) -> Parsed:
-    """A dataclass from flags; a truth is a flag without a value."""
-    return tyro.cli(
-        schema, args=list(argv), prog=f"plaudit {command}", description=description, config=STYLE[:1]
-    )
 
 
 def parse_with(default: Parsed, argv: Sequence[str], command: str, description: str) -> Parsed:

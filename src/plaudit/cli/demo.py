@@ -12,6 +12,7 @@ import torch
 
 from plaudit.cli import arguments
 from plaudit.cli.running import length, reported, run_one
+from plaudit.errors import PlauditError
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.trackers.console import ProgressBar
 
@@ -26,6 +27,10 @@ class Demo:
     """One half alone."""
     language: Literal["en", "zh"] = "en"
     """The language of the report."""
+    me: bool = False
+    """You answer, in the browser, instead of a simulated person: as often as you like, and leave when you like."""
+    browser: bool = True
+    """With --me: open a browser, where there is a screen."""
     seed: int = 0
     """Seed of everything."""
 
@@ -35,11 +40,31 @@ def main(argv: Sequence[str]) -> int:
     given = arguments.parse(Demo, argv, "demo", str(__doc__))
     torch.set_num_threads(1)
     out, runs = _free(given.out), []
+    if given.me:
+        return _with_me(given, out)
     if given.only != "language":
         runs.append(_control(out / "control", given.seed))
     if given.only != "control":
         runs.append(_language(out / "language", given.seed))
     print(reported(lambda report: report.write_joint_report(runs, out / "report.html", given.language)))
+    return 0
+
+
+def _with_me(given: Demo, out: Path) -> int:
+    from plaudit.cli.asking import run_asking
+    from plaudit.pipeline.control import config
+
+    if given.only == "language":
+        raise PlauditError(
+            "demo --me: the model would have to learn to write first; leave out --only language"
+        )
+    print(
+        "A pendulum hangs down. You see pairs of short clips and say which is better; which way it should swing is up\n"
+        "to you. Ten answers are enough for a first policy, more make it better; a minute without an answer ends the\n"
+        "questions, and the policy learns on from what you said. The first question comes in a few seconds."
+    )
+    run = run_asking(config.demo_with_me(given.seed), out, "a pendulum learns from you", given.browser)
+    print(reported(lambda report: report.write_joint_report([run], out / "report.html", given.language)))
     return 0
 
 

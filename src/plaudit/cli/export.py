@@ -7,7 +7,7 @@ from pathlib import Path
 import tyro
 
 from plaudit.cli import arguments
-from plaudit.pipeline.export import export_feedback
+from plaudit.pipeline.export import Form, export_feedback
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,13 @@ class Export:
     """The run folder."""
     to: Path = Path("feedback.jsonl")
     """The file to write; an existing one is not overwritten."""
+    form: Form = "ours"
+    """ours: every answer, with who gave it; trl: prompt, chosen and rejected, as TRL's trainers read them."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Export one run's feedback."""
     given = arguments.parse(Export, argv, "export", str(__doc__))
-    count = export_feedback(given.run, given.to)
-    print(f"{count} answers written to {given.to}")
+    count = export_feedback(given.run, given.to, given.form)
+    print(f"{count} rows written to {given.to}")
     return 0

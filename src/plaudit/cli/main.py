@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from plaudit.errors import PlauditError
+from plaudit.errors import PlauditError, missing
 
 COMMANDS = {
     "demo": "the whole loop in a few minutes: a policy learns what people want, without seeing the reward",
@@ -19,6 +19,9 @@ COMMANDS = {
     "sample": "let a language model answer prompts",
     "chat": "talk with a language model",
     "compare": "two or more runs side by side, with intervals",
+    "label": "answer questions in the browser: those of a run, or of a file of pairs",
+    "serve": "let several people answer a run's questions in their browsers",
+    "verify": "prove that every answer that was given is stored and exported",
     "export": "write a run's feedback to a file",
     "report": "write a run's report.html again",
 }
@@ -57,15 +60,11 @@ def run() -> None:
     sys.exit(main())
 
 
-EXTRAS = {"gymnasium": "control", "mujoco": "control", "PIL": "control", "sqlalchemy": "store",
-          "alembic": "store", "matplotlib": "report", "transformers": "language"}  # fmt: skip
-
-
 def _missing(error: ModuleNotFoundError) -> str:
-    extra = EXTRAS.get((error.name or "").split(".")[0])
-    if extra is None:
+    explained = missing(error)
+    if explained is None:
         raise error
-    return f"the package {error.name} is not installed; install it with: pip install 'plaudit[{extra}]'"
+    return str(explained)
 
 
 def _nobody_listens() -> int:

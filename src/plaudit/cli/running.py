@@ -56,13 +56,13 @@ def run_one(config: AnyConfig, path: Path, title: str) -> RunFolder:
     return finish(_watched(title, config, lambda watch: optimise.start(config, path, watch)))
 
 
-def resume_one(path: Path) -> RunFolder:
+def resume_one(path: Path, title: str = "resume") -> RunFolder:
     """Go on with a run, then its report, which is all that is missing where it was killed while that was written."""
     folder = RunFolder.open(path)
     if folder.read_manifest().get("status") == "finished" and not folder.report.exists():
         return finish(folder)
     config = load(folder.config)
-    return finish(_watched("resume", config, lambda watch: optimise.resume(path, watch)))
+    return finish(_watched(title, config, lambda watch: optimise.resume(path, watch)))
 
 
 def finish(folder: RunFolder) -> RunFolder:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from plaudit.batches import Comparisons, Loss
+from plaudit.maths.reliable import log_mixture
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ def loss(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config)
     if j.side_bias is not None:
         d = d + j.side_bias
     eta = torch.full_like(d, 1 - config.mistakes / 2) if j.reliability is None else j.reliability
-    first, second = _log_mixture(d, eta), _log_mixture(-d, eta)
+    ahead, behind = logsigmoid(d), logsigmoid(-d)
+    first, second = log_mixture(ahead, behind, eta), log_mixture(behind, ahead, eta)
     nll = -(j.preference * first + (1 - j.preference) * second)
     weight = torch.ones_like(nll) if j.weight is None else j.weight
     leaning = torch.sign(j.preference - 0.5) * d  # towards the side that won; 0 for a tie
@@ -45,14 +47,3 @@ def loss(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config)
     }
     total = metrics["reward/nll"] + config.centring * (rewards.sum(dim=1) ** 2).mean()
     return Loss(total, {name: value.detach() for name, value in metrics.items()})
-
-
-def _log_mixture(d: Float[Tensor, "P"], eta: Float[Tensor, "P"]) -> Float[Tensor, "P"]:
-    """log(eta sigma(d) + (1 - eta) sigma(-d)), stable for large |d| and for eta in {0, 1}, gradients included."""
-    certain = torch.where(eta > 0.5, logsigmoid(d), logsigmoid(-d))
-    mixed = (eta > 0) & (eta < 1)
-    inside = torch.where(
-        mixed, eta, torch.full_like(eta, 0.5)
-    )  # keeps log(0) and its gradient out of the graph
-    mixture = torch.logaddexp(inside.log() + logsigmoid(d), (-inside).log1p() + logsigmoid(-d))
-    return torch.where(mixed, mixture, certain)

@@ -10,6 +10,7 @@ from plaudit.maths.advantage import GAE
 
 LEARNER: dict[str, tuple[float, float | None]] = {
     "settings.discount": (0, 1),
+    "settings.advantage.lam": (0, 1),
     "trainer.learning_rate": (0, None),
     "trainer.epochs": (1, None),
     "trainer.minibatch": (1, None),
@@ -35,6 +36,8 @@ RANGES: dict[str, tuple[float, float | None]] = LEARNER | {
     "feedback.first": (1, None),
     "feedback.rounds": (0, None),
     "feedback.until": (0, 0.99),
+    "feedback.ahead": (0, None),
+    "feedback.patience": (0.001, None),
     "feedback.segment": (1, None),
     "feedback.candidates": (1, None),
 }

@@ -6,6 +6,7 @@ from plaudit.storage.store import Store
 
 PAUSE, START, STOP = "pause", "start", "stop"
 POLL_SECONDS = 0.5
+"""How often a loop that rests looks whether it should go on."""
 
 
 class Stopped(Exception):

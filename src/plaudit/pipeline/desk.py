@@ -7,11 +7,9 @@ import numpy as np
 
 from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
 from plaudit.pipeline.commands import Commands
+from plaudit.storage import keys
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.store import Response, Store
-
-HELD_OUT = "held-out/"
-"""Questions whose key begins so are for watching: no reward model learns from their answers."""
 
 
 @dataclass
@@ -43,5 +41,5 @@ class Desk:
 
     def lessons(self, upto: int) -> list[Response]:
         """The standing answers up to a cursor that may be learned from."""
-        watching = {query.id for query in self.store.queries() if query.key.startswith(HELD_OUT)}
+        watching = {query.id for query in self.store.queries() if not keys.teaches(query.key)}
         return [response for response in self.store.view(upto) if response.query_id not in watching]

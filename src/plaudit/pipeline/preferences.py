@@ -1,7 +1,7 @@
 """The human side of the loop: ask about fresh behaviour, read what was said, refit the reward."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from plaudit.annotators.client import SimulatedAnnotator
 from plaudit.annotators.simulated import SimulatedPerson
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
+from plaudit.pipeline.commands import POLL_SECONDS
 from plaudit.pipeline.desk import Desk
 from plaudit.pipeline.run_folder import seed_of
 from plaudit.storage.store import LARGEST, NewQuery, Response
@@ -48,13 +49,23 @@ class Rounds(Protocol):
         """Share of the budget after which nothing more is asked."""
         ...
 
+    @property
+    def ahead(self) -> int:
+        """Questions that may wait for real people while the loop goes on."""
+        ...
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds without an answer after which it goes on all the same."""
+        ...
+
 
 class RewardLearner(Protocol):
     """A reward model with what it takes to learn from comparisons of one kind of behaviour."""
 
     likelihood: bradley_terry.Config
 
-    def questions(self, behaviour: Any, count: int, key: str, tick: int) -> list[NewQuery]:
+    def questions(self, behaviour: Any, count: int, key: str, tick: int) -> Iterable[NewQuery]:
         """Comparisons of this behaviour to ask about: fewer where it holds no more, PlauditError where it has none."""
         ...
 
@@ -102,23 +113,23 @@ class Preferences:
     """Comparisons of earlier rounds for which there was no behaviour to ask about."""
 
     def __post_init__(self) -> None:
-        """The plan of the rounds follows from the settings."""
+        """The plan of the rounds follows from the settings; nobody has been waited for yet."""
         self.plan = schedule(self.settings)
+        self._waiting, self._heard = 0, time.monotonic()
 
     def tick(self, behaviour: Any, number: int, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
             count = self.plan[self.asked][1] + self.owed
             try:
-                queries = self.learner.questions(behaviour, count, f"{number}/{self.asked}", number)
+                asked = self._ask(self.learner.questions(behaviour, count, f"{number}/{self.asked}", number))
             except PlauditError:
                 if self.asked == 0:
                     raise
                 break  # this behaviour holds no two such segments: wait for another
-            self.desk.store.enqueue(queries)  # again after a resume changes nothing, the keys are the same
-            self.asked, self.owed = self.asked + 1, count - len(queries)
+            self.asked, self.owed = self.asked + 1, count - asked
         self.desk.simulate()
-        self._await_first_answer()
+        self._keep_pace()
         if not self._taught():
             raise PlauditError(
                 "feedback.people: no answer says which of two options is better, so there is no reward to optimise; "
@@ -137,6 +148,14 @@ class Preferences:
             "that differ, or the run was over before their round was due (feedback.until)"
         }
 
+    def _ask(self, queries: Iterable[NewQuery]) -> int:
+        """Ask, and count; again after a resume changes nothing, as the keys are the same.
+
+        Real people get each question as soon as it is ready: drawing clips takes a while.
+        """
+        parts = [list(queries)] if self.desk.people else ([query] for query in queries)
+        return sum(len(self.desk.store.enqueue(part)) for part in parts)
+
     def learn(self, behaviour: Any, number: int) -> dict[str, Any]:
         """Refit where there are new answers; settle the scale over the policy's behaviour."""
         bound = self.desk.store.bound("trainer", number)
@@ -153,11 +172,23 @@ class Preferences:
         self.labels = len(view)
         return metrics | {"feedback/labels": self.labels}
 
-    def _await_first_answer(self) -> None:
-        """Without any answer there is nothing to optimise: wait, politely, until real people have begun."""
-        while not self.desk.people and not self._taught():
+    def _keep_pace(self) -> None:
+        """Where real people answer: rest, politely, while too many questions wait or nobody has taught anything yet.
+
+        A computer improves a policy in seconds. Without this it would have spent its budget before people have seen
+        the second clip; so it stays as far ahead of them as the settings say, and goes on by itself as they answer,
+        or once they have stopped answering for as long as its patience lasts.
+        """
+        while not self.desk.people:
+            waiting = self.desk.store.pending()
+            if waiting < self._waiting:  # somebody has answered
+                self._heard = time.monotonic()
+            self._waiting = waiting
+            patient = time.monotonic() - self._heard < (self.settings.patience or float("inf"))
+            if (waiting <= self.settings.ahead or not patient) and (self._taught() or not waiting):
+                return
             self.desk.commands.obey()
-            time.sleep(0.5)
+            time.sleep(POLL_SECONDS)
 
     def _taught(self) -> bool:
         """Whether any answer yet says something of order."""

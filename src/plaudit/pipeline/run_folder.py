@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import yaml
 
 from plaudit.errors import PlauditError
 from plaudit.pipeline.checkpoint import load_tree, save_tree
+from plaudit.pipeline.whole_files import write_whole
 
 PACKAGES = ("plaudit", "torch", "numpy", "gymnasium", "mujoco", "box2d", "sqlalchemy", "transformers")
 
@@ -128,16 +128,6 @@ class RunFolder:
 
     def _numbered(self) -> list[Path]:
         return sorted(path for path in self.checkpoints.glob("*") if path.is_dir() and path.name.isdigit())
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is either the old one or the new one, whatever happens."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def _mapping(text: str) -> dict[str, Any]:

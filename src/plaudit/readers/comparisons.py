@@ -30,7 +30,7 @@ def read_comparisons(path: Path) -> RecordedPairs:
             )
         if answer in UNDECIDED:
             continue
-        found = [*_side(row, "first", where), *_side(row, "second", where)]
+        found = [*segment(row, "first", where), *segment(row, "second", where)]
         shapes = [array.shape for array in found]
         wanted = [side[0].shape for side in sides] if labels else [*shapes[:2], *shapes[:2]]
         if shapes != wanted:
@@ -47,7 +47,7 @@ def read_comparisons(path: Path) -> RecordedPairs:
     return RecordedPairs((first, second), (given_1, given_2), np.array(labels))
 
 
-def _side(row: dict[str, Any], side: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+def segment(row: dict[str, Any], side: str, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Observations and actions of one side, [L, ...] each."""
     observations, actions = (_array(row, side, name, where) for name in ("observations", "actions"))
     if len(observations) != len(actions):

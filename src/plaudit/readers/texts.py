@@ -101,7 +101,7 @@ def read_text_pairs(path: Path, split: str | None = None) -> list[TextPair]:
     they share (see `part_shared`); or, as they are exported, `prompt`, `first`, `second` and `answer`, of which `skip`
     and `both_bad` are left out. Raises PlauditError, naming the row, where one is of no such form or cannot be used.
     """
-    pairs = [pair for where, row in _rows(path, split) if (pair := _pair(row, where)) is not None]
+    pairs = [pair for where, row in rows_of(path, split) if (pair := pair_of(row, where)) is not None]
     if not pairs:
         raise PlauditError(
             f"{path}: there is no decided comparison in it; give a file with answers other than "
@@ -116,7 +116,7 @@ def read_text_prompts(path: Path, split: str | None = None) -> list[TextPrompt]:
     A prompt is `prompt`; or `messages`, without the last one where that is the assistant's; or what the whole dialogues
     `chosen` and `rejected` share. Raises PlauditError, naming the row, where one is of no such form or cannot be used.
     """
-    return [_prompt(row, where) for where, row in _rows(path, split)]
+    return [_prompt(row, where) for where, row in rows_of(path, split)]
 
 
 def read_text_demonstrations(path: Path, split: str | None = None) -> list[TextDemonstration]:
@@ -125,7 +125,7 @@ def read_text_demonstrations(path: Path, split: str | None = None) -> list[TextD
     A demonstration is `prompt` and `completion`; `messages`, whose last one is learned; what was chosen of a pair; or
     `text` alone. Raises PlauditError, naming the row, where one is of no such form or cannot be used.
     """
-    return [_demonstration(row, where) for where, row in _rows(path, split)]
+    return [_demonstration(row, where) for where, row in rows_of(path, split)]
 
 
 def read_raw(path: Path) -> str:
@@ -138,16 +138,17 @@ def read_raw(path: Path) -> str:
     return text
 
 
-def _rows(path: Path, split: str | None) -> Iterator[tuple[str, Row]]:
+def rows_of(path: Path, split: str | None) -> Iterator[tuple[str, Row]]:
+    """The rows of a file, or of one split of it, each with its place; PlauditError where there is none."""
     rows = list(numbered(path))
     if not rows:
         raise PlauditError(f"{path}: there is not a single row in it; give a file with rows")
     if split is None:
         yield from rows
         return
-    kept = [(where, row) for where, row in rows if _has(row, "split") and str(row["split"]) == split]
+    kept = [(where, row) for where, row in rows if has(row, "split") and str(row["split"]) == split]
     if not kept:
-        known = sorted({str(row["split"]) for _, row in rows if _has(row, "split")})
+        known = sorted({str(row["split"]) for _, row in rows if has(row, "split")})
         there = f"its splits are {_some(known)}" if known else "it has no column `split`"
         raise PlauditError(f"{path}: no row of the split {split!r}; {there}")
     yield from kept
@@ -159,33 +160,36 @@ def _some(names: list[str]) -> str:
     return ", ".join(map(repr, short)) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _has(row: Row, *names: str) -> bool:
+def has(row: Row, *names: str) -> bool:
     """Whether these columns are there; an empty value of JSON (null) is none."""
     return all(row.get(name) is not None for name in names)
 
 
-def _others(row: Row, *used: str) -> dict[str, Any]:
+def others(row: Row, *used: str) -> dict[str, Any]:
+    """The columns that are not used."""
     return {name: value for name, value in row.items() if name not in used}
 
 
-def _texts(row: Row, where: str, *names: str) -> list[Text]:
+def texts(row: Row, where: str, *names: str) -> list[Text]:
+    """Columns as texts."""
     return [as_text(row[name], name, where) for name in names]
 
 
-def _missing(row: Row, what: str, forms: str, where: str) -> PlauditError:
+def missing(row: Row, what: str, forms: str, where: str) -> PlauditError:
+    """The row is not of a form that is known."""
     found = [name for name, value in row.items() if value is not None]
     return PlauditError(
         f"{where}: not {what}, whose columns are {forms} (found: {_some(found) if found else 'none'})"
     )
 
 
-def _pair(row: Row, where: str) -> TextPair | None:
-    """The pair of a row; None where its answer decides nothing."""
+def pair_of(row: Row, where: str) -> TextPair | None:
+    """The pair of a row; None where its answer decides nothing. See `read_text_pairs`."""
     preference = 1.0
-    if _has(row, "chosen", "rejected"):
+    if has(row, "chosen", "rejected"):
         used = ("prompt", "chosen", "rejected")
-        prompt, chosen, rejected = _compared(row, where)
-    elif _has(row, "prompt", "first", "second", "answer"):
+        prompt, chosen, rejected = compared(row, where)
+    elif has(row, "prompt", "first", "second", "answer"):
         used = ("prompt", "first", "second", "answer", "kind")
         answer = row["answer"]
         if row.get("kind", "comparison") != "comparison" or answer not in (*LABELS, *UNDECIDED):
@@ -195,30 +199,31 @@ def _pair(row: Row, where: str) -> TextPair | None:
         if answer in UNDECIDED:
             return None
         names = ("second", "first") if answer == "second" else ("first", "second")
-        prompt, chosen, rejected = _texts(row, where, "prompt", *names)
+        prompt, chosen, rejected = texts(row, where, "prompt", *names)
         for name, text in zip(names, (chosen, rejected), strict=True):
-            _check_compared(prompt, text, name, where)
+            check_compared(prompt, text, name, where)
         preference = 0.5 if answer == "equal" else 1.0
     else:
-        raise _missing(row, "a pair", PAIR_FORMS, where)
-    return TextPair(prompt, chosen, rejected, preference, _others(row, *used), where)
+        raise missing(row, "a pair", PAIR_FORMS, where)
+    return TextPair(prompt, chosen, rejected, preference, others(row, *used), where)
 
 
-def _compared(row: Row, where: str) -> tuple[Text, Text, Text]:
+def compared(row: Row, where: str) -> tuple[Text, Text, Text]:
     """Prompt, chosen and rejected of a row that has the latter two."""
-    chosen, rejected = _texts(row, where, "chosen", "rejected")
-    given = as_text(row["prompt"], "prompt", where) if _has(row, "prompt") else None
+    chosen, rejected = texts(row, where, "chosen", "rejected")
+    given = as_text(row["prompt"], "prompt", where) if has(row, "prompt") else None
     # UltraFeedback repeats the first message of the dialogues as a plain prompt
     if given is None or (restates(given, chosen) and restates(given, rejected)):
         prompt, chosen, rejected = part_shared(chosen, rejected, where)
     else:
         prompt = given
     for name, answer in (("chosen", chosen), ("rejected", rejected)):
-        _check_compared(prompt, answer, name, where)
+        check_compared(prompt, answer, name, where)
     return prompt, chosen, rejected
 
 
-def _check_compared(prompt: Text, answer: Text, name: str, where: str) -> None:
+def check_compared(prompt: Text, answer: Text, name: str, where: str) -> None:
+    """Raise PlauditError where people could not judge this answer to this prompt."""
     refuse_blank(prompt, "prompt", where)
     check_answer(prompt, answer, name, where)
     refuse_empty(answer, name, where)  # people do compare an answer that is a single space
@@ -226,36 +231,36 @@ def _check_compared(prompt: Text, answer: Text, name: str, where: str) -> None:
 
 def _demonstration(row: Row, where: str) -> TextDemonstration:
     prompt: Text | None
-    if _has(row, "prompt", "completion"):
+    if has(row, "prompt", "completion"):
         used = ("prompt", "completion")
-        prompt, completion = _texts(row, where, *used)
+        prompt, completion = texts(row, where, *used)
         check_answer(prompt, completion, "completion", where)
         refuse_blank(completion, "completion", where)
-    elif _has(row, "messages"):
+    elif has(row, "messages"):
         used = ("messages",)
         messages = as_text(row["messages"], "messages", where)
         prompt, completion = part_last(messages, "messages", where)
         refuse_blank(messages, "messages", where)
-    elif _has(row, "prompt", "chosen"):
+    elif has(row, "prompt", "chosen"):
         used = ("prompt", "chosen")
-        prompt, completion = _texts(row, where, *used)
+        prompt, completion = texts(row, where, *used)
         if restates(prompt, completion):
             prompt, completion = part_last(completion, "chosen", where)
-        _check_compared(prompt, completion, "chosen", where)
-    elif _has(row, "chosen", "rejected"):
+        check_compared(prompt, completion, "chosen", where)
+    elif has(row, "chosen", "rejected"):
         used = ("prompt", "chosen", "rejected")
-        prompt, completion, _ = _compared(row, where)
-    elif _has(row, "text"):
+        prompt, completion, _ = compared(row, where)
+    elif has(row, "text"):
         used = ("text",)
         prompt, completion = None, row["text"]
         if not isinstance(completion, str):
             raise PlauditError(f"{where}: `text` is of type {type(completion).__name__}; give text")
         refuse_blank(completion, "text", where)
     else:
-        raise _missing(row, "a demonstration", DEMONSTRATION_FORMS, where)
+        raise missing(row, "a demonstration", DEMONSTRATION_FORMS, where)
     if prompt is not None:
         refuse_blank(prompt, _field(used), where)
-    return TextDemonstration(prompt, completion, _others(row, *used), where)
+    return TextDemonstration(prompt, completion, others(row, *used), where)
 
 
 def _field(used: tuple[str, ...]) -> str:
@@ -265,20 +270,20 @@ def _field(used: tuple[str, ...]) -> str:
 
 def _prompt(row: Row, where: str) -> TextPrompt:
     """The prompt of a row; where messages say more than a plain `prompt` beside them, it is the messages'."""
-    plain = isinstance(row.get("prompt"), str) and not _has(row, "completion")
-    if _has(row, "messages") and (plain or not _has(row, "prompt")):
+    plain = isinstance(row.get("prompt"), str) and not has(row, "completion")
+    if has(row, "messages") and (plain or not has(row, "prompt")):
         prompt, used = as_text(row["messages"], "messages", where), ("messages",)
         if isinstance(prompt, str) or prompt[-1]["role"] == "assistant":
             prompt, _ = part_last(prompt, "messages", where)
     elif plain and isinstance(row.get("chosen"), list):
         prompt, used = _demonstration(row, where).prompt, ("prompt", "chosen")
-    elif _has(row, "prompt"):
+    elif has(row, "prompt"):
         prompt, used = as_text(row["prompt"], "prompt", where), ("prompt",)
-    elif _has(row, "chosen", "rejected"):
-        prompt, used = _compared(row, where)[0], ("chosen", "rejected")
+    elif has(row, "chosen", "rejected"):
+        prompt, used = compared(row, where)[0], ("chosen", "rejected")
     else:
         prompt, used = None, ()
     if prompt is None:
-        raise _missing(row, "a prompt", PROMPT_FORMS, where)
+        raise missing(row, "a prompt", PROMPT_FORMS, where)
     refuse_blank(prompt, _field(used), where)
-    return TextPrompt(prompt, _others(row, *used), where)
+    return TextPrompt(prompt, others(row, *used), where)

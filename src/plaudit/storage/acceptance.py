@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from math import isfinite
 
 from plaudit.errors import PlauditError
-from plaudit.feedback import fields, kind_of, options_of
-from plaudit.storage.store import Conflict, NewResponse, Query, Response
+from plaudit.feedback import Rating, fields, kind_of, options_of
+from plaudit.storage.store import Conflict, NewResponse, NotYours, Query, Response, Unknown
 
 
 def check_claim(annotator: str, lease_seconds: float, now: float) -> None:
@@ -37,6 +37,26 @@ def check_fit(response: NewResponse, query: Query, shown: Sequence[int] | None) 
         )
 
 
+def check_shown(response: NewResponse, query: Query) -> None:
+    """Of a claimed query: refuse options in another order than shown, and a rating on another scale than asked for."""
+    feedback, scale, shown = response.feedback, query.payload.get("scale"), query.shown_order
+    if response.shown_order != shown:
+        raise PlauditError(
+            f"response.shown_order: {response.shown_order} is not {shown}, the order query {query.id} was shown "
+            "in; send back the order of the claim"
+        )
+    if options_of(feedback) != tuple(query.items[place] for place in shown):
+        raise PlauditError(
+            f"response.feedback: the options are not those of query {query.id} in the order they were shown in"
+        )
+    if isinstance(feedback, Rating) and scale is not None:
+        wanted = scale["criterion"], scale["low"], scale["high"]
+        if (feedback.criterion, feedback.low, feedback.high) != wanted:
+            raise PlauditError(
+                f"response.feedback: query {query.id} asks for {wanted[0]!r} from {wanted[1]} to {wanted[2]}"
+            )
+
+
 def check_superseded(response: NewResponse, old: Response | None, replaced: bool) -> None:
     """Only an own answer to the same query can be superseded, and only once: corrections form a chain."""
     if old is None or old.annotator != response.annotator or old.query_id != response.query_id:
@@ -50,9 +70,23 @@ def check_superseded(response: NewResponse, old: Response | None, replaced: bool
         )
 
 
-def unknown_query(query_id: int) -> PlauditError:
+def unknown_query(query_id: int) -> Unknown:
     """There is no such query."""
-    return PlauditError(f"query {query_id} does not exist in this store")
+    return Unknown(f"query {query_id} does not exist in this store")
+
+
+def never_shown(query_id: int) -> NotYours:
+    """Who answers must have been asked."""
+    return NotYours(
+        f"response.query_id: query {query_id} was never given to you; answer the questions you get"
+    )
+
+
+def unknown_answer(client_uuid: str) -> Unknown:
+    """What is to be corrected is not there, or not there yet."""
+    return Unknown(
+        f"response.supersedes: {client_uuid!r} is not an answer of yours in this store; send that one first"
+    )
 
 
 def another_body(client_uuid: str) -> Conflict:

@@ -1,10 +1,15 @@
-"""Claims in SQL: lease a slot in one statement, and draw the order to show the options in."""
+"""Claims in SQL: lease a slot in one statement, and draw the order to show the options in.
+
+Statements are built once: building one takes longer than running it.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import (
     Connection,
     and_,
+    bindparam,
     exists,
     func,
     insert,
@@ -17,7 +22,56 @@ from sqlalchemy.dialects import postgresql, sqlite
 from plaudit.storage import rows
 from plaudit.storage.showing import shown_order
 from plaudit.storage.store import Query
-from plaudit.storage.tables import annotators, queries, responses, showings, slots
+from plaudit.storage.tables import annotators, queries, repeats, responses, showings, slots
+
+ENTER = {
+    "postgresql": postgresql.insert(annotators).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(annotators).on_conflict_do_nothing(),
+}
+LOCK_PERSON = (
+    select(annotators.c.name).where(annotators.c.name == bindparam("who")).with_for_update(key_share=True)
+)
+QUERY = select(queries).where(queries.c.id == bindparam("query"))
+SHOWN = select(showings.c.shown_order).where(
+    showings.c.query_id == bindparam("query"), showings.c.annotator == bindparam("who")
+)
+LAST_SHOWING = select(func.max(showings.c.position)).where(
+    showings.c.annotator == bindparam("who"), showings.c.options == bindparam("count")
+)
+SHOW = insert(showings)
+
+
+def _lease() -> Any:
+    """An own slot, or else the oldest free one, becomes this person's; gives its question."""
+    who = bindparam("who")
+    slot = slots.alias("slot")
+    answered = exists().where(
+        responses.c.annotator == who,
+        responses.c.query_id == slot.c.query_id,
+        responses.c.supersedes.is_(
+            None
+        ),  # every chain of corrections has one start; that index is `one_chain...`
+    )
+    anothers = exists().where(repeats.c.query_id == slot.c.query_id, repeats.c.annotator != who)
+    besides = slot.c.query_id.not_in(bindparam("besides", expanding=True))
+    open_to = and_(slot.c.response_id.is_(None), besides, ~answered, ~anothers)
+    oldest = select(slot.c.id).where(open_to).order_by(slot.c.id).limit(1)
+    own = oldest.where(slot.c.holder == who)
+    free = oldest.where(or_(slot.c.holder.is_(None), slot.c.lease_until <= bindparam("now")))
+    # On Postgres a claim that came too late for a slot keeps it locked until it commits: the holder of the
+    # slot waits for that, others pass over it.
+    own_first = func.coalesce(
+        own.with_for_update().scalar_subquery(), free.with_for_update(skip_locked=True).scalar_subquery()
+    )
+    return (
+        update(slots)
+        .where(slots.c.id == own_first)
+        .values(holder=who, lease_until=bindparam("until"))
+        .returning(slots.c.query_id)
+    )
+
+
+LEASE = _lease()
 
 
 def claim(
@@ -25,53 +79,32 @@ def claim(
 ) -> Query | None:
     """Lease a slot to this person for (now, until); see `Store.claim`."""
     enter(connection, annotator)
-    now, until = lease
-    slot = slots.alias("slot")
-    answered = exists().where(
-        responses.c.annotator == annotator,
-        responses.c.query_id == slot.c.query_id,
-        responses.c.supersedes.is_(
-            None
-        ),  # every chain of corrections has one start; that index is `one_chain...`
-    )
-    open_to = and_(slot.c.response_id.is_(None), slot.c.query_id.not_in(besides), ~answered)
-    oldest = select(slot.c.id).where(open_to).order_by(slot.c.id).limit(1)
-    own = oldest.where(slot.c.holder == annotator)
-    free = oldest.where(or_(slot.c.holder.is_(None), slot.c.lease_until <= now))
-    # On Postgres a claim that came too late for a slot keeps it locked until it commits: the holder of the
-    # slot waits for that, others pass over it.
-    own_first = func.coalesce(
-        own.with_for_update().scalar_subquery(), free.with_for_update(skip_locked=True).scalar_subquery()
-    )
-    lease_it = (
-        update(slots)
-        .where(slots.c.id == own_first)
-        .values(holder=annotator, lease_until=until)
-        .returning(slots.c.query_id)
-    )
-    query_id = connection.execute(lease_it).scalar_one_or_none()
+    return claim_one(connection, seed, annotator, lease, besides)
+
+
+def claim_one(
+    connection: Connection, seed: int, annotator: str, lease: tuple[float, float], besides: Sequence[int]
+) -> Query | None:
+    """The same for somebody who has entered in this transaction."""
+    values = {"who": annotator, "now": lease[0], "until": lease[1], "besides": list(besides)}
+    query_id = connection.execute(LEASE, values).scalar_one_or_none()
     if query_id is None:
         return None
-    row = connection.execute(select(queries).where(queries.c.id == query_id)).one()
+    row = connection.execute(QUERY, {"query": query_id}).one()
     query = rows.to_query(row)
     return rows.to_query(row, _show(connection, seed, query, annotator))
 
 
 def enter(connection: Connection, annotator: str) -> None:
     """Know this person, and let no other transaction act for the same person until this one ends."""
-    values = {"name": annotator}
-    if connection.dialect.name == "postgresql":
-        connection.execute(postgresql.insert(annotators).values(values).on_conflict_do_nothing())
-        one = select(annotators.c.name).where(annotators.c.name == annotator)
-        connection.execute(one.with_for_update(key_share=True))
-    else:  # SQLite has one writer at a time
-        connection.execute(sqlite.insert(annotators).values(values).on_conflict_do_nothing())
+    connection.execute(ENTER[connection.dialect.name], {"name": annotator})
+    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+        connection.execute(LOCK_PERSON, {"who": annotator})
 
 
 def shown_to(connection: Connection, query_id: int, annotator: str) -> tuple[int, ...] | None:
     """The order this person was shown this query in; None where they never claimed it."""
-    wanted = (showings.c.query_id == query_id, showings.c.annotator == annotator)
-    text = connection.execute(select(showings.c.shown_order).where(*wanted)).scalar_one_or_none()
+    text = connection.execute(SHOWN, {"query": query_id, "who": annotator}).scalar_one_or_none()
     return None if text is None else rows.to_order(text)
 
 
@@ -80,17 +113,9 @@ def _show(connection: Connection, seed: int, query: Query, annotator: str) -> tu
     if known is not None:
         return known
     count = len(query.items)
-    mine = (showings.c.annotator == annotator, showings.c.options == count)
-    last = connection.execute(select(func.max(showings.c.position)).where(*mine)).scalar_one()
+    last = connection.execute(LAST_SHOWING, {"who": annotator, "count": count}).scalar_one()
     position = 0 if last is None else last + 1
     order = shown_order(seed, annotator, count, position)
-    connection.execute(
-        insert(showings).values(
-            query_id=query.id,
-            annotator=annotator,
-            options=count,
-            position=position,
-            shown_order=rows.of_order(order),
-        )
-    )
+    row = {"query_id": query.id, "annotator": annotator, "options": count, "position": position}
+    connection.execute(SHOW, {**row, "shown_order": rows.of_order(order)})
     return order

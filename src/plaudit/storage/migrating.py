@@ -9,7 +9,7 @@ from plaudit.errors import PlauditError
 
 VERSION_TABLE = "plaudit_version"
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 """Every version there was, oldest first; the last is this one. A test compares with `migrations/versions`."""
 
 SCRIPTS = Path(__file__).with_name("migrations")

@@ -6,8 +6,7 @@ from typing import Literal, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from plaudit.errors import PlauditError
-from plaudit.storage.store import DiskFull
+from plaudit.storage.store import Busy, DiskFull, Refused
 
 Result = TypeVar("Result")
 
@@ -64,15 +63,13 @@ def retrying(
                 )
                 raise DiskFull(message) from error
             if kind == "gone":
-                raise PlauditError(
+                raise Busy(
                     f"{name}: the connection was lost; send it again, nothing is stored twice"
                 ) from error
             if kind == "fatal":
-                raise PlauditError(f"{name}: the database refuses: {_first_line(error)}") from error
+                raise Refused(f"{name}: the database refuses: {_first_line(error)}") from error
             if attempt == attempts:
-                raise PlauditError(
-                    f"{name}: the database stays busy ({_first_line(error)}); try again"
-                ) from error
+                raise Busy(f"{name}: the database stays busy ({_first_line(error)}); try again") from error
         sleep(min(0.01 * 2 ** (attempt - 1), 1.0))
     raise AssertionError("attempts must be 1 or more")
 

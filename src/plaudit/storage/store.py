@@ -24,6 +24,22 @@ class Conflict(PlauditError):
     """What was sent contradicts what is stored; sending it again will not help."""
 
 
+class Unknown(PlauditError):
+    """There is no such thing in this store."""
+
+
+class NotYours(PlauditError):
+    """It is there, but another person's."""
+
+
+class Busy(PlauditError):
+    """It was not stored, and sending it again may work at once."""
+
+
+class Refused(PlauditError):
+    """The database itself would not: a mistake of ours, or a file that is broken."""
+
+
 class DiskFull(PlauditError):
     """There is no room to store it; what was stored before is safe, and sending again works later."""
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
 WHOLE = BigInteger().with_variant(Integer, "sqlite")
 """64 bits on both; SQLite numbers rows by itself only where the type is INTEGER."""
 
-INSERT_ONLY = ("queries", "showings", "responses", "bounds", "commands")
+INSERT_ONLY = ("queries", "showings", "responses", "bounds", "commands", "repeats")
 """Triggers refuse every UPDATE and DELETE here."""
 
 metadata = MetaData(
@@ -133,4 +133,51 @@ commands = Table(
     Column("id", WHOLE, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("payload", Text, nullable=False),
+)
+
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("query_id", WHOLE, _to("queries.id"), primary_key=True, autoincrement=False),
+    Column("original_id", WHOLE, _to("queries.id"), nullable=False),
+    Column("annotator", Text, _to("annotators.name"), nullable=False),
+    Column("block", WHOLE, nullable=False),
+    UniqueConstraint("annotator", "block"),
+)
+"""Questions that ask one person again what they have answered, to see how steady they are; for nobody else."""
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", WHOLE, primary_key=True),
+    Column("name", Text, _to("annotators.name"), nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("revoked_at", Float(53)),
+)
+"""Who may come in. Nobody is deleted: what they have answered stays theirs."""
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", WHOLE, primary_key=True),
+    Column("token_sha256", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("name", Text),
+    Column("person_id", WHOLE, _to("people.id")),
+    Column("created_at", Float(53), nullable=False),
+    Column("expires_at", Float(53), nullable=False),
+    Column("used_at", Float(53)),
+    Column("revoked_at", Float(53)),
+)
+"""Links, each good for one sign-in: of somebody new, or of the person they name. Tokens are not kept, only hashes."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", Text, primary_key=True),
+    Column("person_id", WHOLE, _to("people.id"), nullable=False, index=True),
+    Column("created_at", Float(53), nullable=False),
+    Column("expires_at", Float(53), nullable=False),
+    Column("revoked_at", Float(53)),
 )

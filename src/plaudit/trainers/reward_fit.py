@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from plaudit.batches import Comparisons, Loss
+from plaudit.batches import Comparisons, Judgements, Loss
+from plaudit.batches import rows as batches
 from plaudit.batches.rows import take
 from plaudit.trainers.accumulation import descend
 from plaudit.trainers.descent import Adam
@@ -57,8 +58,17 @@ class Likelihood:
     settings: Any
 
 
-Returns = Callable[[Any], Float[Tensor, "K P 2"]]
-"""The return of both options of every pair by every member of an ensemble."""
+@dataclass(frozen=True)
+class Options:
+    """R judgements of up to C segments of up to L steps each, as the reward model sees them."""
+
+    features: Float[Tensor, "R C L F"]
+    mask: Bool[Tensor, "R C L"]
+    judgements: Judgements
+
+
+Returns = Callable[[Any], Float[Tensor, "K R C"]]
+"""The return of every option of every judgement (of both, for pairs) by every member of an ensemble."""
 
 
 def fit(
@@ -69,13 +79,13 @@ def fit(
     plan: tuple[Config, int],
     generator: torch.Generator,
 ) -> dict[str, float]:
-    """Take the planned number of gradient steps; every member sees every pair. Returns the metrics of the last.
+    """Take the planned number of gradient steps; every member sees every row. Returns the metrics of the last.
 
     `at_step` says how returns are counted at one step, where something of that is drawn. `pairs` is a dataclass of
-    tensors with one row a pair, among them `judgements`.
+    tensors with one row a judgement, among them `judgements`, which the likelihood understands.
     """
     config, steps = plan
-    count = len(pairs.judgements.preference)
+    count = batches.count(pairs.judgements)
     metrics: dict[str, Tensor] = {}
     order = torch.empty(0, dtype=torch.long)
     for step in range(steps):
@@ -86,7 +96,7 @@ def fit(
         loss, _ = descend(
             lambda rows, part=part, returns=at_step(generator): returns(take(part, rows)).transpose(0, 1),
             lambda found, part=part: _loss(found, part.judgements, likelihood),
-            (len(part.judgements.preference), config.piece),
+            (batches.count(part.judgements), config.piece),
             optimiser,
             rate,
             config.max_grad_norm,
@@ -95,7 +105,7 @@ def fit(
     return {name: float(value) for name, value in metrics.items()}
 
 
-def _loss(returns: Float[Tensor, "P K 2"], judgements: Comparisons, likelihood: Likelihood) -> Loss:
+def _loss(returns: Float[Tensor, "R K C"], judgements: Judgements, likelihood: Likelihood) -> Loss:
     """The sum over members, so that each learns as if it were alone; metrics are means over them."""
     losses = [likelihood.module.loss(member, judgements, likelihood.settings) for member in returns.unbind(1)]
     metrics = {
@@ -105,33 +115,39 @@ def _loss(returns: Float[Tensor, "P K 2"], judgements: Comparisons, likelihood: 
 
 
 def drawn_returns(model: nn.Module, length: int, share: float) -> Callable[[torch.Generator], Returns]:
-    """At each step the sums over a share of the time steps, the same for all pairs, scaled up by it."""
+    """At each step the sums over a share of the time steps, the same for all segments, scaled up by it."""
     drawn = max(1, round(share * length))
 
     def at_step(generator: torch.Generator) -> Returns:
         columns = torch.randperm(length, generator=generator)[:drawn]
-        return lambda pairs: segment_returns(model, pairs, columns) * (length / drawn)
+        return lambda batch: segment_returns(model, batch, columns) * (length / drawn)
 
     return at_step
 
 
 def segment_returns(
-    model: nn.Module, pairs: Pairs, columns: "Tensor | slice" = slice(None)
-) -> Float[Tensor, "K P 2"]:
-    """The summed reward of both segments by every member, over the given time steps."""
-    features = torch.cat([pairs.first[:, columns], pairs.second[:, columns]])
-    mask = torch.cat([pairs.first_mask[:, columns], pairs.second_mask[:, columns]])
-    rewards = model(
-        features.masked_fill(~mask.unsqueeze(-1), 0.0)
-    )  # not even a NaN behind the end gets through
-    returns = torch.where(mask, rewards, 0.0).sum(dim=-1)
-    return torch.stack(returns.chunk(2, dim=1), dim=-1)
+    model: nn.Module, batch: Pairs | Options, columns: "Tensor | slice" = slice(None)
+) -> Float[Tensor, "K R C"]:
+    """The summed reward of every segment by every member, over the given time steps."""
+    if isinstance(batch, Options):
+        shape = batch.mask.shape[:2]
+        features, mask = batch.features[:, :, columns], batch.mask[:, :, columns]
+        return _sums(model, features.flatten(end_dim=1), mask.flatten(end_dim=1)).unflatten(1, shape)
+    features = torch.cat([batch.first[:, columns], batch.second[:, columns]])
+    mask = torch.cat([batch.first_mask[:, columns], batch.second_mask[:, columns]])
+    return torch.stack(_sums(model, features, mask).chunk(2, dim=1), dim=-1)
+
+
+def _sums(
+    model: nn.Module, features: Float[Tensor, "N L F"], mask: Bool[Tensor, "N L"]
+) -> Float[Tensor, "K N"]:
+    # not even a NaN behind the end gets through
+    rewards = model(features.masked_fill(~mask.unsqueeze(-1), 0.0))
+    return torch.where(mask, rewards, 0.0).sum(dim=-1)
 
 
 @torch.no_grad()
-def assess(
-    returns: Float[Tensor, "P 2"], judgements: Comparisons, likelihood: Likelihood
-) -> dict[str, float]:
+def assess(returns: Float[Tensor, "R C"], judgements: Judgements, likelihood: Likelihood) -> dict[str, float]:
     """The metrics of the likelihood where these are the returns of the options; learns nothing."""
     metrics = likelihood.module.loss(returns, judgements, likelihood.settings).metrics
     return {name: float(value) for name, value in metrics.items()}

@@ -14,12 +14,11 @@ from plaudit.environments.language.collect import Speech
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
-from plaudit.models.language.policy import PolicyConfig
+from plaudit.models.language.policy import PolicyConfig, as_it_was
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline.language import hidden
 from plaudit.pipeline.language.asking import fitted
 from plaudit.pipeline.language.evaluate import Judges, evaluate, wins
-from plaudit.pipeline.language.parts import as_it_was
 from plaudit.pipeline.statistics import mean_interval
 from plaudit.readers.texts import TextPrompt
 from tests.pipeline.language.world import World

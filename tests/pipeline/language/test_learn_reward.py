@@ -112,7 +112,7 @@ def test_dialogues_as_hh_writes_them(world: World, tmp_path: Path) -> None:
     for one, (chosen, rejected) in zip(pairs, HH, strict=True):
         assert str(one.prompt).endswith("Assistant:")
         for answer, whole in ((one.chosen, chosen), (one.rejected, rejected)):
-            ids = encode(model, one, answer)
+            ids = encode(model, one.prompt, answer)
             assert ids[-1] == model.vocabulary.end and model.vocabulary.decode(ids) == whole
     assert [longer_by(one) for one in pairs] == [len(a) - len(b) for a, b in HH]
 
@@ -205,7 +205,7 @@ def test_the_same_seed_is_the_same_model(world: World, tmp_path: Path) -> None:
 def test_what_is_too_long_loses_its_beginning(world: World) -> None:
     model = reward_model.begin(str(world.lm), torch.Generator().manual_seed(0))
     one = pair(" a" * 30, " b", prompt="say ka:")
-    whole = [encode(model, one, answer) for answer in (one.chosen, one.rejected)]
+    whole = [encode(model, one.prompt, answer) for answer in (one.chosen, one.rejected)]
     pairs = as_pairs(model, [one], 12)
     assert pairs.first.ids[0, :12].tolist() == whole[0][-12:] and pairs.first.lengths.tolist() == [12]
     assert pairs.second.ids[0, : len(whole[1])].tolist() == whole[1]
@@ -220,7 +220,7 @@ def test_conversations(tmp_path: Path) -> None:
     one = pair(
         ({"role": "assistant", "content": "yes"},), ({"role": "assistant", "content": "no"},), prompt=prompt
     )
-    ids = encode(model, one, one.chosen)
+    ids = encode(model, one.prompt, one.chosen)
     assert model.vocabulary.decode(ids) == "<|user|>Hi\n<|assistant|>yes" and ids[-1] == model.vocabulary.end
 
 

@@ -64,6 +64,26 @@ def make(config: EnvironmentConfig) -> Source:
         raise
 
 
+def made_by(function: Callable[[], gymnasium.Env], envs: int) -> Source:
+    """So many environments of a function that makes one, not yet reset."""
+    try:
+        return Source(
+            SyncVectorEnv([function] * envs, copy=False, autoreset_mode=AutoresetMode.SAME_STEP),
+            resume="exact",
+        )
+    except (
+        DependencyNotInstalled,
+        ModuleNotFoundError,
+        gymnasium.error.Error,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise PlauditError(
+            f"the function that makes an environment raised {type(error).__name__}: {' '.join(str(error).split())}; "
+            "mend it"
+        ) from error
+
+
 def find(id: str) -> Any:
     """The spec of a registered environment; PlauditError with the nearest known id where there is none."""
     module, _, name = id.rpartition(":")

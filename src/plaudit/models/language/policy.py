@@ -188,6 +188,12 @@ class LanguagePolicy(nn.Module):
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
 
+def as_it_was(lm: Any, config: PolicyConfig) -> LanguagePolicy:
+    """A policy that never learns."""
+    form = replace(config, critic="none", lora=None, gradient_checkpointing=False)
+    return LanguagePolicy(lm, form, torch.Generator()).requires_grad_(False)
+
+
 class WithoutAdapters:
     """The base of an adapted policy as its own reference."""
 

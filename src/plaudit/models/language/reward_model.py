@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from plaudit.batches import Comparisons
+from plaudit.batches import Comparisons, Judgements
 from plaudit.batches.rows import take
 from plaudit.errors import PlauditError
 from plaudit.models.language import attention, global_randomness, loading, requirements
@@ -36,6 +36,16 @@ class TextPairs:
     first: Texts
     second: Texts
     judgements: Comparisons
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """R judgements about up to C whole texts each, and what was said of them."""
+
+    ids: Int[Tensor, "R C L"]
+    lengths: Int[Tensor, "R C"]
+    """Tokens of each text; 0: the row has no such option."""
+    judgements: Judgements
 
 
 def texts(sequences: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> Texts:
@@ -214,3 +224,19 @@ def pair_scores(model: TextReward, pairs: TextPairs) -> Float[Tensor, "P 2"]:
     ids = torch.cat([torch.nn.functional.pad(side.ids, (0, width - side.ids.shape[1])) for side in sides])
     scores = model(Texts(ids, torch.cat([side.lengths for side in sides])))
     return torch.stack(scores.chunk(2), dim=-1)
+
+
+def text_options(rows: Sequence[Sequence[Sequence[int]]], judgements: Judgements) -> TextOptions:
+    """Options from token ids; rows may have different numbers of them."""
+    most = max(map(len, rows))
+    filled = [text for row in rows for text in [*row, *[()] * (most - len(row))]]
+    ids, lengths = padded(filled)
+    shape = len(rows), most
+    return TextOptions(ids.unflatten(0, shape), lengths.unflatten(0, shape), judgements)
+
+
+def option_scores(model: TextReward, options: TextOptions) -> Float[Tensor, "R C"]:
+    """The scores of all options in one pass; 0 where a row has none."""
+    there = options.lengths > 0
+    found = model(Texts(options.ids[there], options.lengths[there]))
+    return torch.zeros(there.shape, dtype=found.dtype, device=found.device).masked_scatter(there, found)

@@ -1,6 +1,6 @@
 """The config of a run: what `plaudit run` reads and what the run folder keeps."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig
-from plaudit.pipeline import algorithms, settings
+from plaudit.pipeline import algorithms, aliases, settings
 from plaudit.pipeline.checked import checked
 from plaudit.trainers import on_policy, reward_fit
 
@@ -53,6 +53,10 @@ class FeedbackSettings:
     """Random pairs considered for each one asked, when asking by disagreement."""
     people: tuple[SimulatedPerson, ...] = (SimulatedPerson(),)
     """Simulated people who answer in turn; an empty list waits for real ones."""
+    ahead: int = 10
+    """Real people: the loop rests while more questions than this wait, so that it does not run away from them."""
+    patience: float | None = None
+    """Real people: seconds without an answer after which it goes on with what it knows; none: it waits for them."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,13 @@ def demo(seed: int) -> RunConfig:
     return replace(from_mapping(mapping, "demo"), seed=seed)
 
 
+def demo_with_me(seed: int) -> RunConfig:
+    """The same for a real person: few questions at a time, and it goes on alone a minute after the last answer."""
+    config = demo(seed)
+    asked = replace(config.feedback, labels=60, first=10, rounds=12, ahead=3, patience=60.0, people=())
+    return replace(config, feedback=asked)
+
+
 def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:
     """A config from plain data; `where` names its source in errors."""
     try:
@@ -116,6 +127,7 @@ def draft(mapping: dict[str, Any]) -> RunConfig:
     """A config from plain data whose fields need not agree yet: flags may say more."""
     if isinstance(mapping.get("environment"), str):
         mapping = mapping | {"environment": {"id": mapping["environment"]}}
+    mapping = aliases.expand(mapping, aliases.CONTROL, {one.name for one in fields(RunConfig)})
     return with_settings(settings.build(RunConfig, mapping, ""))
 
 

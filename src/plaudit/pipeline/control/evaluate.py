@@ -1,32 +1,42 @@
 """Evaluate a policy by the true return, on environments of its own."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 
 from plaudit.environments.control.actions import to_environment
 from plaudit.environments.control.make import EnvironmentConfig, make
+from plaudit.environments.control.sources import Source
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 
 AT_ONCE = 16
 
 
-@torch.no_grad()
 def true_returns(
     policy: ActorCritic, environment: EnvironmentConfig, episodes: int, seed: int, greedy: bool = True
 ) -> np.ndarray:
-    """The undiscounted true return of each of `episodes` episodes.
+    """The undiscounted true return of each of `episodes` episodes, in environments of their own; see `played`."""
+    rows = at_once(episodes, environment.envs)
+    return played(policy, make(replace(environment, envs=rows)), episodes, seed, greedy)
+
+
+def at_once(episodes: int, envs: int) -> int:
+    """How many environments play side by side. PlauditError where there is nothing to play."""
+    if episodes < 1:
+        raise PlauditError(f"episodes: {episodes} are too few to evaluate; give 1 or more")
+    return min(episodes, max(envs, AT_ONCE))
+
+
+@torch.no_grad()
+def played(policy: ActorCritic, source: Source, episodes: int, seed: int, greedy: bool = True) -> np.ndarray:
+    """The undiscounted true return of each of `episodes` episodes; the source is closed afterwards.
 
     Every environment plays a fixed share of the episodes, so that short ones are not counted more often.
     Observation statistics are the policy's own and are not changed.
     """
-    if episodes < 1:
-        raise PlauditError(f"episodes: {episodes} are too few to evaluate; give 1 or more")
-    rows = min(episodes, max(environment.envs, AT_ONCE))
-    source = make(replace(environment, envs=rows))
+    rows = source.num_envs
     generator = torch.Generator().manual_seed(seed)
     quota = np.full(rows, episodes // rows) + (np.arange(rows) < episodes % rows)
     try:
@@ -36,7 +46,7 @@ def true_returns(
 
 
 def _play(
-    policy: ActorCritic, source: Any, quota: np.ndarray, generator: torch.Generator, how: tuple[int, bool]
+    policy: ActorCritic, source: Source, quota: np.ndarray, generator: torch.Generator, how: tuple[int, bool]
 ):
     seed, greedy = how
     observations = source.reset(seed)

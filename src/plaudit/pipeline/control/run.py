@@ -6,6 +6,7 @@ import torch
 
 from plaudit.environments.control import make
 from plaudit.environments.control.collect import Control, RewardScale, mixed
+from plaudit.environments.control.tape import Replay
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardEnsemble
@@ -153,11 +154,16 @@ class ControlRun:
             Artifacts(folder.artifacts),
         )
 
-        def replay(place: Window) -> bytes:
-            last = place.start + place.length - 1
-            return source.tape.replay(place.row, place.start, last).to_bytes()
+        def replay(place: Window) -> Replay:
+            return source.tape.replay(place.row, place.start, place.start + place.length - 1)
 
-        archive = Archive(artifacts, replay if source.resume == "exact" else None)
+        real = not config.feedback.people
+        if real and source.resume != "exact":
+            raise PlauditError(
+                f"environment.id: {config.environment.id} cannot be replayed as it is set up, so there are no clips to "
+                "show to people; choose environment.vectorization: auto, or simulated people"
+            )
+        archive = Archive(artifacts, replay if source.resume == "exact" else None, drawn=real)
         persons = people(config.feedback.people, config.seed)
         desk = Desk(store, artifacts, Commands(store), archive.hidden_rewards, persons)
         generator = _generator(config.seed, "feedback")

@@ -14,7 +14,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.pipeline import settings
-from plaudit.pipeline.run_folder import write_whole
+from plaudit.pipeline.whole_files import write_whole
 
 WEIGHTS, CARD = "model.safetensors", "plaudit.json"
 
@@ -56,9 +56,15 @@ def load_reward(folder: str | Path, spaces: Spaces | None = None) -> RewardEnsem
     return model
 
 
+def about_reward(folder: str | Path) -> dict[str, Any]:
+    """What a saved reward model was learned from."""
+    about = _card(_within(folder, "reward"), "control_reward").get("about")
+    return about if isinstance(about, dict) else {}
+
+
 def environment_of(folder: str | Path) -> EnvironmentConfig:
     """The environment a saved policy was made for, with its settings."""
-    card = _card(Path(folder), "control_policy")
+    card = _card(_within(folder, "policy"), "control_policy")
     return settings.build(EnvironmentConfig, card["made_in"], f"{folder}/{CARD}: made_in")
 
 

@@ -1,6 +1,6 @@
 """What it takes to learn a reward for control from comparisons of segments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,12 @@ from torch import Tensor
 
 from plaudit.batches import Comparisons
 from plaudit.environments.control.collect import Walk
+from plaudit.environments.control.tape import Replay
 from plaudit.feedback import Comparison
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.models.transitions import Transitions
+from plaudit.pipeline.control.clips import clip
 from plaudit.pipeline.control.config import FeedbackSettings, RewardSettings
 from plaudit.pipeline.control.segments import Window, cut, from_bytes, stack, to_bytes
 from plaudit.pipeline.preferences import SAID
@@ -27,10 +29,14 @@ from plaudit.trainers.descent import Adam
 class Archive:
     """The segments people are asked about, as artifacts."""
 
-    def __init__(self, artifacts: Artifacts, replay: Callable[[Window], bytes] | None = None):
+    def __init__(
+        self, artifacts: Artifacts, replay: Callable[[Window], Replay] | None = None, drawn: bool = False
+    ):
         self.artifacts = artifacts
         self.replay = replay
         """What it takes to show a segment of the latest rollout to a person; none: nothing is kept for showing."""
+        self.drawn = drawn
+        """Draw clips of the segments: for people who will look at them."""
         self.loaded: dict[str, Transitions] = {}
 
     def question(self, key: str, tick: int, record: Transitions, places: Sequence[Window]) -> NewQuery:
@@ -38,7 +44,10 @@ class Archive:
         items = tuple(self.artifacts.put(to_bytes(cut(record, place))) for place in places)
         payload: dict[str, Any] = {}
         if self.replay is not None:
-            payload["replays"] = [self.artifacts.put(self.replay(place)) for place in places]
+            replays = [self.replay(place) for place in places]
+            payload["replays"] = [self.artifacts.put(replay.to_bytes()) for replay in replays]
+            if self.drawn:
+                payload["clips"] = [clip(replay, self.artifacts) for replay in replays]
         return NewQuery(key, "comparison", items, tick, payload)
 
     def segment(self, item: str) -> Transitions:
@@ -69,12 +78,13 @@ class ControlTeaching:
         self.optimiser = Adam(model.parameters(), weight_decay=reward.fit.weight_decay)
         self.fitted = False
 
-    def questions(self, behaviour: Walk, count: int, key: str, tick: int) -> list[NewQuery]:
-        """Comparisons of segments of the latest rollout."""
-        return [
+    def questions(self, behaviour: Walk, count: int, key: str, tick: int) -> Iterator[NewQuery]:
+        """Comparisons of segments of the latest rollout; drawn one by one, as they are taken."""
+        chosen = self.choose(behaviour, count)
+        return (
             self.archive.question(f"{key}/{i}", tick, behaviour.record, places)
-            for i, places in enumerate(self.choose(behaviour, count))
-        ]
+            for i, places in enumerate(chosen)
+        )
 
     def choose(self, walk: Walk, count: int) -> list[list[Window]]:
         """Pairs of segments of this behaviour to ask about; PlauditError where it holds no two."""

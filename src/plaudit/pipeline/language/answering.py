@@ -14,7 +14,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
-from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
+from plaudit.models.language.policy import LanguagePolicy, PolicyConfig, as_it_was
 from plaudit.models.language.reward_model import TextReward
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline import kinds
@@ -24,7 +24,7 @@ from plaudit.pipeline.language import hidden
 from plaudit.pipeline.language.asking import fitted, held_out_for, room_for
 from plaudit.pipeline.language.config import LanguageSettings, RewardSettings
 from plaudit.pipeline.language.evaluate import Evaluation, Judges, evaluate, paid, wins
-from plaudit.pipeline.language.parts import as_it_was, mixture
+from plaudit.pipeline.language.parts import mixture
 from plaudit.pipeline.language.teaching import same_tokens
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.texts import TextPrompt

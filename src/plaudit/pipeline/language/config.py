@@ -1,6 +1,6 @@
 """The config of a language run: what `plaudit run` reads and what the run folder keeps."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from plaudit.environments.language.caps import Cap, Score
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.language.policy import PolicyConfig
-from plaudit.pipeline import algorithms, settings
+from plaudit.pipeline import algorithms, aliases, settings
 from plaudit.pipeline.checked import LEARNER, in_range, learner_agrees
 from plaudit.trainers import on_policy, reward_fit
 
@@ -36,6 +36,8 @@ RANGES: dict[str, tuple[float, float | None]] = LEARNER | {
     "feedback.first": (1, None),
     "feedback.rounds": (0, None),
     "feedback.until": (0, 0.99),
+    "feedback.ahead": (0, None),
+    "feedback.patience": (0.001, None),
     "watch.every": (0, None),
     "watch.judgements": (2, None),
     "watch.patience": (1, None),
@@ -107,6 +109,10 @@ class FeedbackSettings:
     """Share of the updates after which nothing more is asked."""
     people: tuple[SimulatedPerson, ...] = (SimulatedPerson(),)
     """Simulated people who answer in turn; an empty list waits for real ones."""
+    ahead: int = 10
+    """Real people: the loop rests while more questions than this wait, so that it does not run away from them."""
+    patience: float | None = None
+    """Real people: seconds without an answer after which it goes on with what it knows; none: it waits for them."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,7 @@ def from_mapping(mapping: dict[str, Any], where: str) -> RunConfig:
 
 def draft(mapping: dict[str, Any]) -> RunConfig:
     """A config from plain data whose fields need not agree yet: flags may say more."""
+    mapping = aliases.expand(mapping, aliases.LANGUAGE, {one.name for one in fields(RunConfig)})
     return with_settings(settings.build(RunConfig, mapping, ""))
 
 

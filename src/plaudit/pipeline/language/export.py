@@ -1,42 +1,55 @@
-"""The stage `export` for language: a run's answers with the texts they are about, as JSON lines."""
+"""The stage `export` for texts: answers of people with the texts they are about, as JSON lines."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from plaudit.feedback import Comparison
-from plaudit.pipeline.desk import HELD_OUT
+from plaudit.feedback import Binary, Comparison, Feedback, Ranking, options_of
 from plaudit.pipeline.run_folder import RunFolder
-from plaudit.storage import Artifacts, open_store
+from plaudit.storage import Artifacts, keys, open_store
 from plaudit.storage.store import LARGEST
 
 
 def rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
-    """The standing answers of a run, each with its prompt and both texts; `held_out` ones were never learned from."""
+    """The standing answers, each with its prompt and texts; from `held_out` ones nothing is learned.
+
+    Columns that came with a question from a file are in `columns`.
+    """
     artifacts = Artifacts(folder.artifacts)
     store = open_store(folder.feedback)
     try:
-        keys = {query.id: query.key for query in store.queries()}
+        queries = {query.id: query for query in store.queries()}
         for response in store.view(LARGEST):
-            said = response.feedback
-            if isinstance(said, Comparison):
-                first, second = (json.loads(artifacts.get(option)) for option in said.options)
-                yield {
-                    "kind": "comparison",
-                    "answer": said.answer,
-                    "annotator": response.annotator,
-                    "seq": response.seq,
-                    "held_out": keys[response.query_id].startswith(HELD_OUT),
-                    "prompt": first["messages"] or first["prompt"],
-                    "first": _answer(first),
-                    "second": _answer(second),
-                }
+            query = queries[response.query_id]
+            said = [json.loads(artifacts.get(option)) for option in options_of(response.feedback)]
+            columns = query.payload.get("columns")
+            yield {
+                **_about(response.feedback, [_answer(one) for one in said]),
+                "annotator": response.annotator,
+                "seq": response.seq,
+                "held_out": not keys.teaches(query.key),
+                "prompt": said[0]["messages"] or said[0]["prompt"],
+                **({"columns": columns} if columns else {}),
+            }
     finally:
         store.close()
 
 
+def _about(feedback: Feedback, texts: list[Any]) -> dict[str, Any]:
+    """What was said, in the columns of its kind."""
+    if isinstance(feedback, Comparison):
+        return {"kind": "comparison", "answer": feedback.answer, "first": texts[0], "second": texts[1]}
+    if isinstance(feedback, Ranking):
+        ranks = None if feedback.ranks is None else list(feedback.ranks)
+        return {"kind": "ranking", "completions": texts, "ranks": ranks}
+    if isinstance(feedback, Binary):
+        return {"kind": "binary", "completion": texts[0], "label": feedback.good}
+    scale = {"criterion": feedback.criterion, "low": feedback.low, "high": feedback.high}
+    return {"kind": "rating", "completion": texts[0], "rating": feedback.value, **scale}
+
+
 def _answer(said: dict[str, Any]) -> Any:
-    """A text, or the assistant's message where the prompt is a conversation."""
-    if said["messages"] is None:
+    """A text, or the assistant's messages where the prompt is a conversation."""
+    if said["messages"] is None or isinstance(said["completion"], list):
         return said["completion"]
     return [{"role": "assistant", "content": said["completion"]}]

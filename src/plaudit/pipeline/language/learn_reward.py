@@ -20,7 +20,7 @@ from plaudit.pipeline.language.evaluate import wins
 from plaudit.pipeline.language.teaching import fit_pairs
 from plaudit.pipeline.run_folder import seed_of
 from plaudit.pipeline.threads import threads
-from plaudit.readers.texts import TextPair, read_text_pairs
+from plaudit.readers.texts import Text, TextPair, read_text_pairs
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 
@@ -197,20 +197,17 @@ def as_pairs(model: TextReward, pairs: Sequence[TextPair], length: int) -> TextP
     return TextPairs(sides[0], sides[1], Comparisons(preference))
 
 
-def encode(model: TextReward, pair: TextPair, answer: Any) -> list[int]:
-    """A prompt and an answer, plain or through the chat template."""
-    prompt = pair.prompt if isinstance(pair.prompt, str) else list(pair.prompt)
-    answer = answer if isinstance(answer, str) else list(answer)
-    with placed(pair.where):
-        return [*model.vocabulary.prompt(prompt), *model.vocabulary.completion(answer, prompt)]
+def encode(model: TextReward, prompt: Text | None, answer: Text) -> list[int]:
+    """A prompt and an answer in the model's tokens, plain or through the chat template."""
+    asked = prompt if isinstance(prompt, str) else list(prompt or ())
+    said = answer if isinstance(answer, str) else list(answer)
+    return [*model.vocabulary.prompt(asked), *model.vocabulary.completion(said, asked)]
 
 
-def reading(model: TextReward, pair: TextPair, answer: Any, length: int) -> list[int]:
+def reading(model: TextReward, pair: TextPair, answer: Text, length: int) -> list[int]:
     """What the model reads of an answer to the pair's prompt."""
-    try:
-        return model.reading(encode(model, pair, answer), pair.columns, length)
-    except PlauditError as error:
-        raise PlauditError(f"{pair.where}: {error}") from None
+    with placed(pair.where):
+        return model.reading(encode(model, pair.prompt, answer), pair.columns, length)
 
 
 @torch.no_grad()

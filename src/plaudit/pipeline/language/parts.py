@@ -14,7 +14,7 @@ from plaudit.environments.language.prompts import PromptQueue
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.generation import Sampling
-from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
+from plaudit.models.language.policy import LanguagePolicy, as_it_was
 from plaudit.models.language.reward_model import TextReward
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline.commands import Commands
@@ -105,12 +105,6 @@ def mixture(settings: RewardSettings, model: TextReward | None, speech: Speech) 
         given = callables.adapt(callables.load(place), name, settings.time_limit)
         parts[name] = (settings.weights.get(name, 0.0), given)
     return Mixture(parts)
-
-
-def as_it_was(lm: Any, config: PolicyConfig) -> LanguagePolicy:
-    """A policy that never learns."""
-    form = replace(config, critic="none", lora=None, gradient_checkpointing=False)
-    return LanguagePolicy(lm, form, torch.Generator()).requires_grad_(False)
 
 
 def preferences(config: RunConfig, made: Parts, folder: RunFolder) -> tuple[Preferences, Archive] | None:

@@ -12,9 +12,11 @@ from plaudit.pipeline.language import origins, samples
 from plaudit.pipeline.language.config import RunConfig
 from plaudit.pipeline.language.evaluate import Evaluation, evaluate, measured, paid, wins
 from plaudit.pipeline.language.parts import generator, parts, preferences
+from plaudit.pipeline.language.pricing import priced
 from plaudit.pipeline.language.watching import Watcher
 from plaudit.pipeline.preferences import foretold
-from plaudit.pipeline.run_folder import RunFolder, seed_of, write_whole
+from plaudit.pipeline.run_folder import RunFolder, seed_of
+from plaudit.pipeline.whole_files import write_whole
 from plaudit.trainers import on_policy
 
 MEMORY = "policy.rows, trainer.piece, language.batch or language.answer_tokens; or set policy.gradient_checkpointing"
@@ -91,7 +93,7 @@ class LanguageRun:
                 raise PlauditError(f"{config.algorithm}: {error}") from error
             if not torch.isfinite(state.optimiser.flat).all():  # before it could get into a checkpoint
                 raise PlauditError(DIVERGED)
-            return state.metrics | said | _priced(state.metrics, price) | self._watched()
+            return state.metrics | said | priced(state.metrics, price) | self._watched()
 
     def finish(self, folder: RunFolder) -> dict[str, Any]:
         """Save what was learned and say how good it is on held-out prompts."""
@@ -213,14 +215,3 @@ def _price(state: on_policy.State, config: RunConfig, remaining: float) -> float
         return state.kl_price
     price = getattr(config.settings, "kl_in_reward", 0.0)
     return price * remaining if "kl_in_reward" in config.trainer.anneal else price
-
-
-def _priced(metrics: dict[str, float], price: float) -> dict[str, float]:
-    """What the price of KL took off the reward, and what was left to optimise, per answer."""
-    if "objective/kl_per_answer" not in metrics:
-        return {}
-    taken = -price * metrics["objective/kl_per_answer"]
-    return {
-        "objective/non_score_reward": taken,
-        "objective/rlhf_reward": metrics["objective/reward"] + taken,
-    }

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 
 from plaudit.feedback import Comparison
-from plaudit.pipeline.desk import HELD_OUT
 from plaudit.pipeline.run_folder import RunFolder
-from plaudit.storage import open_store
+from plaudit.storage import keys, open_store
 from plaudit.storage.store import LARGEST
 
 
@@ -50,7 +49,7 @@ def read(folder: RunFolder) -> dict[str, Said]:
                 query = queries.get(response.query_id)
                 items = query.items if query is not None else ()
                 shown = tuple(items[place] for place in response.shown_order if place < len(items))
-                held_out = query is not None and query.key.startswith(HELD_OUT)
+                held_out = query is not None and not keys.teaches(query.key)
                 found.setdefault(response.annotator, Said()).add(response.feedback, shown, held_out)
     finally:
         store.close()

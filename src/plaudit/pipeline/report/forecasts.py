@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from plaudit.pipeline.statistics import brier, recalibration, wilson
+from plaudit.maths.intervals import wilson
+from plaudit.pipeline.statistics import brier, recalibration
 
 GROUP = 20
 """Answers in each point of the accuracy curve, at least."""

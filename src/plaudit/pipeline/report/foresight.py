@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from plaudit.maths.intervals import wilson
 from plaudit.pipeline.report import evidence, forecasts, page
 from plaudit.pipeline.report.evidence import Evidence
 from plaudit.pipeline.report.figures import BLUE, GREEN, Curve, Labels, reliability
@@ -9,7 +10,6 @@ from plaudit.pipeline.report.figures import accuracy as accuracy_figure
 from plaudit.pipeline.report.forecasts import FEW, Forecasts, Share
 from plaudit.pipeline.report.words import Words, interval, percent
 from plaudit.pipeline.run_folder import seed_of
-from plaudit.pipeline.statistics import wilson
 
 
 def accuracy(run: Evidence, found: Forecasts, say: Words) -> str:

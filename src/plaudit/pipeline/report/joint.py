@@ -8,7 +8,8 @@ from plaudit.errors import PlauditError
 from plaudit.pipeline.report import page, run_report
 from plaudit.pipeline.report.page import Part
 from plaudit.pipeline.report.words import Language, Words
-from plaudit.pipeline.run_folder import RunFolder, write_whole
+from plaudit.pipeline.run_folder import RunFolder
+from plaudit.pipeline.whole_files import write_whole
 
 
 def write_joint_report(folders: Sequence[RunFolder], path: Path, language: Language = "en") -> Path:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from plaudit.maths.intervals import wilson
 from plaudit.pipeline.report import page
 from plaudit.pipeline.report.evidence import Evidence
 from plaudit.pipeline.report.forecasts import Forecasts
 from plaudit.pipeline.report.words import Words, interval, percent
-from plaudit.pipeline.statistics import wilson
 
 
 def algorithm(config: dict[str, Any]) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 from plaudit.pipeline.report import evidence, page
 from plaudit.pipeline.report.page import Part
 from plaudit.pipeline.report.words import Language, Words
-from plaudit.pipeline.run_folder import RunFolder, write_whole
+from plaudit.pipeline.run_folder import RunFolder
+from plaudit.pipeline.whole_files import write_whole
 
 
 def write_report(folder: RunFolder, language: Language = "en") -> Path:

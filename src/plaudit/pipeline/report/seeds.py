@@ -12,8 +12,9 @@ from plaudit.pipeline.report.evidence import Evidence, Series
 from plaudit.pipeline.report.figures import BLUE, Curve, Labels, curves
 from plaudit.pipeline.report.language import headline, trace
 from plaudit.pipeline.report.words import Language, Words, number, percent
-from plaudit.pipeline.run_folder import RunFolder, write_whole
+from plaudit.pipeline.run_folder import RunFolder
 from plaudit.pipeline.statistics import mean_interval
+from plaudit.pipeline.whole_files import write_whole
 
 POINTS = 100
 

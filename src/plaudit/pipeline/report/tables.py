@@ -5,11 +5,11 @@ from typing import Any
 import yaml
 
 from plaudit.errors import PlauditError
+from plaudit.maths.intervals import wilson
 from plaudit.pipeline.report import answers, page
 from plaudit.pipeline.report.answers import Said
 from plaudit.pipeline.report.evidence import Evidence, is_number
 from plaudit.pipeline.report.words import Words, interval, number, percent
-from plaudit.pipeline.statistics import wilson
 
 KINDS = ("first", "second", "equal", "both_bad", "skip")
 RATES = ("mistakes", "equal", "skip", "agreement")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from plaudit.maths import kl
+from plaudit.maths.intervals import wilson
 from plaudit.pipeline.report import evidence, page
 from plaudit.pipeline.report.evidence import Evidence
 from plaudit.pipeline.report.figures import BLUE, GREEN, INK, ORANGE, Curve, Panel, panels
@@ -12,7 +13,7 @@ from plaudit.pipeline.report.language import overoptimisation, samples, trace
 from plaudit.pipeline.report.language.overoptimisation import Course
 from plaudit.pipeline.report.language.trace import Point
 from plaudit.pipeline.report.words import Words, number, percent
-from plaudit.pipeline.statistics import t_quantile, wilson
+from plaudit.pipeline.statistics import t_quantile
 
 
 def scores(run: Evidence, say: Words) -> str:

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from plaudit.maths.intervals import wilson
 from plaudit.pipeline.report import opening, page
 from plaudit.pipeline.report.evidence import Evidence
 from plaudit.pipeline.report.forecasts import Forecasts
 from plaudit.pipeline.report.language import overoptimisation, trace
 from plaudit.pipeline.report.page import Summary
 from plaudit.pipeline.report.words import Words, interval, number, percent
-from plaudit.pipeline.statistics import wilson
 
 LEAST = 10
 """Held-out prompts that a verdict takes."""

@@ -1,0 +1,51 @@
+"""A run that asks whoever sits at this machine: a process of its own, without torch, serves the pages."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from plaudit.cli.running import resume_one
+from plaudit.errors import PlauditError
+from plaudit.pipeline import settings
+from plaudit.pipeline.kinds import AnyConfig, settled
+from plaudit.pipeline.run_folder import RunFolder, seed_of
+from plaudit.pipeline.threads import threads
+from plaudit.storage import open_store
+
+START_SECONDS = 20.0
+
+
+def run_asking(config: AnyConfig, path: Path, title: str, browser: bool) -> RunFolder:
+    """One run whose questions are answered in the browser; the pages are there before the first question is."""
+    config = settled(config)
+    with threads(config.threads):
+        folder = RunFolder.create(path, settings.dump(config), "optimise", config.seed)
+    open_store(folder.feedback, seed_of(config.seed, "sides")).close()
+    with _served(path, browser):
+        done = resume_one(path, title)
+        if sys.stdin.isatty():
+            input("The pages stay until you press Enter. ")
+    return done
+
+
+@contextmanager
+def _served(path: Path, browser: bool) -> Iterator[None]:
+    command = [sys.executable, "-m", "plaudit.cli.main", "label", str(path)]
+    # who ends this process ends the pages: they would go on by themselves otherwise
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    process = subprocess.Popen(command if browser else [*command, "--no-browser"])
+    note, began = path / "server.json", time.monotonic()
+    try:
+        while not note.exists():  # it prints the address and why it could not begin
+            if process.poll() is not None or time.monotonic() - began > START_SECONDS:
+                raise PlauditError("demo --me: the pages could not be served, for the reason above")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,44 @@
+"""plaudit verify RUN: prove that every answer that was promised to be stored is in the store, and in the export.
+
+It checks the store against itself, against responses.jsonl beside it, and against --receipts: JSON lines with
+`client_uuid`, `response_id`, `seq` and `sha256`, as the server gave them. Exit status 1 where anything is missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from plaudit.cli.flags import parse
+from plaudit.errors import PlauditError
+from plaudit.pipeline.verify import verify
+
+SHOWN = 20
+"""Faults that are printed."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """What to check."""
+
+    run: tyro.conf.Positional[Path]
+    """The folder of a run, or one made by plaudit label --items."""
+    receipts: Path | None = None
+    """Receipts that clients have kept."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Check one run's answers."""
+    given = parse(Verify, argv, "verify", str(__doc__))
+    found = verify(given.run, given.receipts)
+    print(
+        f"{found.answers} answers in the store, {found.standing} of them standing; {found.receipts} receipts and "
+        f"{found.mirrored} mirrored answers compared; {found.exported} answers in the export"
+    )
+    for fault in found.faults[:SHOWN]:
+        print(fault)
+    if found.faults:
+        raise PlauditError(f"{given.run}: {len(found.faults)} faults; restore the store from a copy")
+    print("Every receipt is in the store, and every standing answer in the export.")
+    return 0

@@ -1,0 +1,1 @@
+"""Friendly interfaces: environments and agents by name, and the shapes of other libraries."""

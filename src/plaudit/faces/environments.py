@@ -1,0 +1,116 @@
+"""An environment for people who come from Gymnasium: by its id, or from a function that makes one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from plaudit.environments.control.make import EnvironmentConfig, find, made_by, make
+from plaudit.environments.control.sources import Source
+from plaudit.errors import PlauditError
+
+
+class GymEnv:
+    """A Gymnasium environment, made as often as it is needed: `GymEnv("CartPole-v1")`.
+
+    Also `GymEnv(function)` of a function that makes one, or `GymEnv(env)` of a registered environment, which is made
+    again from its spec. Keyword arguments go to the environment. To act by hand there are `reset`, `step`, `render`
+    and `close` of one environment of its own.
+    """
+
+    def __init__(
+        self,
+        env: "str | Callable[[], gymnasium.Env] | gymnasium.Env",
+        n_envs: int | None = None,
+        **kwargs: Any,
+    ):
+        self.n_envs = n_envs
+        """How many an agent runs side by side; none: the agent says."""
+        self.kwargs = kwargs
+        self.function = None if isinstance(env, str) else _function(env, kwargs)
+        self.id = find(env).id if isinstance(env, str) else _name(self.function)
+        self._module = env.rpartition(":")[0] if isinstance(env, str) else ""
+        self._one: gymnasium.Env | None = None
+
+    def config(self, envs: int) -> EnvironmentConfig:
+        """The environment as a config file names it."""
+        id = f"{self._module}:{self.id}" if self._module else self.id
+        return EnvironmentConfig(id, envs, kwargs=self.kwargs)
+
+    def source(self, envs: int) -> Source:
+        """So many of it, stepping together."""
+        return make(self.config(envs)) if self.function is None else made_by(self.function, envs)
+
+    @property
+    def one(self) -> gymnasium.Env:
+        """One environment to act in by hand."""
+        if self._one is None:
+            self._one = (
+                gymnasium.make(self.config(1).id, **self.kwargs) if self.function is None else self.function()
+            )
+        return self._one
+
+    @property
+    def observation_space(self) -> gymnasium.Space:
+        """Of one environment."""
+        return self.one.observation_space
+
+    @property
+    def action_space(self) -> gymnasium.Space:
+        """Of one environment."""
+        return self.one.action_space
+
+    def reset(self, seed: int | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode."""
+        return self.one.reset(seed=seed)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Act."""
+        observation, reward, terminated, truncated, info = self.one.step(action)
+        return observation, float(reward), terminated, truncated, info
+
+    def render(self) -> Any:
+        """A picture, where `render_mode` was given."""
+        return self.one.render()
+
+    def close(self) -> None:
+        """Free the environment that was acted in."""
+        if self._one is not None:
+            self._one.close()
+            self._one = None
+
+
+def as_env(env: Any) -> GymEnv:
+    """What was given, as a GymEnv."""
+    return env if isinstance(env, GymEnv) else GymEnv(env)
+
+
+def _function(env: Any, kwargs: dict[str, Any]) -> Callable[[], gymnasium.Env]:
+    if isinstance(env, gymnasium.Env):
+        if kwargs:
+            raise PlauditError(
+                f"{sorted(kwargs)[0]}: the environment is made already; give its id to choose its arguments"
+            )
+        spec = env.spec
+        if spec is None:
+            raise PlauditError(
+                f"{type(env.unwrapped).__name__}: it is not registered, so no second one can be made to evaluate in; "
+                "give a function that makes one: GymEnv(lambda: ...)"
+            )
+        return lambda: gymnasium.make(spec)
+    if not callable(env):
+        raise PlauditError(
+            f"env: {type(env).__name__} is no environment; give a Gymnasium id such as 'CartPole-v1', or a "
+            "function that makes one"
+        )
+    made: Callable[..., Any] = env
+    return lambda: made(**kwargs)
+
+
+def _name(function: Any) -> str:
+    """The id, or the class, of what a function makes."""
+    one = function()
+    name = one.spec.id if one.spec is not None else type(one.unwrapped).__name__
+    one.close()
+    return name

@@ -1,0 +1,214 @@
+"""What transformers hands around, as what plaudit works with: padded prompts, generated ids, rewards of many forms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from plaudit.environments.language.answers import Answers, Graded
+from plaudit.environments.language.collect import Talk
+from plaudit.errors import PlauditError
+from plaudit.models.language import tokens
+
+IGNORED = ("do_sample", "pad_token_id", "eos_token_id", "token_type_ids", "return_dict_in_generate", "top_k")
+"""Arguments of transformers' `generate` that change nothing here."""
+
+
+@dataclass(frozen=True)
+class Special:
+    """The tokens that end an answer, and the one that fills up."""
+
+    stops: frozenset[int]
+    pad: int
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts as they were given, and their real tokens."""
+
+    given: list[list[int]]
+    """All columns, padding included."""
+    tokens: list[list[int]]
+
+
+def special_tokens(model: Any, tokenizer: Any | None) -> Special:
+    """The end tokens of the model and its tokenizer; what fills up is the pad token, or else an end token, or 0."""
+    found: set[int] = set()
+    for said in (getattr(model, "generation_config", None), model.config.get_text_config(), tokenizer):
+        ends = getattr(said, "eos_token_id", None)
+        found |= set() if ends is None else {ends} if isinstance(ends, int) else set(ends)
+    entries = model.get_input_embeddings().weight.shape[0]
+    beyond = sorted(end for end in found if end >= entries)
+    if beyond:
+        raise PlauditError(
+            f"tokenizer: its end token {beyond[0]} is not among the model's {entries} tokens; give the model's own"
+        )
+    pads = (getattr(said, "pad_token_id", None) for said in (tokenizer, model.config.get_text_config()))
+    pad = next((pad for pad in pads if pad is not None), min(found, default=0))
+    return Special(frozenset(found), int(pad))
+
+
+def refuse_others(others: Mapping[str, Any]) -> None:
+    """Raise PlauditError for arguments of `generate` that would sample from another policy than is trained."""
+    for name in others:
+        if name in ("temperature", "top_p"):
+            raise PlauditError(
+                f"generate: {name} belongs into PPOConfig, so that sampling and learning see the same policy"
+            )
+        if name not in IGNORED:
+            raise PlauditError(
+                f"generate: unknown argument {name!r}; known: input_ids, attention_mask, max_new_tokens"
+            )
+
+
+def prompts_of(inputs: Any, special: Special) -> Prompts:
+    """Prompts from a tokenizer's output, or from ids alone."""
+    if isinstance(inputs, Mapping) or hasattr(inputs, "input_ids"):
+        try:
+            return prompts(inputs["input_ids"], inputs.get("attention_mask"), special)
+        except KeyError:
+            raise PlauditError("inputs: `input_ids` is missing; give what the tokenizer returned") from None
+    return prompts(inputs, None, special)
+
+
+def prompts(ids: Any, mask: Any | None, special: Special) -> Prompts:
+    """Prompts from ids [B, P] (or one list of ids each) and which of them are real.
+
+    Without a mask a pad token at either end is padding, unless it is an end token as well, as in transformers.
+    """
+    rows = _rows(ids, "input_ids")
+    if mask is None:
+        real = [_unpadded(row, special) for row in rows]
+    else:
+        masks = _rows(mask, "attention_mask")
+        if [len(row) for row in masks] != [len(row) for row in rows]:
+            raise PlauditError(
+                "attention_mask: it has another shape than input_ids; give the tokenizer's output whole"
+            )
+        real = [[i for i, m in zip(row, own, strict=True) if m] for row, own in zip(rows, masks, strict=True)]
+    for number, row in enumerate(real, 1):
+        if not row:
+            raise PlauditError(
+                f"prompt {number} is empty: a model goes on from at least one token; give it some text"
+            )
+    return Prompts(rows, real)
+
+
+def joined(prompts: Prompts, answers: Sequence[Sequence[int]], special: Special) -> Tensor:
+    """The given columns, then the answers, then padding; prompts of different lengths are filled up at the left."""
+    width = max(map(len, prompts.given))
+    longest = max(map(len, answers))
+    rows = [
+        [special.pad] * (width - len(before))
+        + list(before)
+        + list(after)
+        + [special.pad] * (longest - len(after))
+        for before, after in zip(prompts.given, answers, strict=True)
+    ]
+    return torch.tensor(rows)
+
+
+def talk(
+    asked: Prompts, outputs: Any, special: Special, device: torch.device | str, tokenizer: Any | None = None
+) -> Talk:
+    """What was said, from outputs that begin with their prompts. Several answers to a prompt stand together."""
+    rows = _rows(getattr(outputs, "sequences", outputs), "outputs")
+    each, rest = divmod(len(rows), len(asked.given))
+    if rest or not each:
+        raise PlauditError(
+            f"outputs: {len(rows)} rows for {len(asked.given)} prompts; give what generate returned for these inputs"
+        )
+    places = [i // each for i in range(len(rows))]
+    said = [
+        _answer(row, asked, place, number, special)
+        for number, (row, place) in enumerate(zip(rows, places, strict=True), 1)
+    ]
+    ended = torch.tensor([answer[-1] in special.stops for answer in said])
+    real = [asked.tokens[place] for place in places]
+    numbers = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, real)))}
+    group = torch.tensor([numbers[tuple(prompt)] for prompt in real])
+    answers = Answers(_texts(real, tokenizer), _texts(said, tokenizer), tuple(map(tuple, said)))
+    return Talk(tokens.answers(real, said, device), answers, ended, group)
+
+
+def graded(rewards: Any, said: Sequence[Sequence[int]]) -> Graded:
+    """One number per answer, or one per token of each answer. PlauditError where there is not."""
+    if isinstance(rewards, Tensor) and rewards.dim() == 2 and rewards.shape[1] == 1:
+        rewards = rewards[:, 0]
+    try:
+        given = [torch.as_tensor(reward, dtype=torch.float32).detach().cpu() for reward in rewards]
+    except (TypeError, ValueError, RuntimeError):
+        raise PlauditError("rewards: not numbers; give one number per answer") from None
+    if len(given) != len(said):
+        raise PlauditError(f"rewards: {len(given)} for {len(said)} answers; give one per answer")
+    for number, reward in enumerate(given, 1):
+        if not torch.isfinite(reward).all():
+            raise PlauditError(f"rewards: that of answer {number} is not finite; give finite numbers")
+    if all(reward.dim() == 0 for reward in given):
+        return Graded(torch.stack(given))
+    for number, (reward, answer) in enumerate(zip(given, said, strict=True), 1):
+        if reward.dim() != 1 or len(reward) < len(answer):
+            raise PlauditError(
+                f"rewards: those of answer {number} have shape {list(reward.shape)}, but it has {len(answer)} tokens; "
+                "give one per token, or one number"
+            )
+    dense = tuple(reward[: len(answer)] for reward, answer in zip(given, said, strict=True))
+    return Graded(torch.stack([row.sum() for row in dense]), dense)
+
+
+def _answer(row: list[int], asked: Prompts, place: int, number: int, special: Special) -> list[int]:
+    """The answer in a row of outputs: up to and with the first end token, without what fills up."""
+    said = row[_behind_prompt(row, asked.given[place], special) :]
+    stop = next((i for i, token in enumerate(said) if token in special.stops), None)
+    if stop is not None:
+        return said[: stop + 1]
+    while said and said[-1] == special.pad and special.pad not in special.stops:
+        said = said[:-1]
+    if not said:
+        raise PlauditError(
+            f"outputs: row {number} has no answer behind its prompt; give what generate returned"
+        )
+    return said
+
+
+def _behind_prompt(row: list[int], given: list[int], special: Special) -> int:
+    """Where the answer begins; `joined` fills prompts of different lengths up at the left."""
+    if row[: len(given)] == given:
+        return len(given)
+    filled = next((i for i, token in enumerate(row) if token != special.pad), len(row))
+    if row[filled : filled + len(given)] != given:
+        raise PlauditError(
+            "outputs: they do not begin with their prompts; give all that generate returned, and the inputs it answered"
+        )
+    return filled + len(given)
+
+
+def _rows(value: Any, name: str) -> list[list[int]]:
+    """Ids of a tensor [B, L], or of a list of rows."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if not isinstance(value, list | tuple) or not len(value):
+        raise PlauditError(f"{name}: there are no rows in it; give a tensor [batch, length] of token ids")
+    rows = [row.tolist() if hasattr(row, "tolist") else row for row in value]
+    for row in rows:
+        if not isinstance(row, list | tuple) or not all(isinstance(i, int) for i in row):
+            raise PlauditError(
+                f"{name}: give token ids as a tensor [batch, length], or one list of ids per row"
+            )
+    return [list(map(int, row)) for row in rows]
+
+
+def _unpadded(row: list[int], special: Special) -> list[int]:
+    if special.pad in special.stops:
+        return row
+    real = [i for i, token in enumerate(row) if token != special.pad]
+    return row[real[0] : real[-1] + 1] if real else []
+
+
+def _texts(rows: Sequence[Sequence[int]], tokenizer: Any | None) -> tuple[str, ...]:
+    """Texts, or empty ones where nothing can decode: the update itself needs none."""
+    if tokenizer is None:
+        return ("",) * len(rows)
+    return tuple(tokenizer.decode(list(row), skip_special_tokens=True) for row in rows)

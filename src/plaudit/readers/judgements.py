@@ -1,0 +1,162 @@
+"""Comparisons, rankings and ratings in one file, of texts or of control segments, in the columns people have.
+
+Texts: `prompt`, `chosen` and `rejected` (and the other forms of `texts.read_text_pairs`); `prompt`, `completions` and
+`ranks` (1 or 0 is the best); `prompt`, `completion` and `rating`; `prompt`, `completion` and `label` (true or false).
+Segments: `first`, `second` and `answer`, as `plaudit export` writes them; `segments` and `ranks`; `segment` and
+`rating`, or `label`. A segment has `observations` and `actions`. A rating may name its scale, `low` and `high`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from plaudit.errors import PlauditError
+from plaudit.feedback import fields
+from plaudit.feedback.ranking import from_ranks
+from plaudit.readers.comparisons import LABELS, UNDECIDED, segment
+from plaudit.readers.dialogues import Text, as_text, check_answer, refuse_blank, refuse_empty
+from plaudit.readers.lines import numbered
+from plaudit.readers.texts import pair_of
+
+Kind = Literal["comparison", "ranking", "rating"]
+Medium = Literal["text", "control"]
+Segment = tuple[np.ndarray, np.ndarray]
+"""Observations [L, *obs] and actions [L, ...]."""
+FORMS = (
+    "`prompt` with `chosen` and `rejected`, with `completions` and `ranks`, or with `completion` and `rating` or "
+    "`label`; or segments: `first`, `second` and `answer`, `segments` and `ranks`, or `segment` and `rating` or `label`"
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One answer of a person, and what it is about."""
+
+    kind: Kind
+    prompt: Text | None
+    """What the options answer; none for segments."""
+    options: tuple[Any, ...]
+    """Texts, or segments: two of a comparison, all of a ranking, one of a rating."""
+    said: tuple[float, ...]
+    """Of a comparison 1, 0 or .5 (the first is better, the second, equal); the ranks; the rating as it was given."""
+    scale: tuple[float, float] | None
+    """The worst and the best value of a rating, where the row says."""
+    where: str
+    """File and place, for errors."""
+
+    @property
+    def medium(self) -> Medium:
+        """What the options are."""
+        return "control" if self.prompt is None else "text"
+
+
+def read_judgements(path: Path) -> list[Judged]:
+    """All answers of a file that decide something; skipped ones, `both_bad` and those without a value are left out.
+
+    Raises PlauditError, naming the row, where one is of no known form or cannot be used, or where nothing is left.
+    """
+    found = [one for where, row in numbered(path) if (one := _judged(row, where)) is not None]
+    if not found:
+        raise PlauditError(
+            f"{path}: there is no answer in it that decides anything; give a file with answers"
+        )
+    return found
+
+
+def _judged(row: dict[str, Any], where: str) -> Judged | None:
+    there = {name for name, value in row.items() if value is not None}
+    if {"segments", "ranks"} <= there or {"prompt", "completions", "ranks"} <= there:
+        return _ranking(row, where)
+    if "segment" in there or {"prompt", "completion"} <= there:
+        return _rating(row, where)
+    if {"first", "second", "answer"} <= there and isinstance(row["first"], dict):
+        return _of_segments(row, where)
+    if {"chosen", "rejected"} <= there or {"prompt", "first", "second", "answer"} <= there:
+        pair = pair_of(row, where)
+        if pair is None:
+            return None
+        return Judged(
+            "comparison", pair.prompt, (pair.chosen, pair.rejected), (pair.preference,), None, where
+        )
+    raise PlauditError(
+        f"{where}: no judgement in a known form: {FORMS} (found: {', '.join(sorted(there)) or 'none'})"
+    )
+
+
+def _of_segments(row: dict[str, Any], where: str) -> Judged | None:
+    answer = row["answer"]
+    if answer not in (*LABELS, *UNDECIDED):
+        raise PlauditError(
+            f"{where}: `answer` is {answer!r}; it is one of {', '.join((*LABELS, *UNDECIDED))}"
+        )
+    if answer in UNDECIDED:
+        return None
+    options = segment(row, "first", where), segment(row, "second", where)
+    return Judged("comparison", None, options, (LABELS[answer],), None, where)
+
+
+def _ranking(row: dict[str, Any], where: str) -> Judged:
+    name = "segments" if "segments" in row else "completions"
+    given, ranks = row[name], row["ranks"]
+    if not isinstance(given, list) or not isinstance(ranks, list) or len(given) < 2:
+        raise PlauditError(f"{where}: `{name}` and `ranks` are lists of two or more; mend or drop the row")
+    try:
+        order = from_ranks(tuple(map(str, range(len(given)))), ranks)
+    except PlauditError as error:
+        raise PlauditError(f"{where}: {error}") from None
+    said = tuple(map(float, order.ranks or ()))
+    if name == "segments":
+        options = tuple(segment({"segments": one}, "segments", where) for one in given)
+        return Judged("ranking", None, options, said, None, where)
+    prompt = as_text(row["prompt"], "prompt", where)
+    answers = tuple(_answer(prompt, one, f"completions[{i}]", where) for i, one in enumerate(given))
+    return Judged("ranking", prompt, answers, said, None, where)
+
+
+def _rating(row: dict[str, Any], where: str) -> Judged | None:
+    names = [name for name in ("rating", "value", "label") if name in row]
+    if not names:
+        raise PlauditError(
+            f"{where}: `rating` (a number) or `label` (true or false) is missing; add it to the row"
+        )
+    value, name = row[names[0]], names[0]
+    if value is None:
+        return None
+    scale = _scale(row, where)
+    if isinstance(value, bool):
+        value, scale = float(value), (0.0, 1.0)
+    try:
+        value = fields.number(name, value)
+    except PlauditError as error:
+        raise PlauditError(f"{where}: {error}; give a number, or true or false") from None
+    if scale is not None and not scale[0] <= value <= scale[1]:
+        raise PlauditError(
+            f"{where}: `{name}` is {value:g}, off the scale from {scale[0]:g} to {scale[1]:g}; mend it"
+        )
+    if row.get("segment") is not None:
+        return Judged("rating", None, (segment(row, "segment", where),), (value,), scale, where)
+    prompt = as_text(row["prompt"], "prompt", where)
+    answer = _answer(prompt, row["completion"], "completion", where)
+    return Judged("rating", prompt, (answer,), (value,), scale, where)
+
+
+def _scale(row: dict[str, Any], where: str) -> tuple[float, float] | None:
+    if row.get("low") is None and row.get("high") is None:
+        return None
+    try:
+        low, high = (fields.number(name, row.get(name)) for name in ("low", "high"))
+    except PlauditError as error:
+        raise PlauditError(f"{where}: {error}; give both ends of the scale, or neither") from None
+    if not low < high:
+        raise PlauditError(f"{where}: `high` is {high:g}, which must lie above `low`, {low:g}")
+    return low, high
+
+
+def _answer(prompt: Text, value: Any, name: str, where: str) -> Text:
+    answer = as_text(value, name, where)
+    refuse_blank(prompt, "prompt", where)
+    check_answer(prompt, answer, name, where)
+    refuse_empty(answer, name, where)
+    return answer

@@ -1,0 +1,61 @@
+"""The folder of a run, or of questions that are only to be answered, as the server reads it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from plaudit.errors import PlauditError
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where things lie; the same names as in a run folder."""
+
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        """Questions and answers."""
+        return self.path / "feedback.db"
+
+    @property
+    def note(self) -> Path:
+        """Who serves this folder, and where."""
+        return self.path / "server.json"
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.path.resolve().name
+
+    @property
+    def cookie(self) -> str:
+        """A name of its own: browsers send the cookies of one server to every other one at the same address."""
+        return "plaudit_" + hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]
+
+    def manifest(self) -> dict[str, Any]:
+        """What the trainer says about the run; PlauditError where this is no run folder."""
+        try:
+            found = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise PlauditError(
+                f"{self.path}: not a run folder (manifest.json is missing); give the folder a run was written to"
+            ) from None
+        except ValueError as error:
+            raise PlauditError(f"{self.path / 'manifest.json'}: damaged ({error}); restore it") from None
+        return found if isinstance(found, dict) else {}
+
+    def budget(self) -> tuple[int | None, str]:
+        """How far the run goes, and in what that is counted: updates of a language run, decisions of a control run."""
+        try:
+            config = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError):
+            return None, "decisions"
+        found = config if isinstance(config, dict) else {}
+        name, field = ("updates", "update") if "language" in found else ("steps", "decisions")
+        value = found.get(name)
+        return (value if isinstance(value, int) else None), field

@@ -1,0 +1,149 @@
+"""What every request passes first and every answer carries: size, type and origin of requests; security headers."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LARGEST_BODY = 64 * 1024
+BODY_SECONDS = 30.0
+"""How long a body may take to arrive."""
+
+CSP = "; ".join(
+    [
+        "default-src 'none'",
+        *(f"{kind}-src 'self'" for kind in ("script", "style", "connect", "font", "manifest", "worker")),
+        "img-src 'self' blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+OFF = (
+    "accelerometer",
+    "camera",
+    "display-capture",
+    "geolocation",
+    "gyroscope",
+    "microphone",
+    "payment",
+    "usb",
+)
+
+HEADERS = [
+    (b"content-security-policy", CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", ", ".join(f"{name}=()" for name in OFF).encode()),
+]
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Refusal(Exception):
+    """A request that goes no further."""
+
+    def __init__(self, status: int, error: str, message: str):
+        super().__init__(message)
+        self.status, self.error, self.message = status, error, message
+
+
+class Guard:
+    """Wraps the whole application. `hosts`: names this server may be called by; none: any."""
+
+    def __init__(self, app: App, hosts: tuple[str, ...] = LOOPBACK):
+        self.app, self.hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check, pass on, add headers."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = [(name, value) for name, value in message.get("headers", []) if name != b"server"]
+                known = {name for name, _ in own}
+                if b"cache-control" not in known:
+                    own.append((b"cache-control", b"no-store"))
+                message["headers"] = own + HEADERS
+            await send(message)
+
+        try:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            self._check(scope["method"], headers)
+            if scope["method"] not in ("GET", "HEAD"):
+                receive = _again(await _body(headers, receive), receive)
+        except Refusal as refusal:
+            await _refuse(sending, refusal)
+            return
+        await self.app(scope, receive, sending)
+
+    def _check(self, method: str, headers: dict[str, str]) -> None:
+        host = headers.get("host", "")
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        if self.hosts and name not in self.hosts:
+            raise Refusal(
+                400, "bad_request", "This server is called by another name; use the address it printed."
+            )
+        if method in ("GET", "HEAD"):
+            return
+        origin = headers.get("origin")
+        ours = origin is None or origin.partition("://")[2] == host
+        if not ours or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            raise Refusal(403, "forbidden", "This request comes from another site.")
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Refusal(415, "not_json", "Send JSON, with the header Content-Type: application/json.")
+
+
+async def _body(headers: dict[str, str], receive: Receive) -> bytes:
+    """The whole body, which is small."""
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length) > LARGEST_BODY:
+        raise _too_large()
+    found = bytearray()
+    while True:
+        try:
+            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+        except TimeoutError:
+            raise Refusal(408, "bad_request", "The request took too long to arrive; send it again.") from None
+        found += message.get("body", b"")
+        if len(found) > LARGEST_BODY:
+            raise _too_large()
+        if not message.get("more_body"):
+            return bytes(found)
+
+
+def _too_large() -> Refusal:
+    return Refusal(
+        413, "too_large", f"The request is larger than {LARGEST_BODY // 1024} KiB; send less at once."
+    )
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives what has been read, then goes on as the one before."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again
+
+
+async def _refuse(send: Send, refusal: Refusal) -> None:
+    body = json.dumps({"error": refusal.error, "message": refusal.message}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if refusal.status in (408, 413):
+        headers.append((b"connection", b"close"))  # the rest of the body is not read
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

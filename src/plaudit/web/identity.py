@@ -1,0 +1,64 @@
+"""Who sends a request: the session in the cookie, the CSRF token in the header, the role."""
+
+import hmac
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from plaudit.storage.people import Person
+from plaudit.web.guard import Refusal
+from plaudit.web.served import Served
+
+CSRF_HEADER = "x-plaudit-csrf"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with a session."""
+
+    person: Person
+    token: str
+    """Of the session; never shown."""
+
+    @property
+    def csrf(self) -> str:
+        """Belongs to the session, follows from it, and says nothing about it."""
+        return sha256(f"csrf/{self.token}".encode()).hexdigest()
+
+
+def served(request: Request) -> Served:
+    """What this server serves."""
+    return request.app.state.served
+
+
+TheServed = Annotated[Served, Depends(served)]
+
+
+def caller(request: Request, served: TheServed) -> Caller:
+    """Whoever is signed in; whoever changes something also proves that the page did it, not another site."""
+    token = request.cookies.get(served.folder.cookie, "")
+    person = served.office.people.who(token) if token else None
+    if person is None:
+        raise Refusal(
+            401, "signed_out", "You are not signed in; open your invitation link, or ask for a new one."
+        )
+    found = Caller(person, token)
+    given = request.headers.get(CSRF_HEADER, "")
+    if request.method != "GET" and not hmac.compare_digest(given.encode(), found.csrf.encode()):
+        raise Refusal(403, "forbidden", "The page is out of date; load it again.")
+    return found
+
+
+TheCaller = Annotated[Caller, Depends(caller)]
+
+
+def admin(caller: TheCaller) -> Caller:
+    """Somebody who may run things."""
+    if caller.person.role != "admin":
+        raise Refusal(403, "forbidden", "Only an admin may do this.")
+    return caller
+
+
+TheAdmin = Annotated[Caller, Depends(admin)]

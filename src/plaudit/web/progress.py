@@ -1,0 +1,54 @@
+"""The numbers of the run page: what people have said, from the store, and how the policy does, from metrics.jsonl."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from plaudit.storage.office import Office
+from plaudit.web.folder import Folder
+from plaudit.web.metrics import CURVES, Metrics, thinned
+from plaudit.web.tally import Tally
+
+FRESH_SECONDS = 0.5
+"""Who asks within so long after another gets the same numbers."""
+
+
+class Progress:
+    """Reads what is new when it is asked; many may ask at once."""
+
+    def __init__(self, office: Office, folder: Folder, clock: Callable[[], float] = time.monotonic):
+        self._office, self._folder, self._clock = office, folder, clock
+        self._tally, self._metrics = Tally(office), Metrics(folder.path / "metrics.jsonl")
+        self._lock, self._at = threading.Lock(), -FRESH_SECONDS
+        self._found: dict[str, Any] = {}
+
+    def now(self) -> dict[str, Any]:
+        """See `GET /api/progress` in docs/web.md."""
+        with self._lock:
+            if self._clock() - self._at >= FRESH_SECONDS:
+                self._found = self._read()
+                self._at = self._clock()
+            return self._found
+
+    def _read(self) -> dict[str, Any]:
+        self._tally.read()
+        self._metrics.read()
+        about = self._folder.manifest()
+        budget = self._folder.budget()
+        x = "update" if budget[1] == "update" else "decisions"
+        series = {name: self._metrics.curve(name, x) for name in CURVES}
+        series["win_rate"] = thinned(self._tally.win_rate())
+        wishes = self._office.store.commands()
+        return {
+            "title": self._folder.title,
+            "mode": "label" if about.get("stage") == "label" else "run",
+            "status": about.get("status", "waiting"),
+            "error": about.get("error"),
+            "wish": wishes[-1].kind if wishes else None,
+            **self._tally.counts(),
+            "progress": {"done": self._metrics.last.get(x, 0), "of": budget[0], "in": x},
+            "series": series,
+            "x": x,
+            "updated_at": self._metrics.updated_at or None,
+        }

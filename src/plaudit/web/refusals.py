@@ -1,0 +1,81 @@
+"""What goes wrong, as one JSON form, or as a page for somebody who looks at one."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from plaudit.errors import PlauditError
+from plaudit.storage.people import Gone
+from plaudit.storage.store import Busy, Conflict, DiskFull, NotYours, Refused, Unknown
+from plaudit.web.guard import Refusal
+
+STATUSES: tuple[tuple[type[PlauditError], int, str], ...] = (
+    (Conflict, 409, "conflict"),
+    (DiskFull, 507, "disk_full"),
+    (Busy, 503, "busy"),
+    (Refused, 500, "failed"),
+    (Unknown, 404, "not_found"),
+    (NotYours, 403, "forbidden"),
+    (Gone, 410, "gone"),
+    (PlauditError, 422, "invalid"),
+)
+"""The first that fits."""
+
+WORDS = {404: "not_found", 405: "method_not_allowed"}
+
+LOG = logging.getLogger("plaudit.web")
+
+
+def install(app: FastAPI, page: Callable[[Request, int, str], Response]) -> None:
+    """Let the application answer so; `page` makes a page of a status and a sentence."""
+
+    def answer(request: Request, status: int, error: str, message: str) -> Response:
+        if not request.url.path.startswith(("/api/", "/static/")):
+            return page(request, status, message)
+        response = JSONResponse({"error": error, "message": message}, status)
+        if status == 503:
+            response.headers["Retry-After"] = "1"
+        return response
+
+    def refused(request: Request, refusal: Any) -> Response:
+        return answer(request, refusal.status, refusal.error, refusal.message)
+
+    def plaudit_error(request: Request, error: Any) -> Response:
+        status, word = next((s, word) for kind, s, word in STATUSES if isinstance(error, kind))
+        if status in (500, 507):
+            LOG.error("%s", error)
+        return answer(request, status, word, str(error))
+
+    def invalid(request: Request, error: Any) -> Response:
+        first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return answer(request, 400, "bad_request", "The body is not JSON; mend it.")
+        return answer(request, 422, "invalid", _sentence(first))
+
+    def http(request: Request, error: Any) -> Response:
+        word = WORDS.get(error.status_code, "bad_request")
+        return answer(request, error.status_code, word, f"{error.detail}.".replace("..", "."))
+
+    def mistake(request: Request, error: Any) -> Response:
+        return answer(
+            request, 500, "failed", "The server made a mistake; nothing was stored. Try again later."
+        )
+
+    app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(PlauditError, plaudit_error)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, mistake)
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    """Which field, and what is wrong with it."""
+    place = [str(part) for part in error["loc"] if part not in ("body", "path", "query")]
+    field = ".".join(place) or "the body"
+    said = str(error["msg"])
+    return f"{field}: {said[:1].lower()}{said[1:]}"[:500]

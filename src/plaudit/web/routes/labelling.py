@@ -1,0 +1,89 @@
+"""Questions out, answers in."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from plaudit.feedback import from_json, to_json
+from plaudit.storage.store import NewResponse
+from plaudit.web.guard import Refusal
+from plaudit.web.identity import TheCaller, TheServed
+from plaudit.web.schemas import (
+    Answers,
+    Claim,
+    Empty,
+    Id,
+    NewAnswer,
+    Receipt,
+    Released,
+    Sha256,
+    Tasks,
+)
+
+router = APIRouter(prefix="/api")
+
+UNDO = 10
+"""Own answers that can be taken back."""
+
+KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+@router.post("/tasks")
+def claim(wish: Claim, caller: TheCaller, served: TheServed) -> Tasks:
+    """Lease up to three questions; one after another, as `besides` says what is at hand."""
+    claimed = served.office.reception.claim(
+        caller.person.name, wish.count, served.lease_seconds, wish.besides
+    )
+    tasks = [served.shop.task(query) for query in claimed]
+    return Tasks.model_validate({"tasks": tasks, "lease_seconds": served.lease_seconds})
+
+
+@router.post("/tasks/{query_id}/release")
+def release(query_id: Id, _: Empty, caller: TheCaller, served: TheServed) -> Released:
+    """Give a question back unanswered."""
+    served.office.reception.release(caller.person.name, query_id)
+    return Released()
+
+
+@router.post("/answers")
+def submit(answer: NewAnswer, caller: TheCaller, served: TheServed) -> Receipt:
+    """Store an answer; what is returned was committed before."""
+    response = NewResponse(
+        client_uuid=answer.client_uuid,
+        query_id=answer.query_id,
+        annotator=caller.person.name,
+        feedback=from_json(answer.feedback.model_dump()),
+        shown_order=tuple(answer.shown_order),
+        active_ms=answer.active_ms,
+    )
+    receipt = served.office.reception.submit(response, answer.supersedes)
+    served.mirror.wake()
+    return Receipt(client_uuid=answer.client_uuid, **asdict(receipt))
+
+
+@router.get("/answers")
+def latest(caller: TheCaller, served: TheServed) -> Answers:
+    """The newest own standing answers, to be corrected if need be."""
+    found = [
+        {
+            "client_uuid": said.client_uuid,
+            "response_id": said.id,
+            "seq": said.seq,
+            "feedback": to_json(said.feedback),
+            "task": served.shop.task(query),
+        }
+        for said, query in served.office.reception.latest(caller.person.name, UNDO)
+    ]
+    return Answers.model_validate({"answers": found})
+
+
+@router.get("/artifacts/{sha256}")
+def artifact(sha256: Sha256, caller: TheCaller, served: TheServed) -> Response:
+    """A picture, or a text as JSON; of a question that is, or was, this person's. Admins see all."""
+    person = caller.person
+    whose = None if person.role == "admin" else person.name
+    if not served.office.reception.may_see(whose, sha256):
+        raise Refusal(403, "forbidden", "This belongs to no question of yours.")
+    content, kind = served.shop.content(sha256)
+    return Response(content, media_type=kind, headers=KEPT)

@@ -1,0 +1,51 @@
+"""The pages; everything on them comes from the JSON API."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from plaudit.web.identity import TheAdmin, TheCaller, TheServed
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+STATIC = Path(__file__).parent.parent / "static"
+
+router = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
+
+_environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(default=True))
+
+
+def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A template filled in; every value is text."""
+    return HTMLResponse(_environment.get_template(name).render(**values), status)
+
+
+def trouble(request: Request, status: int, message: str) -> Response:
+    """What went wrong, as a page."""
+    return page("trouble.html", status, heading=str(status), message=message)
+
+
+@router.get("/")
+def label(caller: TheCaller, served: TheServed) -> HTMLResponse:
+    """Where people answer."""
+    return page("label.html", title=served.folder.title, role=caller.person.role)
+
+
+@router.get("/join")
+def join(served: TheServed) -> HTMLResponse:
+    """Where links lead."""
+    return page("join.html", title=served.folder.title)
+
+
+@router.get("/run")
+def run(_: TheAdmin, served: TheServed) -> HTMLResponse:
+    """How the run does."""
+    return page("run.html", title=served.folder.title)
+
+
+@router.get("/people")
+def people(_: TheAdmin, served: TheServed) -> HTMLResponse:
+    """Who may come in."""
+    return page("people.html", title=served.folder.title)

@@ -1,0 +1,117 @@
+"""Coming in, going out, and who may."""
+
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter, Request, Response
+
+from plaudit.storage.people import SESSION_SECONDS, Invitation
+from plaudit.web.identity import TheAdmin, TheCaller, TheServed
+from plaudit.web.schemas import (
+    Empty,
+    Everyone,
+    Health,
+    Id,
+    Invite,
+    Join,
+    Left,
+    Me,
+    Member,
+    NewLink,
+    OpenInvitation,
+    Revoked,
+    Who,
+)
+
+router = APIRouter(prefix="/api")
+
+
+@router.get("/health")
+def health() -> Health:
+    """The server answers."""
+    try:
+        return Health(version=version("plaudit"))
+    except PackageNotFoundError:  # run from its sources
+        return Health(version="unknown")
+
+
+@router.post("/join")
+def join(wish: Join, response: Response, served: TheServed) -> Who:
+    """Use a link, once; the session is in the cookie."""
+    person, token = served.office.people.join(wish.token, wish.name)
+    response.set_cookie(
+        served.folder.cookie,
+        token,
+        max_age=int(SESSION_SECONDS),
+        path="/",
+        httponly=True,
+        samesite="strict",  # links lead to /join, which needs no cookie, and go on from there
+    )
+    return Who(id=person.id, name=person.name, role=person.role)
+
+
+@router.get("/me")
+def me(caller: TheCaller, served: TheServed) -> Me:
+    """Who am I."""
+    person = caller.person
+    return Me(
+        id=person.id,
+        name=person.name,
+        role=person.role,
+        csrf=caller.csrf,
+        answered=served.office.reception.answered().get(person.name, 0),
+        title=served.folder.title,
+    )
+
+
+@router.post("/leave")
+def leave(_: Empty, response: Response, caller: TheCaller, served: TheServed) -> Left:
+    """Sign out here."""
+    served.office.people.leave(caller.token)
+    response.delete_cookie(served.folder.cookie, path="/", httponly=True, samesite="strict")
+    return Left()
+
+
+@router.get("/people")
+def everyone(_: TheAdmin, served: TheServed) -> Everyone:
+    """People and the links that wait."""
+    people, counts = served.office.people, served.office.reception.answered()
+    members = [Member(**asdict(person), answered=counts.get(person.name, 0)) for person in people.everyone()]
+    waiting = [OpenInvitation(**asdict(link)) for link in people.open_invitations()]
+    return Everyone(people=members, invitations=waiting)
+
+
+@router.post("/invitations")
+def invite(wish: Invite, request: Request, _: TheAdmin, served: TheServed) -> NewLink:
+    """A link for somebody new."""
+    return _told(request, *served.office.people.invite(wish.role, wish.name))
+
+
+@router.post("/invitations/{invitation_id}/revoke")
+def withdraw(invitation_id: Id, _: Empty, __: TheAdmin, served: TheServed) -> Revoked:
+    """Make a link useless."""
+    served.office.people.revoke_invitation(invitation_id)
+    return Revoked()
+
+
+@router.post("/people/{person_id}/link")
+def invite_again(person_id: Id, _: Empty, request: Request, __: TheAdmin, served: TheServed) -> NewLink:
+    """A link for somebody who has lost their session."""
+    return _told(request, *served.office.people.invite_again(person_id))
+
+
+@router.post("/people/{person_id}/revoke")
+def revoke(person_id: Id, _: Empty, __: TheAdmin, served: TheServed) -> Revoked:
+    """Sign somebody out for good; their answers stay."""
+    served.office.people.revoke(person_id)
+    return Revoked()
+
+
+def _told(request: Request, invitation: Invitation, token: str) -> NewLink:
+    link = link_of(str(request.base_url), token)
+    return NewLink(id=invitation.id, role=invitation.role, name=invitation.name, link=link)
+
+
+def link_of(address: str, token: str) -> str:
+    """A link to come in by; what stands behind # reaches no server and no log on the way."""
+    return f"{address.rstrip('/')}/join#{token}"

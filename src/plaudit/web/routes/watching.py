@@ -1,0 +1,60 @@
+"""How the run does, and wishes about it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from plaudit.storage.store import Conflict
+from plaudit.web.identity import TheAdmin, TheServed
+from plaudit.web.schemas import Stored, Wish
+from plaudit.web.served import Served
+
+router = APIRouter(prefix="/api")
+
+LOOK_SECONDS = 1.0
+QUIET_SECONDS = 15.0
+"""After so long without news a comment is sent, so that nobody on the way closes the connection."""
+
+
+@router.get("/progress")
+def progress(_: TheAdmin, served: TheServed) -> dict[str, Any]:
+    """The numbers as they are now."""
+    return served.progress.now()
+
+
+@router.get("/progress/stream", response_class=StreamingResponse)
+async def stream(request: Request, _: TheAdmin, served: TheServed) -> StreamingResponse:
+    """The numbers whenever they change."""
+    events = _events(served, request)
+    return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+@router.post("/commands")
+def command(wish: Wish, _: TheAdmin, served: TheServed) -> Stored:
+    """A row in the command table; the trainer looks there between two updates."""
+    manifest = served.folder.manifest()
+    if manifest.get("stage") == "label":
+        raise Conflict("command: nothing is trained here; these questions are only to be answered")
+    status = manifest.get("status", "not there")
+    if status != "running":
+        raise Conflict(f"command: the run is {status}; go on with: plaudit resume {served.folder.path}")
+    return Stored(id=served.office.store.command(wish.kind, {}), kind=wish.kind)
+
+
+async def _events(served: Served, request: Request) -> AsyncIterator[str]:
+    last, quiet = "", 0.0
+    while not request.app.state.closing.is_set():
+        text = json.dumps(await run_in_threadpool(served.progress.now), ensure_ascii=False)
+        if text != last:
+            last, quiet = text, 0.0
+            yield f"event: progress\ndata: {text}\n\n"
+        elif quiet >= QUIET_SECONDS:
+            quiet = 0.0
+            yield ": still here\n\n"
+        await asyncio.sleep(LOOK_SECONDS)
+        quiet += LOOK_SECONDS

@@ -1,0 +1,286 @@
+"""What goes over the wire, field by field; anything else is refused. docs/web.md explains it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from plaudit.feedback.comparison import Answer
+from plaudit.storage.people import LONGEST_NAME, Role
+from plaudit.storage.store import LARGEST
+
+Id = Annotated[int, Field(ge=0, le=LARGEST)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Options = Annotated[list[Sha256], Field(min_length=2, max_length=64)]
+Places = list[Annotated[int, Field(ge=0, le=63)]]
+Name = Annotated[str, Field(min_length=1, max_length=4 * LONGEST_NAME)]
+
+
+class Sent(BaseModel):
+    """What a client sends: no unknown fields, no guessing at types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Empty(Sent):
+    """Nothing beside the address."""
+
+
+class Join(Sent):
+    """A link's token, and a name where the link does not fix one."""
+
+    token: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Name | None = None
+
+
+class Claim(Sent):
+    """How many questions are wanted besides those at hand."""
+
+    count: Annotated[int, Field(ge=1, le=3)] = 1
+    besides: Annotated[list[Id], Field(max_length=100)] = []
+
+
+class SaidComparison(Sent):
+    """Which of two is better."""
+
+    kind: Literal["comparison"]
+    options: Annotated[list[Sha256], Field(min_length=2, max_length=2)]
+    answer: Answer
+
+
+class SaidRanking(Sent):
+    """An order; null: no answer."""
+
+    kind: Literal["ranking"]
+    options: Options
+    order: Annotated[list[Places], Field(max_length=64)] | None
+
+
+class SaidRating(Sent):
+    """A number on a scale; null: no answer."""
+
+    kind: Literal["rating"]
+    option: Sha256
+    criterion: Annotated[str, Field(min_length=1, max_length=200)]
+    value: Number | None
+    low: Number
+    high: Number
+
+
+class SaidBinary(Sent):
+    """Thumbs up or down; null: no answer."""
+
+    kind: Literal["binary"]
+    option: Sha256
+    good: bool | None
+
+
+Said = Annotated[SaidComparison | SaidRanking | SaidRating | SaidBinary, Field(discriminator="kind")]
+
+
+class NewAnswer(Sent):
+    """A decision."""
+
+    client_uuid: Uuid
+    query_id: Id
+    shown_order: Annotated[Places, Field(max_length=64)]
+    feedback: Said
+    active_ms: Id | None = None
+    supersedes: Uuid | None = None
+
+
+class Invite(Sent):
+    """A role, and a name where it is known."""
+
+    role: Role
+    name: Name | None = None
+
+
+class Wish(Sent):
+    """A wish about the run."""
+
+    kind: Literal["start", "pause", "stop"]
+
+
+class Message(BaseModel):
+    """A turn of a dialogue."""
+
+    role: str
+    content: str
+
+
+class Sheet(BaseModel):
+    """A picture that holds consecutive frames."""
+
+    sha256: str
+    first: int
+    frames: int
+
+
+class Clip(BaseModel):
+    """Frames on sheets."""
+
+    width: int
+    height: int
+    frames: int
+    columns: int
+    fps: float
+    sheets: list[Sheet]
+
+
+class View(BaseModel):
+    """One option, as it is to be shown: a text, messages, a clip, or why it is missing."""
+
+    kind: Literal["text", "messages", "clip", "missing"]
+    text: str | None = None
+    messages: list[Message] | None = None
+    clip: Clip | None = None
+    message: str | None = None
+
+
+class Option(BaseModel):
+    """One option by its content hash."""
+
+    sha256: str
+    view: View
+
+
+class Scale(BaseModel):
+    """What is rated, and from where to where."""
+
+    criterion: str
+    low: float
+    high: float
+
+
+class Task(BaseModel):
+    """A question as it is to be shown."""
+
+    query_id: int
+    kind: Literal["comparison", "ranking", "rating", "binary"]
+    shown_order: list[int]
+    prompt: str | list[Message] | None
+    question: str | None
+    scale: Scale | None
+    options: list[Option]
+
+
+class Tasks(BaseModel):
+    """Questions that are now with whom they were given to."""
+
+    tasks: list[Task]
+    lease_seconds: float
+
+
+class Receipt(BaseModel):
+    """Proof that an answer is stored for good."""
+
+    client_uuid: str
+    response_id: int
+    seq: int
+    sha256: str
+
+
+class Answered(BaseModel):
+    """An own standing answer."""
+
+    client_uuid: str
+    response_id: int
+    seq: int
+    feedback: dict[str, Any]
+    task: Task
+
+
+class Answers(BaseModel):
+    """The newest own standing answers."""
+
+    answers: list[Answered]
+
+
+class Released(BaseModel):
+    """A question was given back."""
+
+    released: bool = True
+
+
+class Revoked(BaseModel):
+    """A person or a link is no longer good."""
+
+    revoked: bool = True
+
+
+class Left(BaseModel):
+    """Signed out."""
+
+    left: bool = True
+
+
+class Health(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class Who(BaseModel):
+    """Somebody who has come in."""
+
+    id: int
+    name: str
+    role: Role
+
+
+class Me(Who):
+    """The person whose session this is."""
+
+    csrf: str
+    answered: int
+    title: str
+
+
+class Member(Who):
+    """A row of the page of people."""
+
+    revoked: bool
+    answered: int
+
+
+class OpenInvitation(BaseModel):
+    """A link that waits."""
+
+    id: int
+    role: Role
+    name: str | None
+    created_at: float
+    expires_at: float
+
+
+class Everyone(BaseModel):
+    """People and open links."""
+
+    people: list[Member]
+    invitations: list[OpenInvitation]
+
+
+class NewLink(BaseModel):
+    """A link, told this once."""
+
+    id: int
+    role: Role
+    name: str | None
+    link: str
+
+
+class Stored(BaseModel):
+    """A stored wish."""
+
+    id: int
+    kind: str
+
+
+class Trouble(BaseModel):
+    """What went wrong."""
+
+    error: str
+    message: str

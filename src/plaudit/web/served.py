@@ -1,0 +1,49 @@
+"""What one server serves: a folder, with everything that is open meanwhile."""
+
+from dataclasses import dataclass
+
+from plaudit.errors import PlauditError
+from plaudit.storage.artifacts import Artifacts
+from plaudit.storage.office import Office, open_office
+from plaudit.web.folder import Folder
+from plaudit.web.mirror import Mirror
+from plaudit.web.progress import Progress
+from plaudit.web.tasks import Shop
+
+LEASE_SECONDS = 900.0
+"""How long a question stays with whom it was given to."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A folder with everything that is open while it is served."""
+
+    folder: Folder
+    office: Office
+    shop: Shop
+    mirror: Mirror
+    progress: Progress
+    lease_seconds: float = LEASE_SECONDS
+
+    @classmethod
+    def open(cls, folder: Folder, lease_seconds: float = LEASE_SECONDS) -> "Served":
+        """Open what is there; PlauditError where nobody has asked anything yet."""
+        folder.manifest()
+        if not folder.store.exists():
+            raise PlauditError(
+                f"{folder.path}: this run has asked nobody yet; start it with `feedback.people: []` first"
+            )
+        office = open_office(folder.store)
+        return cls(
+            folder,
+            office,
+            Shop(Artifacts(folder.path / "artifacts")),
+            Mirror(office.reception, folder.path / "responses.jsonl"),
+            Progress(office, folder),
+            lease_seconds,
+        )
+
+    def close(self) -> None:
+        """Write down what is still to be mirrored, and let go."""
+        self.mirror.close()
+        self.office.store.close()

@@ -1,0 +1,150 @@
+"""One process that serves a folder: lock, address, sign-in link, browser, and a quiet end."""
+
+import getpass
+import os
+import socket
+import sys
+import threading
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from plaudit.errors import PlauditError
+from plaudit.storage.people import People
+from plaudit.storage.serving import Note, only_server
+from plaudit.web.app import guarded, make_app
+from plaudit.web.folder import Folder
+from plaudit.web.guard import LOOPBACK
+from plaudit.web.routes.people import link_of
+from plaudit.web.served import LEASE_SECONDS, Served
+
+LINK_SECONDS = 3600.0
+"""How long the link that the terminal shows is good."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to serve."""
+
+    host: str = "127.0.0.1"
+    """Where to listen; anything but this machine's own loopback is open to others."""
+    port: int = 0
+    """0: the port of last time where it is free, as browsers keep unsent answers by address; else any free one."""
+    browser: bool = True
+    """Open a browser, where there is a screen."""
+    lease_seconds: float = LEASE_SECONDS
+
+
+def serve(path: Path, options: Options = Options()) -> None:
+    """Serve a folder until interrupted; PlauditError where another server does, or nothing can be served."""
+    served = Served.open(Folder(path), options.lease_seconds)
+    try:
+        with only_server(served.office.session, served.folder.note) as note:
+            listening = _listen(options, note)
+            try:
+                _run(served, listening, options, note)
+            finally:
+                listening.close()
+    finally:
+        served.close()
+
+
+def _run(served: Served, listening: socket.socket, options: Options, note: Note) -> None:
+    local = options.host in ("127.0.0.1", "localhost", "::1")
+    port = listening.getsockname()[1]
+    address = f"http://{_written(options.host)}:{port}"
+    note.write(address=address, port=port)
+    server = _Server(
+        uvicorn.Config(
+            guarded(make_app(served), LOOPBACK if local else ()),
+            log_level="warning",
+            access_log=False,  # addresses hold no secrets, but what is not written cannot leak
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            timeout_keep_alive=30,
+        )
+    )
+    link = link_of(address, _token(served.office.people))
+    print(f"Labelling {served.folder.path} at {address} (stop: Ctrl-C)")
+    print(f"Sign in, once, within an hour: {link}", flush=True)
+    if not local:
+        print(
+            "Others can reach this server. It speaks plain HTTP: put it behind a proxy that adds TLS.",
+            flush=True,
+        )
+    if options.browser and _has_screen():
+        threading.Timer(0.3, webbrowser.open, (link,)).start()
+    server.run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Ends without a traceback when it is interrupted."""
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        try:
+            super().run(sockets)
+        except KeyboardInterrupt:
+            return
+
+
+def _token(people: People) -> str:
+    """For the first admin who is still one; where there is none, whoever opens the link becomes it."""
+    for person in people.everyone():
+        if person.role == "admin" and not person.revoked:
+            return people.invite_again(person.id, LINK_SECONDS)[1]
+    taken = {person.name.casefold() for person in people.everyone()}
+    name = _user()
+    return people.invite("admin", None if name.casefold() in taken else name, LINK_SECONDS)[1]
+
+
+def _user() -> str:
+    """What this machine calls whoever started the server."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without names
+        return "admin"
+
+
+def _listen(options: Options, note: Note) -> socket.socket:
+    wanted = options.port or note.before.get("port", 0)
+    try:
+        return _bound(options.host, wanted if isinstance(wanted, int) else 0)
+    except OSError as error:
+        if options.port or not wanted:
+            raise PlauditError(
+                f"--port: cannot listen at {options.host}, port {wanted} ({error.strerror}); choose another one"
+            ) from None
+    print(
+        f"Port {wanted}, the one of last time, is taken, so the address is another one; what browsers could not send "
+        "then waits at the old one: free that port and start again to get it.",
+        file=sys.stderr,
+    )
+    return _bound(options.host, 0)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, number, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, number)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(place)
+        listening.listen(256)
+    except (OSError, OverflowError):
+        listening.close()
+        raise
+    listening.set_inheritable(False)
+    return listening
+
+
+def _written(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _has_screen() -> bool:
+    """A browser in the terminal would only be in the way."""
+    return sys.platform in ("darwin", "win32") or any(
+        os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY")
+    )

@@ -1,0 +1,4 @@
+// A page that says what went wrong.
+import { openPage } from "./header.js";
+
+openPage("troubleTitle");

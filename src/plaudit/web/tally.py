@@ -1,0 +1,152 @@
+"""What people have said, counted: how many, how steadily, how unanimously, and on which side. Nothing is stored."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from plaudit.feedback import Binary, Comparison, Feedback, Ranking
+from plaudit.maths.intervals import wilson
+from plaudit.storage.keys import HELD_OUT
+from plaudit.storage.office import Office
+from plaudit.storage.store import Query, Response
+
+POINTS = {"first": 1.0, "second": 0.0, "equal": 0.5}
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What is needed of a standing answer."""
+
+    query_id: int
+    annotator: str
+    statement: Any
+    """Equal where the same was said; None: skipped."""
+    left: bool | None
+    """A comparison was decided for what was shown first, or second; None: it was not."""
+    points: float | None
+    """Of the first option of a comparison; None: nothing about order was said."""
+    at: float
+
+
+class Tally:
+    """Reads what is new in the store and keeps of it what the counts need."""
+
+    def __init__(self, office: Office):
+        self.office = office
+        self._seq = 0
+        self._standing: dict[int, _Said] = {}
+        self._checks: dict[int, int] = {}
+        self._queries = 0
+
+    def read(self) -> bool:
+        """Take in what is new; whether there was any."""
+        news = False
+        while found := self.office.reception.after(self._seq):
+            news = True
+            for response, _ in found:
+                self._standing.pop(response.supersedes or 0, None)
+                self._standing[response.id] = _kept(response)
+            self._seq = found[-1][0].seq
+        return self._read_questions() or news
+
+    def counts(self) -> dict[str, Any]:
+        """The part of the progress that is about people."""
+        waiting, leased = self.office.reception.waiting()
+        repeats = self.office.reception.repeats()
+        said = list(self._standing.values())
+        steady = _steadiness(said, repeats)
+        unanimous = _unanimity(said, repeats)
+        sides = [one.left for one in said if one.left is not None]
+        return {
+            "asked": self._queries,
+            "labels": len(said),
+            "skipped": sum(one.statement is None for one in said),
+            "queue": waiting,
+            "leased": leased,
+            "people": self._people(said),
+            "agreement": None
+            if not steady
+            else {"repeats": len(steady), "agree": sum(steady)} | share(steady),
+            "between": None
+            if not unanimous
+            else {"pairs": len(unanimous), "agree": sum(unanimous)} | share(unanimous),
+            "sides": None if not sides else {"decided": len(sides), "first_shown": sum(sides)} | share(sides),
+        }
+
+    def win_rate(self) -> list[list[float]]:
+        """[update, share of comparisons with the start that the policy won]: it is the first of held-out questions."""
+        points: dict[int, list[float]] = defaultdict(list)
+        for one in self._standing.values():
+            if one.points is not None and one.query_id in self._checks:
+                points[self._checks[one.query_id]].append(one.points)
+        return [[update, sum(own) / len(own)] for update, own in sorted(points.items())]
+
+    def _people(self, said: list[_Said]) -> list[dict[str, Any]]:
+        ids = {person.name: person.id for person in self.office.people.everyone()}
+        found: dict[str, dict[str, Any]] = {}
+        for one in said:
+            row = found.setdefault(
+                one.annotator,
+                {"id": ids.get(one.annotator), "name": one.annotator, "answered": 0, "last_at": 0.0},
+            )
+            row["answered"] += 1
+            row["last_at"] = max(row["last_at"], one.at)
+        return sorted(found.values(), key=lambda row: row["name"])
+
+    def _read_questions(self) -> bool:
+        fresh = self.office.reception.questions(self._queries)
+        for query in fresh:
+            if query.key.startswith(HELD_OUT):
+                self._checks[query.id] = _update(query)
+        self._queries += len(fresh)
+        return bool(fresh)
+
+
+def share(hits: list[bool]) -> dict[str, float]:
+    """A share with its 95 % interval."""
+    low, high = wilson(sum(hits), len(hits))
+    return {"rate": sum(hits) / len(hits), "low": low, "high": high}
+
+
+def _kept(response: Response) -> _Said:
+    said, left, points = response.feedback, None, None
+    if isinstance(said, Comparison):
+        points = POINTS.get(said.answer)
+        if said.answer in ("first", "second") and len(response.shown_order) == 2:
+            left = response.shown_order[0] == (said.answer == "second")
+    return _Said(response.query_id, response.annotator, _statement(said), left, points, response.received_at)
+
+
+def _statement(said: Feedback) -> Any:
+    """What was said, whatever order the options stood in: answers are stored in the order of the question."""
+    if isinstance(said, Comparison):
+        return None if said.answer == "skip" else said.answer
+    if isinstance(said, Ranking):
+        return None if said.order is None else said.ranks
+    return said.good if isinstance(said, Binary) else said.value
+
+
+def _steadiness(said: list[_Said], repeats: dict[int, int]) -> list[bool]:
+    """Of every repeat that was answered twice: whether the same person said the same."""
+    found = {(one.annotator, one.query_id): one.statement for one in said}
+    pairs = [
+        (one.statement, found.get((one.annotator, repeats[one.query_id])))
+        for one in said
+        if one.query_id in repeats
+    ]
+    return [new == old for new, old in pairs if new is not None and old is not None]
+
+
+def _unanimity(said: list[_Said], repeats: dict[int, int]) -> list[bool]:
+    """Of all pairs of people who answered one question: whether they said the same."""
+    by_query: dict[int, list[Any]] = defaultdict(list)
+    for one in said:
+        if one.statement is not None and one.query_id not in repeats:
+            by_query[one.query_id].append(one.statement)
+    return [a == b for own in by_query.values() for a, b in combinations(own, 2)]
+
+
+def _update(query: Query) -> int:
+    number = query.key.removeprefix(HELD_OUT).partition("/")[0]
+    return int(number) if number.isdigit() else 0

@@ -1,0 +1,79 @@
+"""Questions as the pages show them: sides in the order drawn, options by content hash, texts as texts."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from plaudit.errors import PlauditError
+from plaudit.storage.artifacts import Artifacts
+from plaudit.storage.store import Query, Unknown
+
+REMEMBERED = 2048
+"""Texts kept in memory."""
+
+MISSING = {"kind": "missing", "message": "This option cannot be shown here. Please skip the question."}
+
+
+class Shop:
+    """Artifacts, and what of them people may see."""
+
+    def __init__(self, artifacts: Artifacts):
+        self.artifacts = artifacts
+        self._text = lru_cache(REMEMBERED)(self._read)
+
+    def task(self, query: Query) -> dict[str, Any]:
+        """A claimed question as `Task` in `schemas`; neither its key nor its tick is told."""
+        texts = [self._text(item) for item in query.items]
+        clips = query.payload.get("clips") or [None] * len(query.items)
+        options = [
+            {"sha256": query.items[place], "view": _view(texts[place], clips[place])}
+            for place in query.shown_order
+        ]
+        return {
+            "query_id": query.id,
+            "kind": query.kind,
+            "shown_order": list(query.shown_order),
+            "prompt": _prompt(texts, query.payload),
+            "question": query.payload.get("question"),
+            "scale": query.payload.get("scale") if query.kind == "rating" else None,
+            "options": options,
+        }
+
+    def content(self, sha256: str) -> tuple[bytes, str]:
+        """A picture, or a text as JSON of its `View`, with its media type; Unknown for anything else.
+
+        The rest of a stored answer (its tokens, the columns it came with) is nobody's business here.
+        """
+        text = self._text(sha256)
+        if text is not None:
+            return json.dumps(_view(text, None), ensure_ascii=False).encode(), "application/json"
+        content = self.artifacts.get(sha256) if sha256 in self.artifacts else b""
+        if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+            return content, "image/webp"
+        raise Unknown(f"{sha256} is no picture and no text")
+
+    def _read(self, sha256: str) -> dict[str, Any] | None:
+        """A stored answer to a prompt; None for what is no text, or is not there."""
+        try:
+            found = json.loads(self.artifacts.get(sha256))
+        except (PlauditError, ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) and "completion" in found else None
+
+
+def _view(text: dict[str, Any] | None, clip: Any) -> dict[str, Any]:
+    if clip is not None:
+        return {"kind": "clip", "clip": clip}
+    if text is None:
+        return MISSING
+    if isinstance(text["completion"], list):
+        return {"kind": "messages", "messages": text["completion"]}
+    return {"kind": "text", "text": str(text["completion"])}
+
+
+def _prompt(texts: list[dict[str, Any] | None], payload: dict[str, Any]) -> Any:
+    """What was asked: as messages where they are known, as a model's template would only be in the way."""
+    for text in texts:
+        if text is not None and text.get("messages"):
+            return text["messages"]
+    return payload.get("prompt")

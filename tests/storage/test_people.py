@@ -1,0 +1,157 @@
+"""People, links and sessions: random tokens kept as hashes, each link good once, nobody ever deleted."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from plaudit.errors import PlauditError
+from plaudit.storage import Conflict
+from plaudit.storage.office import Office
+from plaudit.storage.people import SESSION_SECONDS, Gone, People, clean_name
+from plaudit.storage.store import Unknown
+from tests.storage.asking import ask, claimed, reply
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def people(office: Office, clock: Clock) -> People:
+    return People(office.session, clock)
+
+
+def test_a_link_lets_in_once_and_the_session_lasts(people: People, clock: Clock) -> None:
+    invitation, token = people.invite("annotator")
+    assert [link.id for link in people.open_invitations()] == [invitation.id]
+    ada, session = people.join(token, " Ada  Lovelace ")
+    assert (ada.name, ada.role, ada.revoked) == ("Ada Lovelace", "annotator", False)
+    assert people.who(session) == ada
+    assert people.open_invitations() == []
+    with pytest.raises(Gone, match="was used"):
+        people.join(token, "Eve")
+    clock.now += SESSION_SECONDS + 1
+    assert people.who(session) is None
+
+
+def test_no_token_is_in_the_database(people: People, office: Office) -> None:
+    _, token = people.invite("admin", "Ada")
+    _, session = people.join(token)
+    assert len({token, session}) == 2 and all(re.fullmatch(r"[\w-]{43}", one) for one in (token, session))
+    with office.session.engine.connect() as connection:
+        rows = [
+            str(tuple(row))
+            for table in ("invitations", "sessions", "people")
+            for row in connection.execute(text(f"SELECT * FROM {table}"))
+        ]
+    assert len(rows) == 3
+    assert not any(secret in row for row in rows for secret in (token, session))
+
+
+def test_links_that_are_no_longer_good(people: People, clock: Clock) -> None:
+    late, withdrawn = people.invite("annotator", seconds=10), people.invite("annotator")
+    people.revoke_invitation(withdrawn[0].id)
+    people.revoke_invitation(withdrawn[0].id)
+    clock.now += 11
+    for token in (late[1], withdrawn[1], "never seen", ""):
+        with pytest.raises(Gone):
+            people.join(token, "Ada")
+    with pytest.raises(Unknown):
+        people.revoke_invitation(999)
+
+
+def test_a_link_without_a_name_waits_for_one_and_names_are_taken_once(people: People) -> None:
+    token = people.invite("annotator")[1]
+    with pytest.raises(PlauditError, match="give a name"):
+        people.join(token)
+    people.join(token, "Ada")
+    other = people.invite("annotator")[1]
+    with pytest.raises(Conflict, match="taken"):
+        people.join(other, "ADA")
+    with pytest.raises(Conflict, match="taken"):
+        people.invite("admin", "ada")
+    assert people.join(other, "Bob")[0].name == "Bob"
+
+
+def test_whoever_answered_before_cannot_be_impersonated(people: People, office: Office) -> None:
+    ask(office.store, "a")
+    office.store.submit(reply(claimed(office.store, "simulated-0"), "simulated-0", "u"), now=1)
+    with pytest.raises(Conflict, match="taken"):
+        people.join(people.invite("annotator")[1], "simulated-0")
+
+
+def test_a_link_for_somebody_known_makes_nobody_new(people: People) -> None:
+    ada, first = people.join(people.invite("annotator", "Ada")[1])
+    again, second = people.join(people.invite_again(ada.id)[1], "Eve")
+    assert again == ada and first != second
+    assert people.who(first) == people.who(second) == ada
+    assert people.everyone() == [ada]
+    people.leave(first)
+    assert people.who(first) is None and people.who(second) == ada
+
+
+def test_revoking_ends_everything_but_answers(people: People, office: Office) -> None:
+    people.join(people.invite("admin", "Root")[1])
+    ada, session = people.join(people.invite("annotator", "Ada")[1])
+    ask(office.store, "a")
+    office.store.submit(reply(claimed(office.store, "Ada"), "Ada", "u"), now=1)
+    waiting = people.invite_again(ada.id)[1]
+    people.revoke(ada.id)
+    people.revoke(ada.id)
+    assert people.who(session) is None
+    with pytest.raises(Gone):
+        people.join(waiting)
+    with pytest.raises(Conflict):
+        people.invite_again(ada.id)
+    assert [answer.annotator for answer in office.store.history()] == ["Ada"]
+    assert [person.revoked for person in people.everyone()] == [False, True]
+    with pytest.raises(Unknown):
+        people.revoke(77)
+
+
+def test_the_last_admin_stays(people: People) -> None:
+    root, _ = people.join(people.invite("admin", "Root")[1])
+    with pytest.raises(Conflict, match="last admin"):
+        people.revoke(root.id)
+    people.join(people.invite("admin", "Two")[1])
+    people.revoke(root.id)
+
+
+def test_a_link_used_twice_at_once_lets_one_in(people: People) -> None:
+    token = people.invite("annotator")[1]
+
+    def join(number: int) -> bool:
+        try:
+            people.join(token, f"p{number}")
+        except Gone:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(join, range(8))) == 1
+    assert len(people.everyone()) == 1
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 61, "a\x00b", "a\u202eb", "a\u200bb", "\ud800", "a\x07"])
+def test_names_that_cannot_be_read_are_refused(name: str) -> None:
+    with pytest.raises(PlauditError, match="name"):
+        clean_name(name)
+
+
+def test_script_in_a_name_is_a_name() -> None:
+    assert clean_name("<script>alert(1)</script>") == "<script>alert(1)</script>"
+
+
+def test_an_unknown_role_is_refused(people: People) -> None:
+    with pytest.raises(PlauditError, match="role"):
+        people.invite("owner")

@@ -1,0 +1,306 @@
+"""No answer is lost: offline, a dead server, a reload, two tabs, a session that ends, a full disk."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.web.browser.acting import press, question, ranked, said, sent, sign_in, until
+from tests.web.browser.conftest import NETWORK, SIGNED_OUT, Watch
+from tests.web.browser.serving import Desk
+
+
+def waits(page: Any, count: int) -> None:
+    """The badge says so."""
+    page.wait_for_function(
+        "count => { const badge = document.getElementById('badge');"
+        " return badge.dataset.waiting === count && badge.textContent.startsWith(`${count} `) && !badge.hidden; }",
+        arg=str(count),
+    )
+
+
+def test_offline_and_back(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+    watch.expected.append(NETWORK)
+    desk.ask_texts(2)
+    desk.ask_clips(1)
+    desk.ask_texts(2)
+    page = browse()
+    sign_in(page, desk.start())
+    question(page)
+    page.wait_for_timeout(1000)  # three are at hand, with their pictures
+    page.context.set_offline(True)
+    answered = [press(page, "1"), press(page, "2")]
+    question(page)
+    page.wait_for_function("() => document.querySelectorAll('.screen .loading:not([hidden])').length === 0")
+    page.keyboard.press("=")
+    page.wait_for_function("() => document.getElementById('empty').dataset.supply === 'unreachable'")
+    waits(page, 3)
+    shoot(page, "offline")
+    page.keyboard.press("u")  # also without a network
+    page.keyboard.press("u")
+    assert question(page) == answered[1]
+    page.keyboard.press("1")
+    waits(page, 4)
+    assert not desk.responses()
+    page.context.set_offline(False)
+    sent(page)
+    assert not page.locator("#badge").is_visible()
+    assert not page.locator("#trouble").is_visible()
+    assert [said(desk, each) for each in desk.responses()] == [
+        "first",
+        "second",
+        "equal",
+        "first",
+    ]
+    assert len(desk.standing()) == 3
+    press(page, "2")
+    press(page, "2")
+    until(lambda: len(desk.responses()) == 6)
+
+
+def test_a_dead_server_and_a_reload(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+    watch.expected.append(NETWORK)
+    desk.ask_texts(4)
+    page = browse()
+    page.on("dialog", lambda dialog: dialog.accept())  # leaving with answers unsent
+    sign_in(page, desk.start())
+    question(page)
+    desk.kill()
+    press(page, "1")
+    press(page, "2")
+    waits(page, 2)
+    shoot(page, "server-gone")
+    desk.start()
+    page.reload()  # what waits is sent by the page that comes next
+    press(page, "=")
+    sent(page)
+    assert [said(desk, each) for each in desk.responses()] == ["first", "second", "equal"]
+    assert len({response.query_id for response in desk.responses()}) == 3
+    desk.kill()
+    press(page, "0")
+    desk.start()
+    sent(page)  # and without a reload, by itself
+    assert len(desk.responses()) == 4
+
+
+def test_leaving_is_only_questioned_while_answers_wait(desk: Desk, browse: Any, watch: Watch) -> None:
+    watch.expected.append(NETWORK)
+    desk.ask_texts(2)
+    page = browse()
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    sign_in(page, desk.start())
+    press(page, "1")
+    sent(page)
+    page.reload()
+    question(page)
+    assert not asked
+    page.context.set_offline(True)
+    press(page, "1")
+    waits(page, 1)
+    with page.expect_event("dialog"):
+        page.close(run_before_unload=True)
+    assert asked == ["beforeunload"]
+
+
+def test_a_reload_in_mid_answer_restores_it(desk: Desk, browse: Any) -> None:
+    desk.ask("ranking", [desk.text(text) for text in ("one", "two", "three")], prompt="Count.")
+    desk.ask_texts(1)
+    page = browse()
+    sign_in(page, desk.start())
+    shown = question(page)
+    page.keyboard.press("2")
+    page.keyboard.press("3")
+    texts = page.locator(".option .text").all_text_contents()
+    page.wait_for_timeout(2200)
+    page.reload()
+    assert question(page) == shown
+    chips = page.locator(".tier [data-item]").evaluate_all("nodes => nodes.map((node) => node.dataset.item)")
+    assert chips == ["1", "2"]
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    press(page, "1")
+    sent(page)
+    first, second = desk.responses()
+    assert ranked(desk, first.feedback) == [{texts[1]}, {texts[2]}, {texts[0]}]
+    assert first.active_ms > 2200  # from before the reload too
+    page.keyboard.press("u")
+    fixing = question(page)
+    page.reload()  # in the middle of a correction
+    assert question(page) == fixing
+    assert page.get_attribute("#stage", "data-fixing") == "true"
+    page.keyboard.press("2")
+    until(lambda: len(desk.responses()) == 3)
+    assert desk.responses()[-1].supersedes == second.id
+
+
+def test_two_tabs_share_the_work(desk: Desk, browse: Any) -> None:
+    desk.ask_texts(8)
+    one = browse()
+    sign_in(one, desk.start())
+    first = question(one)
+    two = one.context.new_page()
+    two.goto(desk.address)
+    assert question(two) != first
+    for _ in range(4):
+        press(one, "1")
+        press(two, "2")
+    sent(one)
+    until(lambda: len(desk.responses()) == 8)
+    assert len({response.query_id for response in desk.responses()}) == 8
+    assert not one.locator(".toast").count() and not two.locator(".toast").count()
+
+
+def test_a_session_that_ends_keeps_the_answers(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+    watch.expected += [NETWORK, SIGNED_OUT]
+    desk.ask_texts(5)
+    desk.start()
+    people = desk.office.people
+    ada, token = invited(desk, "Ada")
+    page = browse()
+    sign_in(page, desk, f"{desk.address}/join#{token}")
+    question(page)
+    page.context.set_offline(True)
+    press(page, "1")
+    waits(page, 1)
+    people.revoke(ada)
+    page.context.set_offline(False)
+    page.wait_for_function("() => !document.getElementById('signed-out').hidden")
+    waits(page, 1)
+    shoot(page, "signed-out")
+    page.goto(desk.address)
+    assert page.locator("#main").get_attribute("data-status") == "401"
+    shoot(page, "needs-a-link")
+    assert not desk.responses()
+
+
+def invited(desk: Desk, name: str) -> tuple[int, str]:
+    """Somebody who has used a link, and another link for them."""
+    people = desk.office.people
+    person, _ = people.join(people.invite("annotator", name)[1], None)
+    return person.id, people.invite_again(person.id)[1]
+
+
+def test_answers_wait_for_their_own_person(desk: Desk, browse: Any, watch: Watch) -> None:
+    watch.expected += [NETWORK, SIGNED_OUT]
+    desk.ask_texts(6)
+    desk.start()
+    page = browse()
+    page.on("dialog", lambda dialog: dialog.accept())
+    ada, token = invited(desk, "Ada")
+    sign_in(page, desk, f"{desk.address}/join#{token}")
+    question(page)
+    page.context.set_offline(True)
+    press(page, "1")
+    waits(page, 1)
+    page.context.clear_cookies()
+    page.context.set_offline(False)
+    page.wait_for_function("() => !document.getElementById('signed-out').hidden")
+    _, other = invited(desk, "Bo")
+    sign_in(page, desk, f"{desk.address}/join#{other}")
+    press(page, "2")
+    until(lambda: len(desk.responses()) == 1)
+    assert desk.responses()[0].annotator == "Bo"  # Ada's answer is not sent in Bo's name
+    page.context.clear_cookies()
+    sign_in(page, desk, f"{desk.address}/join#{desk.office.people.invite_again(ada)[1]}")
+    until(lambda: len(desk.responses()) == 2)
+    assert desk.responses()[1].annotator == "Ada"
+
+
+def test_a_full_disk_is_told_and_the_answer_kept(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+    watch.expected.append(NETWORK)
+    desk.ask_texts(2)
+    page = browse()
+    sign_in(page, desk.start())
+    question(page)
+    full = {"error": "disk_full", "message": "No room."}
+    page.route("**/api/answers", lambda route: route.fulfill(status=507, json=full))
+    press(page, "1")
+    waits(page, 1)
+    assert "disk is full" in page.locator("#trouble").text_content()
+    shoot(page, "disk-full")
+    page.unroute("**/api/answers")
+    page.click("#badge")  # send now
+    until(lambda: len(desk.responses()) == 1)
+    sent(page)
+
+
+def test_a_refused_answer_is_dropped_with_a_message(
+    desk: Desk, browse: Any, watch: Watch, shoot: Any
+) -> None:
+    watch.expected.append(NETWORK)
+    desk.ask_texts(2)
+    page = browse()
+    sign_in(page, desk.start())
+    question(page)
+    gone = {"error": "conflict", "message": "The lease went to somebody else."}
+    page.route("**/api/answers", lambda route: route.fulfill(status=409, json=gone))
+    press(page, "1")
+    page.wait_for_selector(".toast.bad")
+    assert gone["message"] in page.locator(".toast.bad").text_content()
+    shoot(page, "refused")
+    sent(page)
+    page.click(".toast button")
+    assert page.locator("[data-key=u]").is_disabled()
+
+
+def test_a_lost_reply_is_sent_again_and_counts_once(desk: Desk, browse: Any, watch: Watch) -> None:
+    watch.expected.append(NETWORK)
+    desk.ask_texts(2)
+    page = browse()
+    sign_in(page, desk.start())
+    question(page)
+    lost = []
+
+    def lose(route: Any) -> None:
+        if lost:
+            return route.continue_()
+        lost.append(route.fetch().status)  # it arrives, its receipt does not
+        return route.abort()
+
+    page.route("**/api/answers", lose)
+    press(page, "1")
+    sent(page)
+    assert lost == [200] and len(desk.responses()) == 1
+
+
+@pytest.mark.parametrize("kept_in", ["localStorage", "memory"])
+def test_browsers_without_a_database(desk: Desk, browse: Any, watch: Watch, kept_in: str) -> None:
+    watch.expected.append(NETWORK)
+    desk.ask_texts(3)
+    page = browse()
+    script = "Object.defineProperty(window, 'indexedDB', { get() { throw new Error('none'); } });"
+    if kept_in == "memory":
+        script += "Object.defineProperty(window, 'localStorage', { get() { throw new Error('none'); } });"
+    page.context.add_init_script(script)
+    page.on("dialog", lambda dialog: dialog.accept())
+    sign_in(page, desk.start())
+    question(page)
+    assert page.locator("#warning").is_visible() == (kept_in == "memory")
+    page.context.set_offline(True)
+    press(page, "1")
+    waits(page, 1)
+    page.context.set_offline(False)
+    until(lambda: len(desk.responses()) == 1)
+    press(page, "2")
+    until(lambda: len(desk.responses()) == 2)
+
+
+def test_receipts_can_be_downloaded(desk: Desk, browse: Any, tmp_path: Path) -> None:
+    desk.ask_texts(3)
+    page = browse()
+    sign_in(page, desk.start())
+    for _ in range(3):
+        press(page, "1")
+    sent(page)
+    page.click("#menu summary")
+    with page.expect_download() as waiting:
+        page.click("#receipts")
+    waiting.value.save_as(tmp_path / "receipts.jsonl")
+    lines = (tmp_path / "receipts.jsonl").read_text().splitlines()
+    receipts = [json.loads(line) for line in lines]
+    stored = {response.client_uuid: response for response in desk.responses()}
+    assert {receipt["client_uuid"] for receipt in receipts} == set(stored)
+    assert all(receipt["seq"] == stored[receipt["client_uuid"]].seq for receipt in receipts)
+    assert set(receipts[0]) == {"client_uuid", "response_id", "seq", "sha256"}

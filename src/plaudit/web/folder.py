@@ -1,7 +1,10 @@
 """The folder of a run, or of questions that are only to be answered, as the server reads it."""
 
+import fcntl
 import hashlib
 import json
+import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,3 +62,27 @@ class Folder:
         name, field = ("updates", "update") if "language" in found else ("steps", "decisions")
         value = found.get(name)
         return (value if isinstance(value, int) else None), field
+
+    def status(self) -> str:
+        """How the trainer is: its manifest says so, unless it was killed and could say nothing more."""
+        about = self.manifest()
+        status = str(about.get("status", "waiting"))
+        trained = about.get("stage") != "label"
+        return "killed" if trained and status == "running" and _held(self.path / "lock") is False else status
+
+
+def _held(lock: Path) -> bool | None:
+    """Whether some process holds this lock, without touching it; None: cannot be told here.
+
+    `F_GETLK` with the `struct flock` of 64-bit Linux (fcntl.h): type, whence, start, length, process.
+    """
+    if sys.platform != "linux" or not lock.exists():
+        return None
+    layout = "hhqqi4x"
+    asked = struct.pack(layout, fcntl.F_WRLCK, 0, 0, 0, 0)
+    try:
+        with lock.open("rb") as file:
+            found = fcntl.fcntl(file, fcntl.F_GETLK, asked)
+    except OSError:
+        return None
+    return struct.unpack(layout, found)[0] != fcntl.F_UNLCK

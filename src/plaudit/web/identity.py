@@ -28,8 +28,8 @@ class Caller:
         return sha256(f"csrf/{self.token}".encode()).hexdigest()
 
 
-def served(request: Request) -> Served:
-    """What this server serves."""
+async def served(request: Request) -> Served:
+    """What this server serves. Asynchronous, as only what waits for a disk is worth a thread."""
     return request.app.state.served
 
 
@@ -54,7 +54,7 @@ def caller(request: Request, served: TheServed) -> Caller:
 TheCaller = Annotated[Caller, Depends(caller)]
 
 
-def admin(caller: TheCaller) -> Caller:
+async def admin(caller: TheCaller) -> Caller:
     """Somebody who may run things."""
     if caller.person.role != "admin":
         raise Refusal(403, "forbidden", "Only an admin may do this.")

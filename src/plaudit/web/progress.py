@@ -43,7 +43,7 @@ class Progress:
         return {
             "title": self._folder.title,
             "mode": "label" if about.get("stage") == "label" else "run",
-            "status": about.get("status", "waiting"),
+            "status": self._folder.status(),
             "error": about.get("error"),
             "wish": wishes[-1].kind if wishes else None,
             **self._tally.counts(),

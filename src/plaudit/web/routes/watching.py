@@ -37,10 +37,9 @@ async def stream(request: Request, _: TheAdmin, served: TheServed) -> StreamingR
 @router.post("/commands")
 def command(wish: Wish, _: TheAdmin, served: TheServed) -> Stored:
     """A row in the command table; the trainer looks there between two updates."""
-    manifest = served.folder.manifest()
-    if manifest.get("stage") == "label":
+    if served.folder.manifest().get("stage") == "label":
         raise Conflict("command: nothing is trained here; these questions are only to be answered")
-    status = manifest.get("status", "not there")
+    status = served.folder.status()
     if status != "running":
         raise Conflict(f"command: the run is {status}; go on with: plaudit resume {served.folder.path}")
     return Stored(id=served.office.store.command(wish.kind, {}), kind=wish.kind)

@@ -33,7 +33,6 @@ learn: .venv/.ready  ## Learning curves, several seeds each.
 	$(BIN)/python -m benchmarks.language
 
 bench: .venv/.ready  ## Speed, also against peers.
-	$(BIN)/pip install --quiet stable_baselines3 -c constraints.txt
 	$(BIN)/python -m benchmarks.speed
 
 docs: .venv/.ready  ## See that docs/algorithms.md speaks of every algorithm.

@@ -14,6 +14,8 @@ import torch
 
 from plaudit.cli import main as cli
 from plaudit.cli.main import COMMANDS
+from tests.faces.conftest import pendulum_rows, write
+from tests.models.language.tiny import lm, words
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ("README.md", "README.zh.md")
@@ -104,13 +106,27 @@ def test_the_commands_run_in_order(desk, capsys):
 
 
 def test_the_python_runs(desk):
-    (block,) = blocks("README.md", "python")
+    block = blocks("README.md", "python")[0]
     small = (desk / "examples/pendulum_preferences.yaml").read_text(encoding="utf-8")
     for old, new in (("198400", "6400"), ("labels: 200", "labels: 8"), ("first: 50", "first: 8")):
         assert old in small
         small = small.replace(old, new)
     (desk / "examples/pendulum_preferences.yaml").write_text(small, encoding="utf-8")
     exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_python_of_the_faces_runs(desk, monkeypatch):
+    write(desk / "answers.jsonl", pendulum_rows(20))
+    monkeypatch.setattr("plaudit.faces.control_tuning.STEPS", 500)
+    agent, trainer, wrapper = blocks("README.md", "python")[1:]
+    exec(compile(agent.replace("100_000", "500"), "README.md", "exec"), {})
+    known = {"model": lm(), "tokenizer": words().tokenizer, "prompts": ["the cat", "a dog", "who"]}
+    exec(compile(trainer, "README.md", "exec"), known)
+    assert known["stats"]["objective/scores"] == 0.5
+    pytest.importorskip("stable_baselines3", reason="stable_baselines3 is not installed")
+    from stable_baselines3.common.env_util import make_vec_env
+
+    exec(compile(f"import plaudit\n{wrapper}", "README.md", "exec"), {"make_vec_env": make_vec_env})
 
 
 def test_every_command_is_told_and_exists():

@@ -1,4 +1,4 @@
-"""Plackett-Luce rankings of summed rewards (Plackett 1975, doi:10.2307/2346567): the best, then the best of the rest."""
+"""Plackett-Luce rankings of summed rewards (Plackett 1975, doi:10.2307/2346567): choose the best, again and again."""
 
 from dataclasses import dataclass
 from itertools import groupby, permutations, product

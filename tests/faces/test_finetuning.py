@@ -13,9 +13,18 @@ from plaudit.agents import PPOAgent
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading
 from plaudit.pipeline.control import saved
+from plaudit.pipeline.language import judged
 from tests.faces.conftest import write
 from tests.faces.test_reward import texts
 from tests.pipeline.language.world import World
+
+
+@pytest.fixture(autouse=True)
+def briefly(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Few steps of the fit where nothing depends on what was learned."""
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.setattr(judged, "LEAST_STEPS", 4)
+
 
 FEW: dict[str, Any] = {"updates": 2, "batch_size": 8, "max_new_tokens": 6}
 

@@ -73,7 +73,9 @@ def _view(text: dict[str, Any] | None, clip: Any) -> dict[str, Any]:
 
 def _prompt(texts: list[dict[str, Any] | None], payload: dict[str, Any]) -> Any:
     """What was asked: as messages where they are known, as a model's template would only be in the way."""
-    for text in texts:
-        if text is not None and text.get("messages"):
+    known = [text for text in texts if text is not None]
+    for text in known:
+        if text.get("messages"):
             return text["messages"]
-    return payload.get("prompt")
+    asked = [payload.get("prompt"), *(text.get("prompt") for text in known)]
+    return next((prompt for prompt in asked if prompt is not None), None)

@@ -14,6 +14,8 @@ from plaudit.storage.reception import Reception
 from plaudit.storage.store import Response
 
 WAIT_SECONDS = 2.0
+GATHER_SECONDS = 0.25
+"""After the first news: more may come, and one reading serves them all."""
 
 
 class Mirror:
@@ -21,7 +23,7 @@ class Mirror:
 
     def __init__(self, reception: Reception, path: Path):
         self.reception, self.path = reception, path
-        self._new, self._stop = threading.Event(), False
+        self._new, self._stop = threading.Event(), threading.Event()
         self._seq = _mend(path)
         self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
         self._thread.start()
@@ -32,13 +34,14 @@ class Mirror:
 
     def close(self) -> None:
         """Write what is left, then stop."""
-        self._stop = True
+        self._stop.set()
         self.wake()
         self._thread.join(10)
 
     def _follow(self) -> None:
-        while not self._stop:
+        while not self._stop.is_set():
             self._new.wait(WAIT_SECONDS)
+            self._stop.wait(GATHER_SECONDS)
             self._new.clear()
             try:
                 self._catch_up()

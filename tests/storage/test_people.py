@@ -9,7 +9,7 @@ from sqlalchemy import text
 from plaudit.errors import PlauditError
 from plaudit.storage import Conflict
 from plaudit.storage.office import Office
-from plaudit.storage.people import SESSION_SECONDS, Gone, People, clean_name
+from plaudit.storage.people import SESSION_SECONDS, Gone, People, Person, clean_name
 from plaudit.storage.store import Unknown
 from tests.storage.asking import ask, claimed, reply
 
@@ -125,6 +125,40 @@ def test_the_last_admin_stays(people: People) -> None:
         people.revoke(root.id)
     people.join(people.invite("admin", "Two")[1])
     people.revoke(root.id)
+
+
+def test_an_admin_who_is_thrown_out_has_no_link_to_come_back_by(people: People) -> None:
+    people.join(people.invite("admin", "Root")[1])
+    eve, _ = people.join(people.invite("admin", "Eve")[1])
+    ann, _ = people.join(people.invite("annotator", "Ann")[1])
+    links = [people.invite("admin")[1], people.invite_again(ann.id)[1]]
+    people.revoke(eve.id)
+    for token in links:
+        with pytest.raises(Gone, match="withdrawn"):
+            people.join(token, "Eve again")
+    assert people.open_invitations() == []
+    bob = people.join(people.invite("annotator", "Bob")[1])[0]
+    kept = people.invite("annotator")[1]
+    people.revoke(bob.id)  # could not make any
+    assert people.join(kept, "Cat")[0].name == "Cat"
+
+
+def test_two_admins_who_throw_each_other_out_at_once_do_not_both_succeed(people: People) -> None:
+    for round in range(5):
+        everyone = [people.join(people.invite("admin", f"{name}{round}")[1])[0] for name in ("a", "b")]
+        for old in people.everyone():
+            if not old.revoked and old not in everyone:
+                people.revoke(old.id)
+
+        def out(person: Person) -> bool:
+            try:
+                people.revoke(person.id)
+            except Conflict:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(out, everyone)) == [False, True]
 
 
 def test_a_link_used_twice_at_once_lets_one_in(people: People) -> None:

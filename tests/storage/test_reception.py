@@ -201,3 +201,17 @@ def test_reading_on_from_a_number(office: Office) -> None:
     office.reception.claim("ann", 1, 60)
     assert office.reception.waiting() == (2, 1)
     assert [query.key for query in office.reception.questions(3)] == ["d", "e"]
+
+
+def test_who_leaves_with_a_repeat_leaves_nothing_that_waits(office: Office) -> None:
+    """Nobody else may ever answer it: a loop that waits for its questions would wait for ever."""
+    ask(office.store, *map(str, range(30)))
+    (query,) = office.reception.claim("ann", 1, 60)
+    answered = 0
+    while not office.reception.repeats():
+        office.reception.submit(answer(query, "ann", f"u{answered}"))
+        answered += 1
+        (query,) = office.reception.claim("ann", 1, 60)
+    assert query.id in office.reception.repeats()
+    assert office.store.pending() == 30 - answered
+    assert office.reception.waiting() == (30 - answered, 0)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import psycopg.errors
 import pytest
-from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, OperationalError, TimeoutError
 
 from plaudit.errors import PlauditError
 from plaudit.storage import DiskFull
 from plaudit.storage.retry import retrying, verdict
+from plaudit.storage.store import Busy
 
 
 def _sqlite_error(
@@ -110,6 +111,12 @@ def test_what_stays_is_not_tried_again(error: DBAPIError) -> None:
 @pytest.mark.parametrize("name", GONE)
 def test_a_lost_connection_is_told_apart(name: str) -> None:
     assert verdict(GONE[name]) == "gone"
+
+
+def test_a_pool_without_a_free_connection_is_busy() -> None:
+    """SQLAlchemy's own error, which is none of the database's."""
+    with pytest.raises(Busy, match=r"feedback\.db: too many"):
+        retrying(Flaky(TimeoutError("QueuePool limit"), 100), "feedback.db", sleep=pytest.fail)
 
 
 def test_other_errors_pass_through() -> None:

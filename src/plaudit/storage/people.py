@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, true, update
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
@@ -140,7 +140,10 @@ class People:
         self._session.write(action)
 
     def revoke(self, person_id: int) -> None:
-        """Sign somebody out for good, with all their sessions and links; safe to do twice."""
+        """Sign somebody out for good, with all their sessions and links; safe to do twice.
+
+        Where it is an admin, no open link stays good: they may have made any of them, for themselves to come back by.
+        """
         self._session.write(lambda connection: _revoke(connection, person_id, self._clock()))
 
 
@@ -216,13 +219,18 @@ def _revoke(connection: Connection, person_id: int, now: float) -> None:
     person = _person(connection, person_id)
     if person.revoked:
         return
-    admins = select(func.count()).where(people.c.role == "admin", people.c.revoked_at.is_(None))
-    if person.role == "admin" and connection.execute(admins).scalar_one() == 1:
+    admins = select(people.c.id).where(people.c.role == "admin", people.c.revoked_at.is_(None))
+    # locked: two admins who throw each other out at once must not both succeed
+    if person.role == "admin" and len(connection.execute(admins.with_for_update()).all()) == 1:
         raise Conflict(f"{person.name} is the last admin; invite another one first")
-    for table, column in ((people, people.c.id), (sessions, sessions.c.person_id)):
-        connection.execute(
-            update(table).where(column == person_id, table.c.revoked_at.is_(None)).values(revoked_at=now)
-        )
+    links = true() if person.role == "admin" else invitations.c.person_id == person_id
+    ended = (
+        (people, people.c.id == person_id),
+        (sessions, sessions.c.person_id == person_id),
+        (invitations, links & invitations.c.used_at.is_(None)),
+    )
+    for table, theirs in ended:
+        connection.execute(update(table).where(theirs, table.c.revoked_at.is_(None)).values(revoked_at=now))
 
 
 def _good(now: float) -> Any:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, sele
 
 from plaudit.feedback.places import inverse, permuted
 from plaudit.storage import acceptance, claiming, rows, submitting
-from plaudit.storage.repeats import ask_again
+from plaudit.storage.repeats import FOR_ANYBODY, ask_again
 from plaudit.storage.session import Session
 from plaudit.storage.store import LARGEST, NewResponse, Query, Receipt, Response
 from plaudit.storage.tables import queries, repeats, responses, settings, slots
@@ -142,8 +142,8 @@ class Reception:
         return self._session.read(lambda c: {new: old for new, old in c.execute(pairs)})
 
     def waiting(self) -> tuple[int, int]:
-        """How many answers are still wanted, and how many of these somebody is working on."""
-        unfilled = slots.c.response_id.is_(None)
+        """How many answers are still wanted, as `Store.pending`, and how many of these somebody is working on."""
+        unfilled = slots.c.response_id.is_(None) & FOR_ANYBODY
         leased = func.count().filter(slots.c.lease_until > self._clock())
         counted = select(func.count(), leased).select_from(slots).where(unfilled)
         total, held = self._session.read(lambda connection: connection.execute(counted).one())

@@ -21,6 +21,9 @@ APART = 5
 REACH = 40
 """How far back a repeat may go, in answers."""
 
+FOR_ANYBODY = slots.c.query_id.not_in(select(repeats.c.query_id))
+"""Slots that somebody else may fill where one person leaves: what waits for an answer, and not for a person."""
+
 OWN = (responses.c.annotator == bindparam("who"), responses.c.supersedes.is_(None))
 ANSWERED = select(func.count()).select_from(responses).where(*OWN)
 DONE = select(repeats.c.query_id).where(

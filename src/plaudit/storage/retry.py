@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError
 
 from plaudit.storage.store import Busy, DiskFull, Refused
 
@@ -55,6 +55,8 @@ def retrying(
     for attempt in range(1, attempts + 1):
         try:
             return action()
+        except TimeoutError as error:  # has waited long already
+            raise Busy(f"{name}: too many are at the database at once; try again") from error
         except DBAPIError as error:
             kind = verdict(error)
             if kind == "full":

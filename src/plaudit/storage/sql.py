@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from plaudit.feedback import fields
 from plaudit.storage import acceptance, claiming, rows, submitting, wire
 from plaudit.storage.opening import open_engine
+from plaudit.storage.repeats import FOR_ANYBODY
 from plaudit.storage.session import Session
 from plaudit.storage.store import LARGEST, Command, NewQuery, NewResponse, Query, Receipt, Response, whole
 from plaudit.storage.tables import bounds, commands, queries, responses, settings, slots
@@ -79,7 +80,7 @@ class SqlStore:
 
     def pending(self) -> int:
         """See `Store.pending`."""
-        unfilled = select(func.count()).select_from(slots).where(slots.c.response_id.is_(None))
+        unfilled = select(func.count()).select_from(slots).where(slots.c.response_id.is_(None), FOR_ANYBODY)
         return self._session.read(lambda connection: connection.execute(unfilled).scalar_one())
 
     def command(self, kind: str, payload: dict[str, Any]) -> int:

@@ -208,7 +208,7 @@ class Store(Protocol):
         ...
 
     def pending(self) -> int:
-        """How many answers are still wanted."""
+        """How many answers are still wanted; what one person alone is asked again is not among them."""
         ...
 
     def command(self, kind: str, payload: dict[str, Any]) -> int:

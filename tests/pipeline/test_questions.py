@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +201,21 @@ def test_verify_notices_a_mirror_that_knows_more(answered: Path) -> None:
     (answered / "responses.jsonl").write_text('{"id": 4, "seq": 4, "client_uuid": "gone", "sha256": "00"}\n')
     (fault,) = verify(answered).faults
     assert "responses.jsonl, line 1: answer gone is not in the store" in fault
+
+
+def test_verify_leaves_out_what_a_killed_server_did_not_finish(answered: Path) -> None:
+    store = open_store(answered / "feedback.db")
+    lines = [json.dumps(row | {"id": row["response_id"]}, ensure_ascii=False) for row in receipts(store)]
+    store.close()
+    torn = "\n".join([*lines[:2], lines[2][:30] + "é"]).encode()[:-1]  # in the middle of a letter
+    (answered / "responses.jsonl").write_bytes(torn)
+    found = verify(answered)
+    assert (found.mirrored, found.faults) == (2, [])
+
+
+def test_verify_notices_an_answer_that_was_changed_in_the_file(answered: Path) -> None:
+    with sqlite3.connect(answered / "feedback.db") as connection:
+        connection.execute("DROP TRIGGER responses_no_update")
+        connection.execute("UPDATE responses SET active_ms = 5 WHERE seq = 2")
+    connection.close()
+    assert verify(answered).faults == ["answers: number 2 is not what was stored (its SHA-256 differs)"]

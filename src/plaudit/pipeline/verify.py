@@ -1,6 +1,6 @@
 """The stage `verify`: is every answer that anybody was promised in the store, unchanged, and in the export?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,10 @@ from typing import Any
 from plaudit.errors import PlauditError
 from plaudit.pipeline.export import rows_of
 from plaudit.pipeline.run_folder import RunFolder
-from plaudit.readers.lines import numbered
-from plaudit.storage import NewResponse, Response, open_store, wire
+from plaudit.readers.lines import finished, numbered
+from plaudit.storage import NewResponse, Response, wire
+from plaudit.storage.office import open_office
+from plaudit.storage.reception import Reception
 from plaudit.storage.store import LARGEST
 
 PROMISED = ("client_uuid", "response_id", "seq", "sha256")
@@ -37,19 +39,24 @@ def verify(run: Path, receipts: Path | None = None) -> Verdict:
     folder = RunFolder.open(run)
     if not folder.feedback.exists():
         raise PlauditError(f"{run}: this run asked nobody; there is nothing to verify")
-    store = open_store(folder.feedback)
+    office = open_office(folder.feedback)
     try:
-        history, view = store.history(), store.view(LARGEST)
+        history, view = list(_history(office.reception)), office.store.view(LARGEST)
     finally:
-        store.close()
+        office.store.close()
     found = Verdict(answers=len(history), standing=len(view))
     found.faults += [f"answers: number {number} is missing" for number in _gaps(history)]
-    stored = {response.client_uuid: _receipt(response) for response in history}
+    found.faults += [
+        f"answers: number {response.seq} is not what was stored (its SHA-256 differs)"
+        for response, sha256 in history
+        if _receipt(response)["sha256"] != sha256
+    ]
+    stored = {response.client_uuid: _receipt(response) for response, _ in history}
     mirror = folder.path / "responses.jsonl"
     if mirror.exists():
-        found.mirrored = _compare(mirror, stored, found.faults, "id")
+        found.mirrored = _compare(finished(mirror), stored, found.faults, "id")
     if receipts is not None:
-        found.receipts = _compare(receipts, stored, found.faults, "response_id")
+        found.receipts = _compare(numbered(receipts), stored, found.faults, "response_id")
     exported = {row["seq"] for row in rows_of(folder)}
     found.exported = len(exported)
     found.faults += [f"export: answer {r.seq} is missing" for r in view if r.seq not in exported]
@@ -59,8 +66,16 @@ def verify(run: Path, receipts: Path | None = None) -> Verdict:
     return found
 
 
-def _gaps(history: list[Response]) -> Iterator[int]:
-    known = {response.seq for response in history}
+def _history(reception: Reception) -> Iterator[tuple[Response, str]]:
+    """Every answer with the SHA-256 that was stored with it, by seq."""
+    seq = 0
+    while some := reception.after(seq):
+        yield from some
+        seq = some[-1][0].seq
+
+
+def _gaps(history: list[tuple[Response, str]]) -> Iterator[int]:
+    known = {response.seq for response, _ in history}
     yield from (number for number in range(1, max(known, default=0)) if number not in known)
 
 
@@ -75,10 +90,12 @@ def _receipt(response: Response) -> dict[str, Any]:
     }
 
 
-def _compare(path: Path, stored: dict[str, dict[str, Any]], faults: list[str], id: str) -> int:
-    """Check every line of a file against the store; how many lines there were. `id`: its name for the response_id."""
+def _compare(
+    rows: Iterable[tuple[str, dict[str, Any]]], stored: dict[str, dict[str, Any]], faults: list[str], id: str
+) -> int:
+    """Check rows with their places against the store; how many there were. `id`: their name for the response_id."""
     count = 0
-    for where, row in numbered(path):
+    for where, row in rows:
         count += 1
         given = row | {"response_id": row.get(id)}
         missing = [name for name in PROMISED if given.get(name) is None]

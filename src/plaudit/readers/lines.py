@@ -67,6 +67,18 @@ def numbered(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     return _of_lines(text, path)
 
 
+def finished(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each row of JSON lines that a process adds to, with its place, as `numbered` gives them.
+
+    What follows the last line end is left out: the process is at it, or was killed in the middle of it.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PlauditError(f"{path}: not readable ({error.strerror}); give a file that is there") from None
+    return _of_lines(data[: data.rfind(b"\n") + 1].decode("utf-8", "replace"), path)
+
+
 def whole_text(path: Path) -> str:
     """The text of a file, unpacked where it is packed with gzip, without a byte order mark."""
     if path.suffix == ".parquet":

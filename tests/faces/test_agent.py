@@ -133,7 +133,8 @@ def test_predicts_for_one_and_for_many() -> None:
     assert len(set(drawn)) == 4 and max(map(abs, drawn)) <= 2
     discrete, _ = small().predict(np.zeros((3, 4)))
     assert discrete.shape == (3,) and set(discrete.tolist()) <= {0, 1}
-    for wrong in (np.zeros(2), np.zeros((4, 2)), np.array([np.nan, 0, 0])):
+    assert agent.predict(np.zeros((0, 3)))[0].shape == (0, 1)
+    for wrong in (np.zeros(2), np.zeros((4, 2)), np.array([np.nan, 0, 0]), "text", {"a": 1}):
         with pytest.raises(PlauditError, match="observation"):
             agent.predict(wrong)
 
@@ -185,11 +186,71 @@ def test_a_saved_agent_goes_on_exactly(tmp_path: Path) -> None:
     assert again.num_timesteps == 96
 
 
-def test_a_saved_schedule_must_be_given_again(tmp_path: Path) -> None:
-    small(learning_rate=lambda remaining: 1e-3 * remaining).save(tmp_path / "agent")
+def rate(remaining: float) -> float:
+    return 1e-3 * remaining
+
+
+def test_a_saved_schedule_must_be_given_again_and_learning_goes_on(tmp_path: Path) -> None:
+    agent = small(learning_rate=rate).learn(21)
+    agent.save(tmp_path / "agent")
     with pytest.raises(PlauditError, match="learning_rate was a function"):
         PPOAgent.load(tmp_path / "agent")
-    assert PPOAgent.load(tmp_path / "agent", learning_rate=1e-3).learn(16).num_timesteps == 16
+    again = PPOAgent.load(tmp_path / "agent", learning_rate=rate)
+    assert torch.equal(weights(again.learn(32)), weights(agent.learn(32))) and again.num_timesteps == 53
+
+
+def test_settings_given_anew_keep_what_was_learned(tmp_path: Path) -> None:
+    agent = small(normalize_reward=True).learn(32)
+    agent.save(tmp_path / "agent")
+    slower = PPOAgent.load(tmp_path / "agent", learning_rate=0.0)
+    assert torch.equal(slower.state.optimiser.mean, agent.state.optimiser.mean)
+    assert torch.equal(weights(slower.learn(16)), weights(agent)) and slower.num_timesteps == 48
+    wider = PPOAgent.load(tmp_path / "agent", n_envs=3)
+    assert wider.control.source.num_envs == 3 and wider.num_timesteps == 32
+    assert torch.equal(wider.state.optimiser.square, agent.state.optimiser.square)
+    wider.learn(7)
+    with pytest.raises(PlauditError, match=r"net_arch: the saved policy was made with \(64, 64\)"):
+        PPOAgent.load(tmp_path / "agent", net_arch=[8])
+    assert PPOAgent.load(tmp_path / "agent", net_arch=[64, 64]).num_timesteps == 32
+
+
+def test_what_no_file_holds_is_asked_for(tmp_path: Path) -> None:
+    agent = PPOAgent(OneStep, **SMALL)
+    agent.reward = lambda record: -record.environment_rewards
+    agent.learn(16).save(tmp_path / "agent")
+    with pytest.raises(PlauditError, match=r"its env was a function.*load\(folder, env="):
+        PPOAgent.load(tmp_path / "agent")
+    PPOAgent.load(tmp_path / "agent", env=OneStep).save(tmp_path / "again")
+    lost = PPOAgent.load(tmp_path / "again", env=OneStep)
+    assert lost.evaluate(4).mean in (0.0, 1.0)
+    with pytest.raises(PlauditError, match=r"reward: .*set agent.reward again"):
+        lost.learn(16)
+    again = PPOAgent.load(tmp_path / "again", env=OneStep)
+    again.reward = agent.reward
+    assert torch.equal(weights(again.learn(16)), weights(agent.learn(16)))
+
+
+def test_a_function_must_make_a_new_environment_each_time() -> None:
+    kept = OneStep()
+    with pytest.raises(PlauditError, match="gave the same OneStep twice"):
+        PPOAgent(lambda: gymnasium.wrappers.TimeLimit(kept, 5), **(SMALL | {"n_envs": 1}))
+    with pytest.raises(PlauditError, match="gave a NoneType"):
+        PPOAgent(lambda: None)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "clip_range", "clip_range_vf"])
+def test_a_schedule_that_falls_below_0_is_stopped(name: str) -> None:
+    """A negative step size would climb the loss."""
+    agent = small(**{name: lambda remaining: remaining - 0.5})
+    with pytest.raises(PlauditError, match=rf"{name}\(0.2\): must be at least 0, not -0.3"):
+        agent.learn(40)
+    with pytest.raises(PlauditError, match=f"{name}: must be at least 0"):
+        small(**{name: "lin_-0.1"})
+
+
+def test_a_callback_in_the_wrong_place_is_no_progress_bar() -> None:
+    with pytest.raises(TypeError):
+        small().learn(16, lambda row: None)  # type: ignore[misc]
 
 
 def test_loading_something_else_is_refused(tmp_path: Path) -> None:

@@ -111,6 +111,10 @@ def test_what_does_not_fit_is_refused(swinging: Path, compared: Path, spoken: Wo
         ),
         (lambda: control.finetune_with_rlhf("f.jsonl", reward), "feedback: a str was given; give a Feedback"),
         (lambda: control.finetune_with_rlhf(clips, reward, gama=1), "unknown argument 'gama'"),
+        (
+            lambda: control.finetune_with_rlhf(clips, reward, net_arch=[4]),
+            "net_arch: the saved policy was made",
+        ),
         (lambda: control.finetune_with_rlhf(clips, reward, total_timesteps=0), "total_timesteps: 0"),
         (lambda: plaudit.ppo.PPO(tmp_path), "config.json is missing"),
         (lambda: plaudit.ppo.PPO(tmp_path / "f.jsonl"), "is a file"),

@@ -140,6 +140,25 @@ def test_answers_end_with_their_first_end_token() -> None:
     ).answers.tokens == ((7, 0),)
 
 
+def test_where_nothing_fills_up_every_token_was_said() -> None:
+    """Without an end and a pad token 0 is a token like any other."""
+    none = Special(frozenset(), 0, said=False)
+    asked = generated.prompts([[5, 0], [0, 6]], None, none)
+    assert asked.tokens == [[5, 0], [0, 6]]
+    said = generated.talk(asked, [[5, 0, 3, 0], [0, 6, 0, 0]], none, "cpu").answers.tokens
+    assert said == ((3, 0), (0, 0))
+
+
+def test_where_an_answer_begins_behind_prompts_that_repeat_or_begin_with_the_pad_token() -> None:
+    special = Special(frozenset({1}), pad=0, said=False)
+    asked = generated.prompts([[0], [0, 5, 6]], None, special)
+    outputs = generated.joined(asked, [[7], [8]], special)
+    assert generated.talk(asked, outputs, special, "cpu").answers.tokens == ((7,), (8,))
+    asked = generated.prompts([[5], [7, 8, 9]], None, special)
+    cut = [[5, 2, 5, 3], [7, 8, 9, 4]]  # somebody has taken what fills up away
+    assert generated.talk(asked, cut, special, "cpu").answers.tokens == ((2, 5, 3), (4,))
+
+
 def test_dense_rewards_count_where_they_stand() -> None:
     mine = trainer(learning_rate=0.0, gamma=0.0, num_ppo_epochs=1, normalize_advantage=False, kl_coef=0.0)
     stats = mine.train_step([[7, 8]], [[7, 8, 9, END]], torch.tensor([[3.0, 5.0, 100.0]]))
@@ -151,7 +170,7 @@ def test_end_and_padding_without_a_tokenizer_are_those_of_the_config() -> None:
     assert generated.special_tokens(model, None) == Special(frozenset({END}), PAD)
     model.generation_config.eos_token_id = model.config.eos_token_id = None
     model.generation_config.pad_token_id = model.config.pad_token_id = None
-    assert generated.special_tokens(model, None) == Special(frozenset(), 0)
+    assert generated.special_tokens(model, None) == Special(frozenset(), 0, said=False)
     assert generated.special_tokens(model, words().tokenizer) == Special(frozenset({END}), PAD)
     outputs = trainer(model).generate([[7, 8]])
     assert outputs.shape == (1, 2 + 5)  # nothing ends an answer but its length
@@ -188,6 +207,9 @@ INPUTS, OUTPUTS = [[7, 8], [9, 10]], [[7, 8, 9, END], [9, 10, 11, 12]]
         (lambda t: t.generate(INPUTS, max_new_token=4), "unknown argument 'max_new_token'"),
         (lambda t: t.generate(INPUTS, max_new_tokens=0), "max_new_tokens"),
         (lambda t: t.generate(INPUTS, max_new_tokens=500), "the model reads at most"),
+        (lambda t: t.generate([[7, 10**6]]), "input_ids: row 1 holds token 1000000"),
+        (lambda t: t.generate([[7, -1]]), "input_ids: row 1 holds token -1"),
+        (lambda t: t.train_step(INPUTS, [INPUTS[0] + [10**6], OUTPUTS[1]], [1, 1]), "outputs: row 1 holds"),
     ],
 )
 def test_bad_input_gets_a_sentence(call: Callable[[PPOTrainer], Any], said: str) -> None:
@@ -205,6 +227,8 @@ def test_bad_input_gets_a_sentence(call: Callable[[PPOTrainer], Any], said: str)
         ({"gamma": 2}, "gamma: must be between 0 and 1"),
         ({"lam": 2}, "lam: must be between 0 and 1"),
         ({"temperature": 0}, "temperature"),
+        ({"cliprange": -0.1}, "cliprange: must be at least 0"),
+        ({"max_grad_norm": -1}, "max_grad_norm: must be at least 0"),
     ],
 )
 def test_bad_settings_are_named_as_they_were_given(given: dict[str, Any], said: str) -> None:
@@ -225,6 +249,7 @@ def test_settings_are_read_back_by_every_name() -> None:
     assert config.epsilon == config.cliprange == config.clip_range == 0.3
     assert config.lam == config.gae_lambda == 0.9 and config.kl_coef == 0.2
     assert "cliprange=0.3" in repr(config)
+    assert config.target_kl is None and PPOConfig(target_kl=0.1).target_kl == 0.1
     with pytest.raises(AttributeError):
         config.cliprang  # noqa: B018
 
@@ -234,3 +259,7 @@ def test_models_that_are_none_or_in_half_precision_are_refused() -> None:
         PPOTrainer("gpt2")
     with pytest.raises(PlauditError, match=r"load it with dtype=torch.float32"):
         PPOTrainer(lm().half())
+    with pytest.raises(PlauditError, match="a Linear is no language model"):
+        PPOTrainer(torch.nn.Linear(2, 2))
+    with pytest.raises(PlauditError, match=r"config: a dict was given; give PPOConfig"):
+        PPOTrainer(lm(), {"learning_rate": 1.0})  # pyright: ignore[reportArgumentType]

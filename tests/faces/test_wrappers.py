@@ -66,6 +66,17 @@ def test_gymnasium() -> None:
     assert found == WANTED
 
 
+def test_a_reward_sees_actions_within_the_bounds() -> None:
+    """As the environment takes them, and as the pipeline gives them."""
+    ensemble = RewardEnsemble(Spaces(3, 1, "continuous"), RewardConfig(), torch.Generator().manual_seed(0))
+    found = []
+    for action in (2.0, 50.0):  # Pendulum's largest torque is 2
+        env = RewardWrapper(gymnasium.make("Pendulum-v1"), RewardModel(ensemble, "control", {}))
+        env.reset(seed=0)
+        found.append(env.step(np.array([action], np.float32))[1])
+    assert found[0] == found[1]
+
+
 def test_gymnasium_vectors_of_wrapped_environments() -> None:
     vector = gymnasium.vector.SyncVectorEnv(
         [lambda: RewardWrapper(Counting(), telling())] * 2,

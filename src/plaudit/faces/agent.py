@@ -109,7 +109,11 @@ class PPOAgent:
         return self.state.metrics
 
     def learn(
-        self, total_timesteps: float | None = None, progress_bar: bool = False, callback: Watch | None = None
+        self,
+        total_timesteps: float | None = None,
+        *,
+        progress_bar: bool = False,
+        callback: Watch | None = None,
     ) -> Self:
         """Learn from exactly so many further environment steps; without a number from one rollout.
 
@@ -140,7 +144,7 @@ class PPOAgent:
         """
         space = self.control.source.observation_space
         shape = space.shape or ()
-        seen = np.asarray(observation, dtype=np.float32)
+        seen = _numbers(observation)
         single = seen.shape == shape
         if not single and seen.shape[1:] != shape:
             raise PlauditError(
@@ -149,7 +153,7 @@ class PPOAgent:
         if not np.isfinite(seen).all():
             raise PlauditError("observation: it holds a number that is not finite; mend the environment")
         distribution = self.policy.distribution(
-            torch.from_numpy(seen.reshape(1 if single else len(seen), -1))
+            torch.from_numpy(seen.reshape(1 if single else len(seen), int(np.prod(shape))))
         )
         chosen = distribution.mode() if deterministic else distribution.sample(self.drawing)
         actions = to_environment(chosen.numpy(), self.control.source.action_space)
@@ -172,7 +176,11 @@ class PPOAgent:
 
     @classmethod
     def load(cls, folder: str | Path, env: Any = None, **given: Unpack[HyperParameters]) -> Self:
-        """A saved agent, or the policy of a run folder. `env` and settings may be given anew."""
+        """A saved agent, or the policy of a run folder; learning goes on where it stood.
+
+        Settings may be given anew. Another seed, number of environments or scaling of rewards begins new episodes.
+        `env` is needed where the agent's came from a function.
+        """
         return keeping.load(cls, Path(folder), env, given)
 
     def adopt(self, policy: ActorCritic) -> None:
@@ -204,6 +212,15 @@ def _config(env: GymEnv, named: dict[str, Any], schedules: dict[str, Schedule]) 
         return configs.from_mapping(mapping, "PPOAgent")
     except PlauditError as error:
         raise aliases.spoken(error, named, aliases.CONTROL) from None
+
+
+def _numbers(observation: Any) -> np.ndarray:
+    try:
+        return np.asarray(observation, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise PlauditError(
+            f"observation: a {type(observation).__name__}, no array of numbers; give what the environment returns"
+        ) from None
 
 
 def _generator(seed: int, purpose: str) -> torch.Generator:

@@ -8,6 +8,7 @@ from plaudit.errors import PlauditError
 from plaudit.faces.agent import PPOAgent
 from plaudit.faces.environments import GymEnv
 from plaudit.faces.feedback import Feedback
+from plaudit.faces.keeping import refuse_other_networks
 from plaudit.faces.reward import RewardModel
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.pipeline.control import saved
@@ -36,14 +37,19 @@ class ControlTuner:
         steps = rest.pop("total_timesteps", STEPS)
         if not self.policy.config.critic:
             raise PlauditError("the policy has no critic, which PPO needs; train it with policy.critic: true")
-        agent = PPOAgent(self.env, **rest)
-        agent.adopt(self.policy)
-        agent.reward = reward.model.reward
-        if reward.model.spaces.observation != self.policy.spaces.observation:
+        judged, acted = reward.model.spaces, self.policy.spaces
+        if (judged.observation, judged.action) != (acted.observation, acted.action):
             raise PlauditError(
                 f"reward_model: it judges {reward.environment}, but the policy acts in {self.env.id}; fit one for it"
             )
-        agent.learn(steps, progress_bar)
+        agent = PPOAgent(self.env, **rest)
+        try:
+            refuse_other_networks(rest, agent.config.policy, self.policy.config)
+            agent.adopt(self.policy)
+            agent.reward = reward.model.reward
+            agent.learn(steps, progress_bar=progress_bar)
+        finally:
+            agent.close()
         self.metrics = agent.metrics
 
     def save(self, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from weakref import ReferenceType, ref
 
 import gymnasium
 import numpy as np
@@ -29,7 +30,8 @@ class GymEnv:
         """How many an agent runs side by side; none: the agent says."""
         self.kwargs = kwargs
         self.function = None if isinstance(env, str) else _function(env, kwargs)
-        self.id = find(env).id if isinstance(env, str) else _name(self.function)
+        self._made: list[ReferenceType[gymnasium.Env]] = []
+        self.id = find(env).id if isinstance(env, str) else self._name()
         self._module = env.rpartition(":")[0] if isinstance(env, str) else ""
         self._one: gymnasium.Env | None = None
 
@@ -40,14 +42,14 @@ class GymEnv:
 
     def source(self, envs: int) -> Source:
         """So many of it, stepping together."""
-        return make(self.config(envs)) if self.function is None else made_by(self.function, envs)
+        return make(self.config(envs)) if self.function is None else made_by(self._new, envs)
 
     @property
     def one(self) -> gymnasium.Env:
         """One environment to act in by hand."""
         if self._one is None:
             self._one = (
-                gymnasium.make(self.config(1).id, **self.kwargs) if self.function is None else self.function()
+                gymnasium.make(self.config(1).id, **self.kwargs) if self.function is None else self._new()
             )
         return self._one
 
@@ -80,6 +82,28 @@ class GymEnv:
             self._one.close()
             self._one = None
 
+    def _new(self) -> gymnasium.Env:
+        """What the function makes; one that is there already would be stepped by several at once."""
+        assert self.function is not None
+        one = self.function()
+        if not isinstance(one, gymnasium.Env):
+            raise PlauditError(f"env: the function gave a {type(one).__name__}, which is no gymnasium.Env")
+        self._made = [known for known in self._made if known() is not None]
+        if any(known() is one.unwrapped for known in self._made):
+            raise PlauditError(
+                f"env: the function gave the same {type(one.unwrapped).__name__} twice; make a new one each time it is "
+                "called"
+            )
+        self._made.append(ref(one.unwrapped))
+        return one
+
+    def _name(self) -> str:
+        """The id, or the class, of what the function makes."""
+        one = self._new()
+        name = one.spec.id if one.spec is not None else type(one.unwrapped).__name__
+        one.close()
+        return name
+
 
 def as_env(env: Any) -> GymEnv:
     """What was given, as a GymEnv."""
@@ -106,11 +130,3 @@ def _function(env: Any, kwargs: dict[str, Any]) -> Callable[[], gymnasium.Env]:
         )
     made: Callable[..., Any] = env
     return lambda: made(**kwargs)
-
-
-def _name(function: Any) -> str:
-    """The id, or the class, of what a function makes."""
-    one = function()
-    name = one.spec.id if one.spec is not None else type(one.unwrapped).__name__
-    one.close()
-    return name

@@ -1,7 +1,7 @@
 """What transformers hands around, as what plaudit works with: padded prompts, generated ids, rewards of many forms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from plaudit.environments.language.collect import Talk
 from plaudit.errors import PlauditError
 from plaudit.models.language import tokens
 
+LARGEST = 2**63
 IGNORED = ("do_sample", "pad_token_id", "eos_token_id", "token_type_ids", "return_dict_in_generate", "top_k")
 """Arguments of transformers' `generate` that change nothing here."""
 
@@ -22,6 +23,15 @@ class Special:
 
     stops: frozenset[int]
     pad: int
+    said: bool = True
+    """The pad token is the tokenizer's or the model's; otherwise one that answers may hold as well."""
+    entries: int = field(default=LARGEST, compare=False)
+    """How many tokens the model knows."""
+
+    @property
+    def fills(self) -> bool:
+        """Where the pad token stands at an end of a row, nothing is there."""
+        return self.said and self.pad not in self.stops
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,10 @@ class Prompts:
 
 def special_tokens(model: Any, tokenizer: Any | None) -> Special:
     """The end tokens of the model and its tokenizer; what fills up is the pad token, or else an end token, or 0."""
+    if not (hasattr(model, "config") and hasattr(model, "get_input_embeddings")):
+        raise PlauditError(
+            f"model: a {type(model).__name__} is no language model; load one with AutoModelForCausalLM.from_pretrained"
+        )
     found: set[int] = set()
     for said in (getattr(model, "generation_config", None), model.config.get_text_config(), tokenizer):
         ends = getattr(said, "eos_token_id", None)
@@ -46,8 +60,9 @@ def special_tokens(model: Any, tokenizer: Any | None) -> Special:
             f"tokenizer: its end token {beyond[0]} is not among the model's {entries} tokens; give the model's own"
         )
     pads = (getattr(said, "pad_token_id", None) for said in (tokenizer, model.config.get_text_config()))
-    pad = next((pad for pad in pads if pad is not None), min(found, default=0))
-    return Special(frozenset(found), int(pad))
+    known = next((int(pad) for pad in pads if pad is not None), None)
+    pad = min(found, default=0) if known is None else known
+    return Special(frozenset(found), pad, known is not None, entries)
 
 
 def refuse_others(others: Mapping[str, Any]) -> None:
@@ -78,7 +93,7 @@ def prompts(ids: Any, mask: Any | None, special: Special) -> Prompts:
 
     Without a mask a pad token at either end is padding, unless it is an end token as well, as in transformers.
     """
-    rows = _rows(ids, "input_ids")
+    rows = _ids(ids, "input_ids", special)
     if mask is None:
         real = [_unpadded(row, special) for row in rows]
     else:
@@ -114,7 +129,7 @@ def talk(
     asked: Prompts, outputs: Any, special: Special, device: torch.device | str, tokenizer: Any | None = None
 ) -> Talk:
     """What was said, from outputs that begin with their prompts. Several answers to a prompt stand together."""
-    rows = _rows(getattr(outputs, "sequences", outputs), "outputs")
+    rows = _ids(getattr(outputs, "sequences", outputs), "outputs", special)
     each, rest = divmod(len(rows), len(asked.given))
     if rest or not each:
         raise PlauditError(
@@ -160,11 +175,12 @@ def graded(rewards: Any, said: Sequence[Sequence[int]]) -> Graded:
 
 def _answer(row: list[int], asked: Prompts, place: int, number: int, special: Special) -> list[int]:
     """The answer in a row of outputs: up to and with the first end token, without what fills up."""
-    said = row[_behind_prompt(row, asked.given[place], special) :]
+    width = max(map(len, asked.given))
+    said = row[_behind_prompt(row, asked.given[place], width, special) :]
     stop = next((i for i, token in enumerate(said) if token in special.stops), None)
     if stop is not None:
         return said[: stop + 1]
-    while said and said[-1] == special.pad and special.pad not in special.stops:
+    while said and said[-1] == special.pad and special.fills:
         said = said[:-1]
     if not said:
         raise PlauditError(
@@ -173,10 +189,11 @@ def _answer(row: list[int], asked: Prompts, place: int, number: int, special: Sp
     return said
 
 
-def _behind_prompt(row: list[int], given: list[int], special: Special) -> int:
-    """Where the answer begins; `joined` fills prompts of different lengths up at the left."""
-    if row[: len(given)] == given:
-        return len(given)
+def _behind_prompt(row: list[int], given: list[int], width: int, special: Special) -> int:
+    """Where the answer begins; `joined` fills prompts of different lengths up at the left, to the width of all."""
+    for before in ([special.pad] * (width - len(given)) + given, given):
+        if row[: len(before)] == before:
+            return len(before)
     filled = next((i for i, token in enumerate(row) if token != special.pad), len(row))
     if row[filled : filled + len(given)] != given:
         raise PlauditError(
@@ -200,8 +217,21 @@ def _rows(value: Any, name: str) -> list[list[int]]:
     return [list(map(int, row)) for row in rows]
 
 
+def _ids(value: Any, name: str, special: Special) -> list[list[int]]:
+    """Rows of tokens that the model knows."""
+    rows = _rows(value, name)
+    for number, row in enumerate(rows, 1):
+        strange = next((token for token in row if not 0 <= token < special.entries), None)
+        if strange is not None:
+            raise PlauditError(
+                f"{name}: row {number} holds token {strange}, but the model has {special.entries}; use the tokenizer "
+                "that belongs to it"
+            )
+    return rows
+
+
 def _unpadded(row: list[int], special: Special) -> list[int]:
-    if special.pad in special.stops:
+    if not special.fills:
         return row
     real = [i for i, token in enumerate(row) if token != special.pad]
     return row[real[0] : real[-1] + 1] if real else []

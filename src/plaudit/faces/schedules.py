@@ -32,4 +32,6 @@ def _number(value: Any, name: str) -> float:
         raise PlauditError(
             f"{name}: {value!r} is neither a number, a text such as lin_0.001, nor a function of the remaining progress"
         )
+    if number < 0:
+        raise PlauditError(f"{name}: must be at least 0, not {number:g}; change what is given")
     return number

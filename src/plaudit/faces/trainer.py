@@ -104,7 +104,7 @@ class PPOConfig:
         value: Any = self.config
         for part in _field(name).split("."):
             value = getattr(value, part)
-        return getattr(value, "lam", getattr(value, "limit", value))
+        return value if name == "seed" else aliases.LANGUAGE[name].read(value)
 
     def __repr__(self) -> str:
         """All settings."""
@@ -144,12 +144,14 @@ class PPOTrainer:
             raise PlauditError(
                 f"model: a {type(model).__name__} is no model; load it with AutoModelForCausalLM.from_pretrained"
             )
+        self.special = generated.special_tokens(model, tokenizer)
         if (kind := next(model.parameters()).dtype) != torch.float32:
             raise PlauditError(f"model: its weights are {kind}; load it with dtype=torch.float32")
+        if not isinstance(config, PPOConfig | None):
+            raise PlauditError(f"config: a {type(config).__name__} was given; give PPOConfig(...)")
         self.args = PPOConfig() if config is None else config
         self.model: Any = model
         self.tokenizer = tokenizer
-        self.special = generated.special_tokens(model, tokenizer)
         run = self.args.config
         self.reference = as_it_was(deepcopy(model), run.policy) if run.settings.kl_in_reward else None
         draws = torch.Generator().manual_seed(seed_of(run.seed, "policy"))

@@ -89,11 +89,12 @@ def sb3_reward_wrapper(venv: "VecEnv", reward_model: RewardModel) -> "VecEnvWrap
     return Learned()
 
 
-def executed(actions: np.ndarray, space: gymnasium.Space) -> np.ndarray:
+def executed(actions: np.ndarray, space: Any) -> np.ndarray:
     """What an environment was given, as a reward sees it [N, A]: one-hot rows, or numbers within the bounds."""
     if isinstance(space, Discrete):
         return np.eye(int(space.n), dtype=np.float32)[actions.reshape(-1).astype(int) - int(space.start)]
-    return np.asarray(actions, dtype=np.float32).reshape(len(actions), -1)
+    within = np.clip(np.asarray(actions, dtype=np.float32), space.low, space.high)
+    return within.reshape(len(actions), -1)
 
 
 def _refuse_misfits(reward_model: Any, observations: gymnasium.Space, actions: gymnasium.Space) -> None:

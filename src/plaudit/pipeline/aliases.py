@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from plaudit.errors import PlauditError
+from plaudit.maths.constraint import StopAt
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Meaning:
     """The path of our field."""
     value: Callable[[Any], Any] = lambda given: given
     """Our value from theirs."""
+    read: Callable[[Any], Any] = lambda ours: ours
+    """Theirs from ours."""
 
 
 def _trace(lam: Any) -> dict[str, Any]:
@@ -32,13 +35,22 @@ def _stop(target: Any) -> Any:
     return None if target is None else {"kind": "stop_at", "limit": 1.5 * target if usable else target}
 
 
+def _target(constraint: Any) -> Any:
+    """The target of which `_stop` makes the limit."""
+    return float(f"{constraint.limit / 1.5:.12g}") if isinstance(constraint, StopAt) else None
+
+
+def _lam(estimator: Any) -> Any:
+    return getattr(estimator, "lam", None)
+
+
 EVERYWHERE: dict[str, Meaning] = {
     "learning_rate": Meaning("trainer.learning_rate"),
     "max_grad_norm": Meaning("trainer.max_grad_norm"),
     "gamma": Meaning("settings.discount"),
     "vf_coef": Meaning("settings.value_coef"),
-    "gae_lambda": Meaning("settings.advantage", _trace),
-    "lam": Meaning("settings.advantage", _trace),
+    "gae_lambda": Meaning("settings.advantage", _trace, _lam),
+    "lam": Meaning("settings.advantage", _trace, _lam),
     "clip_range": Meaning("settings.clip"),
     "cliprange": Meaning("settings.clip"),
     "clip_range_vf": Meaning("settings.value_clip"),
@@ -46,7 +58,7 @@ EVERYWHERE: dict[str, Meaning] = {
     "ent_coef": Meaning("settings.entropy_coef"),
     "normalize_advantage": Meaning("settings.standardise_advantages"),
     "whiten_advantages": Meaning("settings.standardise_advantages"),
-    "target_kl": Meaning("settings.constraint", _stop),
+    "target_kl": Meaning("settings.constraint", _stop, _target),
     "kl_coef": Meaning("settings.kl_in_reward"),
     "n_epochs": Meaning("trainer.epochs"),
     "num_ppo_epochs": Meaning("trainer.epochs"),

@@ -11,7 +11,11 @@ from plaudit.maths.advantage import GAE
 LEARNER: dict[str, tuple[float, float | None]] = {
     "settings.discount": (0, 1),
     "settings.advantage.lam": (0, 1),
+    "settings.clip": (0, None),
+    "settings.value_clip": (0, None),
+    "settings.value_coef": (0, None),
     "trainer.learning_rate": (0, None),
+    "trainer.max_grad_norm": (0, None),
     "trainer.epochs": (1, None),
     "trainer.minibatch": (1, None),
     "trainer.piece": (1, None),

@@ -1,5 +1,6 @@
 """Asking and learning in a loop: how many are asked when, and that asking again changes nothing."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -297,6 +298,34 @@ def test_people_who_leave_are_not_waited_for_for_ever(
     while not run.done:
         run.tick()
     assert store.pending() == 19 and run.preferences.fits == 1
+    run.close()
+
+
+def test_people_who_answer_while_the_policy_improves_are_not_taken_for_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every update takes longer than the patience; whoever answers during it is still there when the next one asks."""
+    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.001)
+    run = ControlRun(config(people=[], ahead=0, patience=0.05), folder(tmp_path))
+    assert run.preferences is not None
+    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+
+    def answer(count: int) -> None:
+        for _ in range(count):
+            query = store.claim("somebody", 60.0)
+            if query is not None:
+                said = Comparison((query.items[0], query.items[1]), "first")
+                store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
+
+    def obey_and_answer() -> None:
+        obey()
+        answer(1)
+
+    run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
+    while not run.done:
+        run.tick()
+        assert store.pending() == 0
+        time.sleep(0.06)
     run.close()
 
 

@@ -160,7 +160,11 @@ class Preferences:
         Real people get each question as soon as it is ready: drawing clips takes a while.
         """
         parts = [list(queries)] if self.desk.people else ([query] for query in queries)
-        return sum(len(self.desk.store.enqueue(part)) for part in parts)
+        asked = sum(len(self.desk.store.enqueue(part)) for part in parts)
+        if not self._waiting:  # there was nothing to answer, so silence meant nothing
+            self._heard = time.monotonic()
+        self._waiting += asked
+        return asked
 
     def learn(self, behaviour: Any, number: int) -> dict[str, Any]:
         """Refit where there are new answers; settle the scale over the policy's behaviour."""

@@ -14,6 +14,8 @@ class DroppingProxy:
         self.passed = self.dropped = 0
         self.address = ""
         self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
+        """Held, or a task that waits for a server that is gone would be collected as garbage."""
 
     async def start(self) -> None:
         """Listen on a free port."""
@@ -21,22 +23,32 @@ class DroppingProxy:
         self.address = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Listen no more, and let go of everybody."""
         if self._server is not None:
             self._server.close()
+        for task in self._serving:
+            task.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._pass_on(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        await asyncio.wait([task])  # which, unlike awaiting it, does not take part in its end
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             back, forth = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:
             writer.close()
             return
         sending = asyncio.create_task(_copy(reader, forth))
-        with suppress(OSError):
-            await self._replies(back, writer)
-        sending.cancel()
-        for end in (writer, forth):
-            end.close()
+        try:
+            with suppress(OSError):
+                await self._replies(back, writer)
+        finally:
+            sending.cancel()
+            for end in (writer, forth):
+                end.close()
 
     async def _replies(self, back: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Every reply is one head and a body of a told length; a swallowed one ends the connection."""

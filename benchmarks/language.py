@@ -25,7 +25,7 @@ OVER = {
     "settings": {"kl_in_reward": 0.002},
     "policy": {"shaping": {"temperature": 1.0}},
     "feedback": {"labels": 60, "first": 60, "rounds": 0, "people": [{"mistake": 0.25}]},
-    "trainer": {"learning_rate": 3.0e-4, "schedule": "constant"},
+    "trainer": {"learning_rate": 1.0e-4, "schedule": "constant"},
     "updates": 60,
     "watch": {"every": 4, "judgements": 100, "stop": True, "patience": 4},
     "evaluate_every": 4,

@@ -1,5 +1,6 @@
 """Asking and learning in a loop: how many are asked when, and that asking again changes nothing."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,10 @@ def test_real_answers_are_waited_for_and_learned_from(tmp_path: Path) -> None:
 def test_the_loop_does_not_run_away_from_people(
     tmp_path: Path, ahead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes on as soon as no more questions wait than it may be ahead of real people, and not before."""
+    """It goes on as soon as no more questions wait than it may be ahead of real people, and not before.
+
+    The last update waits for all of them, and learns from all answers.
+    """
     monkeypatch.setattr(preferences, "POLL_SECONDS", 0.0)
     run = ControlRun(config(people=[], ahead=ahead), folder(tmp_path))
     assert run.preferences is not None
@@ -240,11 +244,36 @@ def test_the_loop_does_not_run_away_from_people(
         store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
 
     run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
+    learned = []
     while not run.done:
-        run.tick()
+        learned.append(run.tick()["feedback/labels"])
         assert store.pending() <= ahead
-    asked = len(store.queries())
-    assert asked == 20 and len(store.history()) == max(1, asked - ahead)
+    assert len(store.queries()) == len(store.history()) == 20
+    assert learned[-1] == 20 and (ahead == 0 or learned[-2] == 20 - ahead)
+    run.close()
+
+
+def test_the_last_update_waits_only_while_somebody_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Questions that nobody answers any more do not keep a run from its end, even where its patience has none."""
+    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(preferences, "FAREWELL", 0.2)
+    run = ControlRun(config(people=[], ahead=5), folder(tmp_path))
+    assert run.preferences is not None
+    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+
+    def obey_and_answer() -> None:
+        obey()
+        query = store.claim("somebody", 60.0) if len(store.history()) < 17 else None
+        if query is not None:
+            said = Comparison((query.items[0], query.items[1]), "first")
+            store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
+
+    run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
+    while not run.done:
+        row = run.tick()
+    assert store.pending() == 3 and row["feedback/labels"] == 17
     run.close()
 
 
@@ -269,6 +298,34 @@ def test_people_who_leave_are_not_waited_for_for_ever(
     while not run.done:
         run.tick()
     assert store.pending() == 19 and run.preferences.fits == 1
+    run.close()
+
+
+def test_people_who_answer_while_the_policy_improves_are_not_taken_for_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every update takes longer than the patience; whoever answers during it is still there when the next one asks."""
+    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.001)
+    run = ControlRun(config(people=[], ahead=0, patience=0.05), folder(tmp_path))
+    assert run.preferences is not None
+    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+
+    def answer(count: int) -> None:
+        for _ in range(count):
+            query = store.claim("somebody", 60.0)
+            if query is not None:
+                said = Comparison((query.items[0], query.items[1]), "first")
+                store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
+
+    def obey_and_answer() -> None:
+        obey()
+        answer(1)
+
+    run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
+    while not run.done:
+        run.tick()
+        assert store.pending() == 0
+        time.sleep(0.06)
     run.close()
 
 

@@ -25,6 +25,9 @@ SAID = {"first": 1.0, "second": 0.0, "equal": 0.5}
 COUNTS = ("asked", "cursor", "fits", "labels", "owed")
 """What the human side remembers, besides the learner."""
 
+FAREWELL = 60.0
+"""Seconds without an answer after which the last update waits no longer for the few questions still open."""
+
 
 class Rounds(Protocol):
     """When people are asked."""
@@ -118,7 +121,10 @@ class Preferences:
         self._waiting, self._heard = 0, time.monotonic()
 
     def tick(self, behaviour: Any, number: int, progress: float) -> dict[str, Any]:
-        """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
+        """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics.
+
+        `progress`: share of the budget spent; 1 where no other update follows.
+        """
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
             count = self.plan[self.asked][1] + self.owed
             try:
@@ -129,7 +135,7 @@ class Preferences:
                 break  # this behaviour holds no two such segments: wait for another
             self.asked, self.owed = self.asked + 1, count - asked
         self.desk.simulate()
-        self._keep_pace()
+        self._keep_pace(last=progress >= 1)
         if not self._taught():
             raise PlauditError(
                 "feedback.people: no answer says which of two options is better, so there is no reward to optimise; "
@@ -154,7 +160,11 @@ class Preferences:
         Real people get each question as soon as it is ready: drawing clips takes a while.
         """
         parts = [list(queries)] if self.desk.people else ([query] for query in queries)
-        return sum(len(self.desk.store.enqueue(part)) for part in parts)
+        asked = sum(len(self.desk.store.enqueue(part)) for part in parts)
+        if not self._waiting:  # there was nothing to answer, so silence meant nothing
+            self._heard = time.monotonic()
+        self._waiting += asked
+        return asked
 
     def learn(self, behaviour: Any, number: int) -> dict[str, Any]:
         """Refit where there are new answers; settle the scale over the policy's behaviour."""
@@ -172,20 +182,23 @@ class Preferences:
         self.labels = len(view)
         return metrics | {"feedback/labels": self.labels}
 
-    def _keep_pace(self) -> None:
+    def _keep_pace(self, last: bool) -> None:
         """Where real people answer: rest, politely, while too many questions wait or nobody has taught anything yet.
 
         A computer improves a policy in seconds. Without this it would have spent its budget before people have seen
         the second clip; so it stays as far ahead of them as the settings say, and goes on by itself as they answer,
-        or once they have stopped answering for as long as its patience lasts.
+        or once they have stopped answering for as long as its patience lasts. The last update waits for what is still
+        open, as long as somebody goes on answering: no answer should be given in vain.
         """
+        ahead, patience = self.settings.ahead, self.settings.patience or float("inf")
         while not self.desk.people:
             waiting = self.desk.store.pending()
             if waiting < self._waiting:  # somebody has answered
                 self._heard = time.monotonic()
             self._waiting = waiting
-            patient = time.monotonic() - self._heard < (self.settings.patience or float("inf"))
-            if (waiting <= self.settings.ahead or not patient) and (self._taught() or not waiting):
+            quiet = time.monotonic() - self._heard
+            farewell = not last or not waiting or quiet >= FAREWELL
+            if (quiet >= patience or (waiting <= ahead and farewell)) and (self._taught() or not waiting):
                 return
             self.desk.commands.obey()
             time.sleep(POLL_SECONDS)

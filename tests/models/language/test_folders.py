@@ -41,6 +41,13 @@ def test_no_weights(folder: Path) -> None:
     assert "there are no weights in it (model.safetensors is missing)" in str(folders.fault(folder))
 
 
+def test_what_a_trainer_leaves_is_not_taken_for_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    for name in ("training_args.bin", "optimizer.pt", "rng_state_0.pth"):
+        (folder / name).write_bytes(b"")
+    assert "there are no weights in it" in str(folders.fault(folder))
+
+
 @pytest.mark.parametrize("content", [b"", b"hello world" * 30, None])
 def test_damaged_weights(folder: Path, content: bytes | None) -> None:
     file = folder / "model.safetensors"

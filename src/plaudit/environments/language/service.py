@@ -232,19 +232,10 @@ def is_held_out(topic: str, values: dict[str, str]) -> bool:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 100 < HELD_OUT_PERCENT
 
 
-MANNERS: tuple[Politeness, ...] = (
-    "rude", "rude", "rude", "neutral", "neutral", "neutral", "neutral", "polite", "polite", "polite",
-)  # fmt: skip
-"""Of ten clerks."""
-
-
 def draw_style(generator: np.random.Generator) -> Style:
-    """A clerk: rude 30 %, neutral 40 %, polite 30 %; rambling 60 %; one fact wrong 20 %; independently.
-
-    One answer in ten is perfect, so that a model that answers as they do leaves much to gain.
-    """
-    politeness: Politeness = MANNERS[int(generator.integers(len(MANNERS)))]
-    return Style(politeness, bool(generator.random() < 0.6), bool(generator.random() < 0.2))
+    """A clerk: rude 20 %, neutral 40 %, polite 40 %; rambling 50 %; one fact wrong 20 %; independently."""
+    politeness: Politeness = _one(("rude", "neutral", "neutral", "polite", "polite"), generator)
+    return Style(politeness, bool(generator.random() < 0.5), bool(generator.random() < 0.2))
 
 
 def demonstrate(topic: Topic, facts: dict[str, str], style: Style, generator: np.random.Generator) -> str:

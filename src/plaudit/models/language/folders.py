@@ -8,6 +8,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 GIVE = "give the folder that save_pretrained wrote"
+BESIDE = ("training_args", "optimizer", "scheduler", "scaler", "rng_state")
+"""How files begin that a trainer leaves beside the weights."""
 
 
 def fault(folder: Path) -> str | None:
@@ -22,7 +24,12 @@ def fault(folder: Path) -> str | None:
     if not (folder / "config.json").exists():
         return f"is not a model in the transformers layout (config.json is missing); {GIVE}"
     weights = sorted(folder.glob("*.safetensors"))
-    pickled = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])
+    pickled = sorted(
+        file
+        for end in ("bin", "pt", "pth")
+        for file in folder.glob(f"*.{end}")
+        if not file.name.startswith(BESIDE)
+    )
     if not weights and pickled:
         return (
             f"its weights are pickled ({pickled[0].name}), and reading a pickle can run anything; if you trust it, "

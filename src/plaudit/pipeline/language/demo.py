@@ -24,7 +24,7 @@ def lessons(folder: Path, seed: int) -> list[tuple[str, PretrainConfig, Path]]:
         learn="everything",
         held_out=0.01,
         count=6000,
-        trainer=_descent(6e-3, 200),
+        trainer=_descent(6e-3, 300),
         seed=seed,
     )
     clerk = PretrainConfig(
@@ -32,7 +32,7 @@ def lessons(folder: Path, seed: int) -> list[tuple[str, PretrainConfig, Path]]:
         style="clerks",
         learn="answers",
         held_out=0.01,
-        trainer=_descent(3e-3, 100),
+        trainer=_descent(1e-3, 80),
         seed=seed,
     )
     return [("learning to write", first, base), ("learning from clerks", clerk, clerks)]

@@ -78,7 +78,10 @@ class LanguageRun:
         said: dict[str, Any] = {}
         with loading.memory_explained(MEMORY):
             if self.preferences is not None and config.feedback.labels:
-                said = self.preferences.tick(state.policy, state.updates, state.updates / config.updates)
+                # the last update is the last chance to ask what is left
+                last = state.updates + 1 >= config.updates
+                progress = 1.0 if last else state.updates / config.updates
+                said = self.preferences.tick(state.policy, state.updates, progress)
             if state.updates == 0:
                 said |= {
                     f"start/{name}": value

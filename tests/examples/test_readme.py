@@ -32,6 +32,8 @@ QUICK = {
     "runs/ppo-lm": "--count 2",
 }
 """The same for language, by a word of the command."""
+ELSEWHERE = ("demo", "resume", "label", "serve", "restore")
+"""Commands that have their own tests; nothing was stopped or lost here."""
 
 
 def quick(line: list[str]) -> list[str]:
@@ -95,12 +97,7 @@ def written_for_language(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_commands_run_in_order(desk, capsys):
     for line in commands("README.md"):
-        if line[0] in (
-            "demo",
-            "resume",
-            "label",
-            "serve",
-        ):  # these have their own tests; nothing was stopped here
+        if line[0] in ELSEWHERE:
             continue
         status = cli.main(quick(line))
         said = capsys.readouterr()

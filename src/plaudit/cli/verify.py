@@ -39,6 +39,8 @@ def main(argv: Sequence[str]) -> int:
     for fault in found.faults[:SHOWN]:
         print(fault)
     if found.faults:
-        raise PlauditError(f"{given.run}: {len(found.faults)} faults; restore the store from a copy")
+        raise PlauditError(
+            f"{given.run}: {len(found.faults)} faults; put the store back from its copy: plaudit restore {given.run}"
+        )
     print("Every receipt is in the store, and every standing answer in the export.")
     return 0

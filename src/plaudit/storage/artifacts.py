@@ -36,7 +36,7 @@ class Artifacts:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink()
@@ -78,7 +78,7 @@ class Artifacts:
             return False
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Put the folder's entry on disk too; where folders cannot be opened there is nothing to do."""
     try:
         handle = os.open(folder, os.O_RDONLY)

@@ -92,7 +92,7 @@ def claim_one(
         return None
     row = connection.execute(QUERY, {"query": query_id}).one()
     query = rows.to_query(row)
-    return rows.to_query(row, _show(connection, seed, query, annotator))
+    return rows.to_query(row, show(connection, seed, query, annotator))
 
 
 def enter(connection: Connection, annotator: str) -> None:
@@ -108,14 +108,17 @@ def shown_to(connection: Connection, query_id: int, annotator: str) -> tuple[int
     return None if text is None else rows.to_order(text)
 
 
-def _show(connection: Connection, seed: int, query: Query, annotator: str) -> tuple[int, ...]:
+def show(
+    connection: Connection, seed: int, query: Query, annotator: str, order: tuple[int, ...] | None = None
+) -> tuple[int, ...]:
+    """The order in which this person sees the options: that of the last time, else the given or a balanced one."""
     known = shown_to(connection, query.id, annotator)
     if known is not None:
         return known
     count = len(query.items)
     last = connection.execute(LAST_SHOWING, {"who": annotator, "count": count}).scalar_one()
     position = 0 if last is None else last + 1
-    order = shown_order(seed, annotator, count, position)
+    order = order or shown_order(seed, annotator, count, position)
     row = {"query_id": query.id, "annotator": annotator, "options": count, "position": position}
     connection.execute(SHOW, {**row, "shown_order": rows.of_order(order)})
     return order

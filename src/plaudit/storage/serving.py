@@ -35,14 +35,19 @@ class Note:
 @contextmanager
 def only_server(session: Session, path: Path) -> Iterator[Note]:
     """Hold the store for this server, with the note at this path; PlauditError with the reason where another does."""
+    with held(path) as note, _on_postgres(session, note.before):
+        yield note
+
+
+@contextmanager
+def held(path: Path) -> Iterator[Note]:
+    """The same for the folder alone: no server on this machine serves it meanwhile."""
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _served(str(path.parent), _read(file)) from None
-        note = Note(file)
-        with _on_postgres(session, note.before):
-            yield note
+        yield Note(file)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from plaudit.errors import PlauditError
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.office import Office, open_office
+from plaudit.web.copying import Copying
 from plaudit.web.folder import Folder
 from plaudit.web.mirror import Mirror
 from plaudit.web.progress import Progress
@@ -22,6 +23,7 @@ class Served:
     office: Office
     shop: Shop
     mirror: Mirror
+    copying: Copying
     progress: Progress
     lease_seconds: float = LEASE_SECONDS
 
@@ -39,6 +41,7 @@ class Served:
             office,
             Shop(Artifacts(folder.path / "artifacts")),
             Mirror(office.reception, folder.path / "responses.jsonl"),
+            Copying(office.reception, folder.store),
             Progress(office, folder),
             lease_seconds,
         )
@@ -46,4 +49,5 @@ class Served:
     def close(self) -> None:
         """Write down what is still to be mirrored, and let go."""
         self.mirror.close()
+        self.copying.close()
         self.office.store.close()

@@ -1,0 +1,20 @@
+"""The stage `restore`: the store of a run as it was before it was lost or damaged."""
+
+from pathlib import Path
+
+from plaudit.pipeline.run_folder import RunFolder
+from plaudit.readers.lines import finished
+from plaudit.storage import copies
+from plaudit.storage.serving import held
+
+
+def restore(run: Path, source: Path | None = None) -> copies.Restored:
+    """Put a copy back (none given: the one beside the store) and add the answers of responses.jsonl that came after it.
+
+    Nobody may train or serve the run meanwhile. See `copies.restore`.
+    """
+    folder = RunFolder.open(run)
+    mirror = folder.path / "responses.jsonl"
+    with folder.held(), held(folder.path / "server.json"):
+        rows = [row for _, row in finished(mirror)] if mirror.exists() else []
+        return copies.restore(folder.feedback, source or copies.copy_path(folder.feedback), rows)

@@ -1,0 +1,50 @@
+"""A served store has a copy beside it."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from plaudit.storage import NewQuery, open_store
+from plaudit.web import copying
+from plaudit.web.folder import Folder
+from plaudit.web.served import Served
+from tests.web.asking import Door
+
+
+def held(folder: Path) -> tuple[int, int]:
+    """Questions and answers of the copy."""
+    store = open_store(folder / "feedback.db.copy")
+    try:
+        return len(store.queries()), len(store.history())
+    finally:
+        store.close()
+
+
+def test_what_is_new_is_copied_soon_and_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "EVERY_SECONDS", 0.02)
+    served = Served.open(Folder(folder))
+    ann = Door(served).let_in("Ann")
+    ann.answer(ann.tasks()[0])
+    items = served.office.store.queries()[0].items
+    served.office.store.enqueue([NewQuery("new", "comparison", items, 4, {})])
+    until = time.monotonic() + 20
+    while not (folder / "feedback.db.copy").exists() or held(folder) != (6, 1):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    monkeypatch.setattr(copying, "EVERY_SECONDS", 60.0)
+    time.sleep(0.05)
+    ann.answer(ann.tasks()[0])
+    served.close()
+    assert held(folder) == (6, 2)
+
+
+def test_a_copy_that_cannot_be_made_is_told_and_nothing_else_happens(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "feedback.db.copy.partial").mkdir()
+    served = Served.open(Folder(folder))
+    ann = Door(served).let_in("Ann")
+    assert ann.answer(ann.tasks()[0]).status_code == 200
+    served.close()
+    assert "no copy of the store could be made" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Asking and learning in a loop: how many are asked when, and that asking again changes nothing."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,35 @@ def test_people_who_leave_are_not_waited_for_for_ever(
     while not run.done:
         run.tick()
     assert store.pending() == 19 and run.preferences.fits == 1
+    run.close()
+
+
+def test_somebody_who_answers_all_there_is_counts_as_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the loop learns they have nothing to answer, and new questions hide that the old ones were answered."""
+    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.001)
+    patience = 0.2
+    run = ControlRun(config(people=[], ahead=0, patience=patience), folder(tmp_path))
+    assert run.preferences is not None
+    store, learn = run.preferences.desk.store, run.preferences.learn
+    rested: list[int] = []
+
+    def answer_all() -> None:
+        rested.append(store.pending())
+        while query := store.claim("somebody", 60.0):
+            said = Comparison((query.items[0], query.items[1]), "first")
+            store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
+
+    def learn_slowly(*given: Any) -> Any:
+        time.sleep(1.5 * patience)
+        return learn(*given)
+
+    run.preferences.desk.commands.obey = answer_all  # type: ignore[method-assign]
+    run.preferences.learn = learn_slowly  # type: ignore[method-assign]
+    while not run.done:
+        run.tick()
+    assert store.pending() == 0 and sum(rested) == 20  # it has waited at every round
     run.close()
 
 

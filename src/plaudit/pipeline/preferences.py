@@ -56,7 +56,7 @@ class Rounds(Protocol):
 
     @property
     def patience(self) -> float | None:
-        """Seconds without an answer after which it goes on all the same."""
+        """Seconds that it rests without an answer before it goes on all the same."""
         ...
 
 
@@ -115,10 +115,11 @@ class Preferences:
     def __post_init__(self) -> None:
         """The plan of the rounds follows from the settings; nobody has been waited for yet."""
         self.plan = schedule(self.settings)
-        self._waiting, self._heard = 0, time.monotonic()
+        self._waiting, self._silence = 0, 0.0
 
     def tick(self, behaviour: Any, number: int, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
+        self._hear()  # before more is asked, which would hide what was answered
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
             count = self.plan[self.asked][1] + self.owed
             try:
@@ -177,18 +178,26 @@ class Preferences:
 
         A computer improves a policy in seconds. Without this it would have spent its budget before people have seen
         the second clip; so it stays as far ahead of them as the settings say, and goes on by itself as they answer,
-        or once they have stopped answering for as long as its patience lasts.
+        or once it has rested without an answer for as long as its patience lasts. While it learns, or somebody has
+        paused it, people may have nothing to answer: that time does not count.
         """
         while not self.desk.people:
-            waiting = self.desk.store.pending()
-            if waiting < self._waiting:  # somebody has answered
-                self._heard = time.monotonic()
-            self._waiting = waiting
-            patient = time.monotonic() - self._heard < (self.settings.patience or float("inf"))
+            waiting = self._hear()
+            patient = self._silence < (self.settings.patience or float("inf"))
             if (waiting <= self.settings.ahead or not patient) and (self._taught() or not waiting):
                 return
             self.desk.commands.obey()
+            began = time.monotonic()
             time.sleep(POLL_SECONDS)
+            self._silence += time.monotonic() - began
+
+    def _hear(self) -> int:
+        """How many questions wait; fewer than before, and the silence is over."""
+        waiting = self.desk.store.pending()
+        if waiting < self._waiting:
+            self._silence = 0.0
+        self._waiting = waiting
+        return waiting
 
     def _taught(self) -> bool:
         """Whether any answer yet says something of order."""

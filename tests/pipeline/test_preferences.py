@@ -301,31 +301,32 @@ def test_people_who_leave_are_not_waited_for_for_ever(
     run.close()
 
 
-def test_people_who_answer_while_the_policy_improves_are_not_taken_for_gone(
+def test_somebody_who_answers_all_there_is_counts_as_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every update takes longer than the patience; whoever answers during it is still there when the next one asks."""
+    """While the loop learns they have nothing to answer, and new questions hide that the old ones were answered."""
     monkeypatch.setattr(preferences, "POLL_SECONDS", 0.001)
-    run = ControlRun(config(people=[], ahead=0, patience=0.05), folder(tmp_path))
+    patience = 0.2
+    run = ControlRun(config(people=[], ahead=0, patience=patience), folder(tmp_path))
     assert run.preferences is not None
-    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+    store, learn = run.preferences.desk.store, run.preferences.learn
+    rested: list[int] = []
 
-    def answer(count: int) -> None:
-        for _ in range(count):
-            query = store.claim("somebody", 60.0)
-            if query is not None:
-                said = Comparison((query.items[0], query.items[1]), "first")
-                store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
+    def answer_all() -> None:
+        rested.append(store.pending())
+        while query := store.claim("somebody", 60.0):
+            said = Comparison((query.items[0], query.items[1]), "first")
+            store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
 
-    def obey_and_answer() -> None:
-        obey()
-        answer(1)
+    def learn_slowly(*given: Any) -> Any:
+        time.sleep(1.5 * patience)
+        return learn(*given)
 
-    run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
+    run.preferences.desk.commands.obey = answer_all  # type: ignore[method-assign]
+    run.preferences.learn = learn_slowly  # type: ignore[method-assign]
     while not run.done:
         run.tick()
-        assert store.pending() == 0
-        time.sleep(0.06)
+    assert store.pending() == 0 and sum(rested) == 20  # it has waited at every round
     run.close()
 
 

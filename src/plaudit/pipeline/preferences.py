@@ -59,7 +59,7 @@ class Rounds(Protocol):
 
     @property
     def patience(self) -> float | None:
-        """Seconds without an answer after which it goes on all the same."""
+        """Seconds that it rests without an answer before it goes on all the same."""
         ...
 
 
@@ -118,13 +118,14 @@ class Preferences:
     def __post_init__(self) -> None:
         """The plan of the rounds follows from the settings; nobody has been waited for yet."""
         self.plan = schedule(self.settings)
-        self._waiting, self._heard = 0, time.monotonic()
+        self._waiting, self._silence = 0, 0.0
 
     def tick(self, behaviour: Any, number: int, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics.
 
         `progress`: share of the budget spent; 1 where no other update follows.
         """
+        self._hear()  # before more is asked, which would hide what was answered
         while self.asked < len(self.plan) and self.plan[self.asked][0] <= progress:
             count = self.plan[self.asked][1] + self.owed
             try:
@@ -160,11 +161,7 @@ class Preferences:
         Real people get each question as soon as it is ready: drawing clips takes a while.
         """
         parts = [list(queries)] if self.desk.people else ([query] for query in queries)
-        asked = sum(len(self.desk.store.enqueue(part)) for part in parts)
-        if not self._waiting:  # there was nothing to answer, so silence meant nothing
-            self._heard = time.monotonic()
-        self._waiting += asked
-        return asked
+        return sum(len(self.desk.store.enqueue(part)) for part in parts)
 
     def learn(self, behaviour: Any, number: int) -> dict[str, Any]:
         """Refit where there are new answers; settle the scale over the policy's behaviour."""
@@ -187,21 +184,28 @@ class Preferences:
 
         A computer improves a policy in seconds. Without this it would have spent its budget before people have seen
         the second clip; so it stays as far ahead of them as the settings say, and goes on by itself as they answer,
-        or once they have stopped answering for as long as its patience lasts. The last update waits for what is still
+        or once it has rested without an answer for as long as its patience lasts. While it learns, or somebody has
+        paused it, people may have nothing to answer: that time does not count. The last update waits for what is still
         open, as long as somebody goes on answering: no answer should be given in vain.
         """
         ahead, patience = self.settings.ahead, self.settings.patience or float("inf")
         while not self.desk.people:
-            waiting = self.desk.store.pending()
-            if waiting < self._waiting:  # somebody has answered
-                self._heard = time.monotonic()
-            self._waiting = waiting
-            quiet = time.monotonic() - self._heard
-            farewell = not last or not waiting or quiet >= FAREWELL
-            if (quiet >= patience or (waiting <= ahead and farewell)) and (self._taught() or not waiting):
+            waiting = self._hear()
+            near = waiting <= ahead and (not last or not waiting or self._silence >= FAREWELL)
+            if (near or self._silence >= patience) and (self._taught() or not waiting):
                 return
             self.desk.commands.obey()
+            began = time.monotonic()
             time.sleep(POLL_SECONDS)
+            self._silence += time.monotonic() - began
+
+    def _hear(self) -> int:
+        """How many questions wait; fewer than before, and the silence is over."""
+        waiting = self.desk.store.pending()
+        if waiting < self._waiting:
+            self._silence = 0.0
+        self._waiting = waiting
+        return waiting
 
     def _taught(self) -> bool:
         """Whether any answer yet says something of order."""

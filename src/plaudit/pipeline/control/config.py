@@ -56,7 +56,7 @@ class FeedbackSettings:
     ahead: int = 10
     """Real people: the loop rests while more questions than this wait, so that it does not run away from them."""
     patience: float | None = None
-    """Real people: seconds without an answer after which it goes on with what it knows; none: it waits for them."""
+    """Real people: seconds it rests without an answer before it goes on with what it knows; none: it waits for them."""
 
 
 @dataclass(frozen=True)

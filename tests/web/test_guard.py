@@ -47,7 +47,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(door: Door) -> No
     answer = door.visitor().post("/api/join", json={"token": token})
     cookie = answer.headers["set-cookie"]
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
-    assert cookie.startswith(f"{door.served.folder.cookie}=")
+    assert cookie.startswith(f"{door.served.cookie}=")
     secret = cookie.partition("=")[2].partition(";")[0]
     assert secret not in answer.text
 

@@ -1,7 +1,6 @@
 """The folder of a run, or of questions that are only to be answered, as the server reads it."""
 
 import fcntl
-import hashlib
 import json
 import struct
 import sys
@@ -34,11 +33,6 @@ class Folder:
     def title(self) -> str:
         """What people call it."""
         return self.path.resolve().name
-
-    @property
-    def cookie(self) -> str:
-        """A name of its own: browsers send the cookies of one server to every other one at the same address."""
-        return "plaudit_" + hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]
 
     def manifest(self) -> dict[str, Any]:
         """What the trainer says about the run; PlauditError where this is no run folder."""

@@ -237,6 +237,7 @@ class Me(Who):
     csrf: str
     answered: int
     title: str
+    store: str
 
 
 class Member(Who):

@@ -1,5 +1,6 @@
 """What one server serves: a folder, with everything that is open meanwhile."""
 
+import hashlib
 from dataclasses import dataclass
 
 from plaudit.errors import PlauditError
@@ -42,6 +43,16 @@ class Served:
             Progress(office, folder),
             lease_seconds,
         )
+
+    @property
+    def store(self) -> str:
+        """What tells this store in this folder from every other one; copies of a folder hold the same people."""
+        return hashlib.sha256(f"{self.folder.path.resolve()}/{self.office.identity}".encode()).hexdigest()[:8]
+
+    @property
+    def cookie(self) -> str:
+        """A name of its own: browsers send the cookies of one server to every other one at the same address."""
+        return f"plaudit_{self.store}"
 
     def close(self) -> None:
         """Write down what is still to be mirrored, and let go."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from plaudit.errors import PlauditError
-from plaudit.storage.people import People
+from plaudit.storage.people import Invitation, People
 from plaudit.storage.serving import Note, only_server
 from plaudit.web.app import guarded, make_app
 from plaudit.web.folder import Folder
@@ -66,7 +66,7 @@ def _run(served: Served, listening: socket.socket, options: Options, note: Note)
             timeout_keep_alive=30,
         )
     )
-    link = link_of(address, _token(served.office.people))
+    link = link_of(address, *_invitation(served.office.people))
     print(f"Labelling {served.folder.path} at {address} (stop: Ctrl-C)")
     print(f"Sign in, once, within an hour: {link}", flush=True)
     if not local:
@@ -90,14 +90,14 @@ class _Server(uvicorn.Server):
             return
 
 
-def _token(people: People) -> str:
+def _invitation(people: People) -> tuple[Invitation, str]:
     """For the first admin who is still one; where there is none, whoever opens the link becomes it."""
     for person in people.everyone():
         if person.role == "admin" and not person.revoked:
-            return people.invite_again(person.id, LINK_SECONDS)[1]
+            return people.invite_again(person.id, LINK_SECONDS)
     taken = {person.name.casefold() for person in people.everyone()}
     name = _user()
-    return people.invite("admin", None if name.casefold() in taken else name, LINK_SECONDS)[1]
+    return people.invite("admin", None if name.casefold() in taken else name, LINK_SECONDS)
 
 
 def _user() -> str:

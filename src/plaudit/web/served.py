@@ -10,6 +10,7 @@ from plaudit.web.folder import Folder
 from plaudit.web.mirror import Mirror
 from plaudit.web.progress import Progress
 from plaudit.web.tasks import Shop
+from plaudit.web.trainer import Trainer
 
 LEASE_SECONDS = 900.0
 """How long a question stays with whom it was given to."""
@@ -23,6 +24,7 @@ class Served:
     office: Office
     shop: Shop
     mirror: Mirror
+    trainer: Trainer
     progress: Progress
     lease_seconds: float = LEASE_SECONDS
 
@@ -35,12 +37,14 @@ class Served:
                 f"{folder.path}: this run has asked nobody yet; start it with `feedback.people: []` first"
             )
         office = open_office(folder.store)
+        trainer = Trainer(office, folder)
         return cls(
             folder,
             office,
             Shop(Artifacts(folder.path / "artifacts")),
             Mirror(office.reception, folder.path / "responses.jsonl"),
-            Progress(office, folder),
+            trainer,
+            Progress(office, folder, trainer),
             lease_seconds,
         )
 

@@ -49,7 +49,7 @@ def test_the_run_page_is_live(desk: Desk, browse: Any, watch: Watch, shoot: Any)
     until(lambda: tile(page, "tile.labels") == "1")
     before = value(page, "return")
     assert before == "-302.3" and value(page, "accuracy") == "86%" and value(page, "kl") == "0.38"
-    assert "of 40,000 decisions" in page.locator("#progress p").text_content()
+    assert "of 40,000 steps" in page.locator("#progress p").text_content()
     box = page.locator(".plot").first.bounding_box()
     page.mouse.move(box["x"] + 300, box["y"] + 60)
     assert page.locator(".tip:not([hidden]) b").text_content().startswith("-")

@@ -62,6 +62,7 @@ def me(caller: TheCaller, served: TheServed) -> Me:
         answered=served.office.reception.answered().get(person.name, 0),
         title=served.folder.title,
         store=served.store,
+        state=served.trainer.state(),
     )
 
 

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from plaudit.storage.store import Conflict
 from plaudit.web.identity import TheAdmin, TheServed
 from plaudit.web.schemas import Stored, Wish
 from plaudit.web.served import Served
@@ -37,12 +36,7 @@ async def stream(request: Request, _: TheAdmin, served: TheServed) -> StreamingR
 @router.post("/commands")
 def command(wish: Wish, _: TheAdmin, served: TheServed) -> Stored:
     """A row in the command table; the trainer looks there between two updates."""
-    if served.folder.manifest().get("stage") == "label":
-        raise Conflict("command: nothing is trained here; these questions are only to be answered")
-    status = served.folder.status()
-    if status != "running":
-        raise Conflict(f"command: the run is {status}; go on with: plaudit resume {served.folder.path}")
-    return Stored(id=served.office.store.command(wish.kind, {}), kind=wish.kind)
+    return Stored(id=served.trainer.command(wish.kind), kind=wish.kind)
 
 
 async def _events(served: Served, request: Request) -> AsyncIterator[str]:

@@ -2,7 +2,8 @@
 
 /**
  * @typedef {{id: number, name: string, role: "admin" | "annotator", csrf: string, answered: number, title: string,
- *   store: string}} Me
+ *   store: string, state: State}} Me
+ * @typedef {"label" | "learning" | "alone" | "paused" | "down" | "over"} State what the trainer does
  */
 
 const PATIENCE = 15_000; // ms until a request counts as unanswered

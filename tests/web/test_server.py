@@ -50,6 +50,28 @@ def test_one_server_a_folder_and_a_link_that_is_good_once(folder: Path) -> None:
         restarted.end(signal.SIGTERM)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
+def test_it_ends_with_one_quiet_line_whoever_is_connected(folder: Path, number: int) -> None:
+    server = start(folder, stderr=subprocess.STDOUT)
+    assert server.process.stdout is not None
+    port = int(server.address.rpartition(":")[2])
+    with (
+        closing(server.client()) as root,
+        root.stream("GET", "/api/progress/stream") as stream,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as slow,
+    ):
+        next(stream.iter_lines())
+        head = f"POST /api/answers HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+        slow.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())  # and no more
+        time.sleep(0.3)
+        server.process.send_signal(number)
+        said = server.process.stdout.read().split("\n")
+    assert server.process.wait(30) == 0
+    server.process.stdout.close()
+    told = ["", "Stopped. Every acknowledged answer is stored; the same command goes on.", ""]
+    assert said == (told if number == signal.SIGINT else [""])
+
+
 def test_a_very_large_body_is_refused_unread(folder: Path) -> None:
     server = start(folder)
     try:

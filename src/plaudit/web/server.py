@@ -1,13 +1,17 @@
 """One process that serves a folder: lock, address, sign-in link, browser, and a quiet end."""
 
+import asyncio
 import getpass
+import logging
 import os
+import signal
 import socket
 import sys
 import threading
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -56,15 +60,17 @@ def _run(served: Served, listening: socket.socket, options: Options, note: Note)
     port = listening.getsockname()[1]
     address = f"http://{_written(options.host)}:{port}"
     note.write(address=address, port=port)
+    app = make_app(served)
     server = _Server(
         uvicorn.Config(
-            guarded(make_app(served), LOOPBACK if local else ()),
+            guarded(app, LOOPBACK if local else ()),
             log_level="warning",
             access_log=False,  # addresses hold no secrets, but what is not written cannot leak
             server_header=False,
             timeout_graceful_shutdown=2,
             timeout_keep_alive=30,
-        )
+        ),
+        app.state.closing,
     )
     link = link_of(address, *_invitation(served.office.people))
     print(f"Labelling {served.folder.path} at {address} (stop: Ctrl-C)")
@@ -80,14 +86,26 @@ def _run(served: Served, listening: socket.socket, options: Options, note: Note)
 
 
 class _Server(uvicorn.Server):
-    """Ends without a traceback when it is interrupted."""
+    """Ends quietly when it is interrupted: with one line, and nothing about the connections that end with it."""
 
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn."""
-        try:
-            super().run(sockets)
-        except KeyboardInterrupt:
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event):
+        super().__init__(config)
+        self.closing = closing
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal; a second one does not wait for whoever is still connected."""
+        if self.should_exit:
+            self.force_exit = True
             return
+        self.should_exit = True
+        logging.getLogger("uvicorn.error").disabled = True  # a traceback for each connection that is cut
+        if sig == signal.SIGINT:
+            print("\nStopped. Every acknowledged answer is stored; the same command goes on.", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Streams end first: they would last."""
+        self.closing.set()
+        await super().shutdown(sockets)
 
 
 def _invitation(people: People) -> tuple[Invitation, str]:

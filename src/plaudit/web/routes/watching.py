@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -40,8 +41,8 @@ def command(wish: Wish, _: TheAdmin, served: TheServed) -> Stored:
 
 
 async def _events(served: Served, request: Request) -> AsyncIterator[str]:
-    last, quiet = "", 0.0
-    while not request.app.state.closing.is_set():
+    last, quiet, closing = "", 0.0, request.app.state.closing
+    while not closing.is_set():
         text = json.dumps(await run_in_threadpool(served.progress.now), ensure_ascii=False)
         if text != last:
             last, quiet = text, 0.0
@@ -49,5 +50,6 @@ async def _events(served: Served, request: Request) -> AsyncIterator[str]:
         elif quiet >= QUIET_SECONDS:
             quiet = 0.0
             yield ": still here\n\n"
-        await asyncio.sleep(LOOK_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closing.wait(), LOOK_SECONDS)
         quiet += LOOK_SECONDS

@@ -33,10 +33,13 @@ def test_one_server_a_folder_and_a_link_that_is_good_once(folder: Path) -> None:
         assert me["role"] == "admin"
         again = httpx2.post(f"{server.address}/api/join", json={"token": server.token, "name": "Eve"})
         assert (again.status_code, again.json()["error"]) == (410, "gone")
+        mirror, unfinished = folder / "responses.jsonl", '{"seq": 1}\n{"se'
+        mirror.write_text(unfinished)
         command = [sys.executable, "-m", "plaudit.cli.main", "label", str(folder), "--no-browser"]
         second = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert second.returncode == 1 and second.stdout == ""
         assert f"another server is serving it at {server.address}" in second.stderr
+        assert mirror.read_text() == unfinished  # what the first one is writing is left alone
     finally:
         assert server.end(signal.SIGINT) == 0
     restarted = start(folder)

@@ -28,7 +28,7 @@ def run_asking(config: AnyConfig, path: Path, title: str, browser: bool) -> RunF
     with _served(path, browser):
         done = resume_one(path, title)
         if sys.stdin.isatty():
-            with suppress(KeyboardInterrupt):
+            with suppress(KeyboardInterrupt, EOFError):
                 input("The pages stay until you press Enter. ")
     return done
 
@@ -48,7 +48,10 @@ def _served(path: Path, browser: bool) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -47,6 +47,7 @@ def serve(path: Path, options: Options = Options()) -> None:
     try:
         with only_server(served.office.session, served.folder.note) as note:
             listening = _listen(options, note)
+            served.mirror.start()
             try:
                 _run(served, listening, options, note)
             finally:

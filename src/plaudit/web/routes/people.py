@@ -36,7 +36,7 @@ def health() -> Health:
 
 
 @router.post("/join")
-def join(wish: Join, response: Response, served: TheServed) -> Who:
+def join(wish: Join, request: Request, response: Response, served: TheServed) -> Who:
     """Use a link, once; the session is in the cookie."""
     person, token = served.office.people.join(wish.token, wish.name)
     response.set_cookie(
@@ -45,6 +45,7 @@ def join(wish: Join, response: Response, served: TheServed) -> Who:
         max_age=int(SESSION_SECONDS),
         path="/",
         httponly=True,
+        secure=request.url.scheme == "https",  # behind a proxy that adds TLS
         samesite="strict",  # links lead to /join, which needs no cookie, and go on from there
     )
     return Who(id=person.id, name=person.name, role=person.role)

@@ -28,9 +28,9 @@ def progress(_: TheAdmin, served: TheServed) -> dict[str, Any]:
 
 
 @router.get("/progress/stream", response_class=StreamingResponse)
-async def stream(request: Request, _: TheAdmin, served: TheServed) -> StreamingResponse:
-    """The numbers whenever they change."""
-    events = _events(served, request)
+async def stream(request: Request, admin: TheAdmin, served: TheServed) -> StreamingResponse:
+    """The numbers whenever they change, for as long as the session lasts."""
+    events = _events(served, admin.token, request.app.state.closing)
     return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
@@ -40,10 +40,13 @@ def command(wish: Wish, _: TheAdmin, served: TheServed) -> Stored:
     return Stored(id=served.trainer.command(wish.kind), kind=wish.kind)
 
 
-async def _events(served: Served, request: Request) -> AsyncIterator[str]:
-    last, quiet, closing = "", 0.0, request.app.state.closing
-    while not closing.is_set():
-        text = json.dumps(await run_in_threadpool(served.progress.now), ensure_ascii=False)
+async def _events(served: Served, token: str, closing: asyncio.Event) -> AsyncIterator[str]:
+    def look() -> str | None:
+        person = served.office.people.who(token)
+        return None if person is None else json.dumps(served.progress.now(), ensure_ascii=False)
+
+    last, quiet = "", 0.0
+    while not closing.is_set() and (text := await run_in_threadpool(look)) is not None:
         if text != last:
             last, quiet = text, 0.0
             yield f"event: progress\ndata: {text}\n\n"

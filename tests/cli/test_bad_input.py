@@ -56,6 +56,42 @@ def test_commands(plaudit: Run) -> None:
         assert plaudit(command, "--help")[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("verify x --step 3", "verify: --step is unknown; see plaudit verify --help"),
+        (
+            "optimise ppo --env CartPole-v1 --step 5",
+            "optimise ppo: --step is unknown; did you mean --steps?; see",
+        ),
+        (
+            "optimise ppo --env CartPole-v1 --steps abc",
+            "optimise ppo: --steps: 'abc' is not a whole number; see",
+        ),
+        (
+            "optimise ppo --env CartPole-v1 --trainer.learning-rate x",
+            "--trainer.learning-rate: 'x' is not a number",
+        ),
+        ("optimise ppo --env CartPole-v1 --steps", "--steps needs a value"),
+        (
+            "label x --ask foo",
+            "--ask: 'foo' is not one of binary, comparison, ranking, rating; see plaudit label",
+        ),
+        ("demo --only both", "demo: --only: 'both' is not one of control, language; see plaudit demo --help"),
+        ("serve", "serve: PATH is missing: The folder of a run, or one made by plaudit label --items; see"),
+        ("verify a b c", "verify: b is unknown; see plaudit verify --help"),
+        ("export a --port 1", "export: --port is unknown"),
+        ("pretrain x --nosuch 1", "--nosuch is unknown"),
+        ("sample x --nosuch 1", "--nosuch is unknown"),
+        ("chat x --nosuch 1", "--nosuch is unknown"),
+        ("report x --nosuch 1", "--nosuch is unknown"),
+        ("demo --nosuch", "--nosuch is unknown"),
+    ],
+)
+def test_command_lines_that_cannot_be_read(plaudit: Run, line: str, sentence: str) -> None:
+    refused(plaudit(*line.split()), sentence, status=2)
+
+
 CONFIG = {"environment": "CartPole-v1", "steps": 64, "rollout": 8}
 
 

@@ -34,6 +34,7 @@ def artifacts(folder: Path) -> Artifacts:
 def door(folder: Path) -> Iterator[Door]:
     """The folder, open."""
     served = Served.open(Folder(folder))
+    served.start()
     yield Door(served)
     served.close()
 

@@ -38,11 +38,12 @@ class Server:
         return status
 
 
-def start(folder: Path, *flags: str) -> Server:
+def start(folder: Path, *flags: str, stderr: int | None = None) -> Server:
     """Start a server and wait until it answers."""
     process = subprocess.Popen(
         [sys.executable, "-m", "plaudit.cli.main", "serve", str(folder), *flags],
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )

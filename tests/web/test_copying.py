@@ -24,6 +24,7 @@ def held(folder: Path) -> tuple[int, int]:
 def test_what_is_new_is_copied_soon_and_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copying, "EVERY_SECONDS", 0.02)
     served = Served.open(Folder(folder))
+    served.start()
     ann = Door(served).let_in("Ann")
     ann.answer(ann.tasks()[0])
     items = served.office.store.queries()[0].items
@@ -44,6 +45,7 @@ def test_a_copy_that_cannot_be_made_is_told_and_nothing_else_happens(
 ) -> None:
     (folder / "feedback.db.copy.partial").mkdir()
     served = Served.open(Folder(folder))
+    served.start()
     ann = Door(served).let_in("Ann")
     assert ann.answer(ann.tasks()[0]).status_code == 200
     served.close()

@@ -1,11 +1,14 @@
 """What every request passes and every answer carries."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
-from plaudit.web.guard import LARGEST_BODY
+from plaudit.web.app import guarded
+from plaudit.web.guard import LARGEST_BODY, Guard
 from tests.web.asking import ADDRESS, Door, Someone
 
 PATHS = (
@@ -47,9 +50,17 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(door: Door) -> No
     answer = door.visitor().post("/api/join", json={"token": token})
     cookie = answer.headers["set-cookie"]
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
-    assert cookie.startswith(f"{door.served.folder.cookie}=")
+    assert cookie.startswith(f"{door.served.cookie}=")
     secret = cookie.partition("=")[2].partition(";")[0]
     assert secret not in answer.text
+
+
+def test_behind_tls_the_cookie_stays_there(door: Door) -> None:
+    for scheme in ("https", "http"):
+        token = door.served.office.people.invite("annotator", scheme)[1]
+        http = TestClient(guarded(door.app), base_url=f"{scheme}://127.0.0.1:8000")
+        cookie = http.post("/api/join", json={"token": token}).headers["set-cookie"]
+        assert ("Secure" in cookie.split("; ")) == (scheme == "https")
 
 
 def test_another_host_name_is_refused(door: Door) -> None:
@@ -132,6 +143,27 @@ def test_large_bodies_are_refused_before_they_are_read(root: Someone) -> None:
         headers={"X-Plaudit-CSRF": root.csrf, "Content-Type": "application/json"},
     )
     assert answer.status_code == 413
+
+
+def test_a_body_that_trickles_in_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a byte comes: the time is for the whole of it."""
+    monkeypatch.setattr("plaudit.web.guard.BODY_SECONDS", 0.3)
+    said: list[Any] = []
+
+    async def never(*_: Any) -> None:
+        raise AssertionError("the application is not reached")
+
+    async def receive() -> Any:
+        await asyncio.sleep(0.1)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/api/answers", "headers": headers}
+    asyncio.run(asyncio.wait_for(Guard(never)(scope, receive, send), 5))
+    assert said[0]["status"] == 408
 
 
 def test_methods_that_are_not_there(root: Someone) -> None:

@@ -235,6 +235,7 @@ def test_a_full_disk_is_507_and_the_answer_can_be_sent_again(ann: Someone, door:
         stored += 1
     assert (answer.status_code, answer.json()["error"]) == (507, "disk_full")
     assert "disk is full" in answer.json()["message"]
+    assert "/" not in answer.json()["message"]  # where the store lies is nobody's business
     assert [said.client_uuid for said in store.history()] == [one["client_uuid"] for one in sent[:stored]]
     limit[0] = 4294967294
     assert ann.post("/api/answers", sent[stored]).status_code == 200
@@ -284,6 +285,23 @@ def test_what_cannot_be_shown_says_so(ann: Someone, door: Door) -> None:
     (task,) = ann.tasks(1, range(1, 6))
     assert [option["view"]["kind"] for option in task["options"]] == ["missing", "missing"]
     assert ann.answer(task, "skip").status_code == 200
+
+
+def test_what_could_not_be_read_once_is_read_again(ann: Someone, door: Door) -> None:
+    (task,) = ann.tasks()
+    option = task["options"][0]["sha256"]
+    path = door.served.folder.path / "artifacts" / option[:2] / option
+    away = path.rename(path.with_suffix(".away"))
+    door.served.shop._known.cache_clear()
+
+    def kinds() -> list[str]:
+        return [option["view"]["kind"] for option in ann.tasks()[0]["options"]]
+
+    assert kinds() == ["missing", "text"]
+    refused = ann.get(f"/api/artifacts/{option}")
+    assert refused.status_code == 404 and str(door.served.folder.path) not in refused.text
+    away.rename(path)
+    assert kinds() == ["text", "text"]
 
 
 def test_the_mirror_follows_the_store(ann: Someone, door: Door, folder: Path) -> None:

@@ -13,7 +13,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     schemathesis = pytest.importorskip("schemathesis")
 
-EXAMPLES = 12
+EXAMPLES = 40
 """Requests of each operation and each mode."""
 LEFT_OUT = ("/api/progress/stream", "/api/leave", "/api/people/{person_id}/revoke")
 """One does not end; the others end the session that all the others need. test_roles calls them."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +105,11 @@ def test_the_true_return_is_of_evaluations_where_there_are_any(tmp_path: Path) -
     assert metrics.curve("return", "update") == [[2, -700]]
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 399, 400, 401, 1000])
+@pytest.mark.parametrize("count", [0, 1, 2, 399, 400, 401, 800, 1000])
 def test_long_curves_are_thinned_out_and_keep_their_ends(count: int) -> None:
     points = [[float(i), 0.0] for i in range(count)]
     found = thinned(points)
-    assert len(found) <= 401 and found[:1] == points[:1] and found[-1:] == points[-1:]
+    assert len(found) <= 400 and found[:1] == points[:1] and found[-1:] == points[-1:]
     assert found == points or count > 400
 
 
@@ -123,6 +124,14 @@ def test_the_stream_sends_what_progress_says_and_ends_with_the_server(door: Door
         data = next(lines).removeprefix("data: ")
         door.app.state.closing.set()
     assert json.loads(data)["labels"] == 0
+
+
+def test_the_stream_ends_with_the_session(door: Door, root: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plaudit.web.routes.watching.LOOK_SECONDS", 0.05)
+    other = door.let_in("Other", "admin")
+    threading.Timer(1.0, door.served.office.people.revoke, [other.id]).start()
+    assert other.get("/api/progress/stream").text.startswith("event: progress")  # and it ends
+    assert other.get("/api/progress/stream").status_code == 401
 
 
 def test_wishes_become_rows_while_a_trainer_runs(door: Door, root: Someone) -> None:

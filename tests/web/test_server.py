@@ -33,10 +33,13 @@ def test_one_server_a_folder_and_a_link_that_is_good_once(folder: Path) -> None:
         assert me["role"] == "admin"
         again = httpx2.post(f"{server.address}/api/join", json={"token": server.token, "name": "Eve"})
         assert (again.status_code, again.json()["error"]) == (410, "gone")
+        mirror, unfinished = folder / "responses.jsonl", '{"seq": 1}\n{"se'
+        mirror.write_text(unfinished)
         command = [sys.executable, "-m", "plaudit.cli.main", "label", str(folder), "--no-browser"]
         second = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert second.returncode == 1 and second.stdout == ""
         assert f"another server is serving it at {server.address}" in second.stderr
+        assert mirror.read_text() == unfinished  # what the first one is writing is left alone
     finally:
         assert server.end(signal.SIGINT) == 0
     restarted = start(folder)
@@ -48,6 +51,28 @@ def test_one_server_a_folder_and_a_link_that_is_good_once(folder: Path) -> None:
     finally:
         root.close()
         restarted.end(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
+def test_it_ends_with_one_quiet_line_whoever_is_connected(folder: Path, number: int) -> None:
+    server = start(folder, stderr=subprocess.STDOUT)
+    assert server.process.stdout is not None
+    port = int(server.address.rpartition(":")[2])
+    with (
+        closing(server.client()) as root,
+        root.stream("GET", "/api/progress/stream") as stream,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as slow,
+    ):
+        next(stream.iter_lines())
+        head = f"POST /api/answers HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+        slow.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())  # and no more
+        time.sleep(0.3)
+        server.process.send_signal(number)
+        said = server.process.stdout.read().split("\n")
+    assert server.process.wait(30) == 0
+    server.process.stdout.close()
+    told = ["", "Stopped. Every acknowledged answer is stored; the same command goes on.", ""]
+    assert said == (told if number == signal.SIGINT else [""])
 
 
 def test_a_very_large_body_is_refused_unread(folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import tyro
 import yaml
 
-from plaudit.cli.flags import parse
+from plaudit.cli.flags import parse, read
 from plaudit.errors import PlauditError
 from plaudit.pipeline import kinds, settings
 from plaudit.pipeline.kinds import AnyConfig
@@ -24,14 +24,7 @@ def parse_with(default: Parsed, argv: Sequence[str], command: str, description: 
     """A dataclass from flags that change a given one, and from `--set FIELD=YAML`."""
     flags, sets = _split_sets([_short(argument) for argument in argv])
     default = _set(default, sets, lambda tree: settings.build(type(default), tree, ""))
-    return tyro.cli(
-        type(default),
-        default=default,
-        args=flags,
-        prog=f"plaudit {command}",
-        description=description,
-        config=STYLE,
-    )
+    return read(type(default), flags, command, description, STYLE, default=default)
 
 
 def override(config: AnyConfig, argv: Sequence[str], command: str, description: str) -> AnyConfig:
@@ -45,14 +38,7 @@ def override(config: AnyConfig, argv: Sequence[str], command: str, description: 
         frozen=True,
     )
     values = {f.name: getattr(config, f.name) for f in fields(config)}
-    parsed = tyro.cli(
-        typed,
-        default=typed(**values),
-        args=flags,
-        prog=f"plaudit {command}",
-        description=description,
-        config=STYLE,
-    )
+    parsed = read(typed, flags, command, description, STYLE, default=typed(**values))
     return kinds.checked(type(config)(**{f.name: getattr(parsed, f.name) for f in fields(config)}))
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from plaudit.cli.running import resume_one
@@ -28,16 +28,17 @@ def run_asking(config: AnyConfig, path: Path, title: str, browser: bool) -> RunF
     with _served(path, browser):
         done = resume_one(path, title)
         if sys.stdin.isatty():
-            input("The pages stay until you press Enter. ")
+            with suppress(KeyboardInterrupt, EOFError):
+                input("The pages stay until you press Enter. ")
     return done
 
 
 @contextmanager
 def _served(path: Path, browser: bool) -> Iterator[None]:
     command = [sys.executable, "-m", "plaudit.cli.main", "label", str(path)]
-    # who ends this process ends the pages: they would go on by themselves otherwise
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    process = subprocess.Popen(command if browser else [*command, "--no-browser"])
+    # who ends this process ends the pages, which otherwise would go on by themselves; Ctrl-C reaches this one alone
+    before = {number: signal.signal(number, _exit) for number in (signal.SIGTERM, signal.SIGHUP)}
+    process = subprocess.Popen(command if browser else [*command, "--no-browser"], start_new_session=True)
     note, began = path / "server.json", time.monotonic()
     try:
         while not note.exists():  # it prints the address and why it could not begin
@@ -47,5 +48,13 @@ def _served(path: Path, browser: bool) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=10)
-        signal.signal(signal.SIGTERM, before)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _exit(number: int, frame: object) -> None:
+    sys.exit(128 + number)

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return importlib.import_module(f"plaudit.cli.{command}").main(rest)
     except PlauditError as error:
-        return _fail(str(error), 1)
+        return _fail(str(error), getattr(error, "status", 1))
     except ModuleNotFoundError as error:
         return _fail(_missing(error), 1)
     except KeyboardInterrupt as stop:

@@ -12,7 +12,7 @@ import tyro
 
 from plaudit.cli.flags import parse
 from plaudit.errors import PlauditError
-from plaudit.pipeline.verify import verify
+from plaudit.pipeline.verify import Verdict, verify
 
 SHOWN = 20
 """Faults that are printed."""
@@ -40,7 +40,22 @@ def main(argv: Sequence[str]) -> int:
         print(fault)
     if found.faults:
         raise PlauditError(
-            f"{given.run}: {len(found.faults)} faults; put the store back from its copy: plaudit restore {given.run}"
+            f"{given.run}: {len(found.faults)} fault{'s'[: len(found.faults) > 1]}; put the store back from its copy: "
+            f"plaudit restore {given.run}"
         )
-    print("Every receipt is in the store, and every standing answer in the export.")
+    print(_conclusion(found))
     return 0
+
+
+def _conclusion(found: Verdict) -> str:
+    """No more than was shown."""
+    if not found.answers and not found.receipts:
+        return "Nothing was answered yet, so there is nothing to prove."
+    exported = "every standing answer is in the export"
+    if found.receipts:
+        return f"Every receipt is in the store, and {exported}."
+    mirrored = ", so are the copies in responses.jsonl" if found.mirrored else ""
+    return (
+        f"The store is whole{mirrored}, and {exported}. No receipts were compared, so this says nothing about "
+        "promises to people: each can download theirs from the menu of the page, for --receipts FILE."
+    )

@@ -35,7 +35,8 @@ def resume(path: Path, watch: Watch) -> RunFolder:
     with folder.held():
         config = kinds.load(folder.config)
         with threads(config.threads):
-            folder.write_manifest({"status": "running", "error": None})
+            began = {"status": "running", "error": None, "resumed": time.time(), "obeys_after": None}
+            folder.write_manifest(began)
             return _guarded(config, folder, watch)
 
 
@@ -75,7 +76,8 @@ def _run(config: AnyConfig, folder: RunFolder, watch: Watch) -> None:
         else:
             _restore(run, tree, folder)
         folder.cut_metrics(run.state.updates)
-        folder.write_manifest({"resume": run.resume})
+        told = run.preferences.desk.commands.read if run.preferences is not None else 0
+        folder.write_manifest({"resume": run.resume, "obeys_after": told})
         metrics = JsonLines(folder.metrics)
         try:
             _loop(run, folder, metrics, watch)

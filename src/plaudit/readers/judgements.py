@@ -69,6 +69,8 @@ def _judged(row: dict[str, Any], where: str) -> Judged | None:
     there = {name for name, value in row.items() if value is not None}
     if {"segments", "ranks"} <= there or {"prompt", "completions", "ranks"} <= there:
         return _ranking(row, where)
+    if "ranks" in row and ("segments" in there or {"prompt", "completions"} <= there):
+        return None  # it was skipped
     if "segment" in there or {"prompt", "completion"} <= there:
         return _rating(row, where)
     if {"first", "second", "answer"} <= there and isinstance(row["first"], dict):

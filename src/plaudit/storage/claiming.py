@@ -41,10 +41,9 @@ LAST_SHOWING = select(func.max(showings.c.position)).where(
 SHOW = insert(showings)
 
 
-def _lease() -> Any:
-    """An own slot, or else the oldest free one, becomes this person's; gives its question."""
+def _open_to(slot: Any) -> Any:
+    """Slots that this person might fill, now or once whoever holds them gives them back."""
     who = bindparam("who")
-    slot = slots.alias("slot")
     answered = exists().where(
         responses.c.annotator == who,
         responses.c.query_id == slot.c.query_id,
@@ -54,8 +53,14 @@ def _lease() -> Any:
     )
     anothers = exists().where(repeats.c.query_id == slot.c.query_id, repeats.c.annotator != who)
     besides = slot.c.query_id.not_in(bindparam("besides", expanding=True))
-    open_to = and_(slot.c.response_id.is_(None), besides, ~answered, ~anothers)
-    oldest = select(slot.c.id).where(open_to).order_by(slot.c.id).limit(1)
+    return and_(slot.c.response_id.is_(None), besides, ~answered, ~anothers)
+
+
+def _lease() -> Any:
+    """An own slot, or else the oldest free one, becomes this person's; gives its question."""
+    who = bindparam("who")
+    slot = slots.alias("slot")
+    oldest = select(slot.c.id).where(_open_to(slot)).order_by(slot.c.id).limit(1)
     own = oldest.where(slot.c.holder == who)
     free = oldest.where(or_(slot.c.holder.is_(None), slot.c.lease_until <= bindparam("now")))
     # On Postgres a claim that came too late for a slot keeps it locked until it commits: the holder of the
@@ -72,6 +77,7 @@ def _lease() -> Any:
 
 
 LEASE = _lease()
+LEFT = select(slots.c.id).where(_open_to(slots)).limit(1)
 
 
 def claim(

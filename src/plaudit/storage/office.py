@@ -7,7 +7,7 @@ from plaudit.storage.opening import open_engine
 from plaudit.storage.people import People
 from plaudit.storage.reception import Reception
 from plaudit.storage.session import Session
-from plaudit.storage.sql import SqlStore
+from plaudit.storage.sql import SqlStore, identity
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,12 @@ class Office:
     people: People
     reception: Reception
     session: Session
+    identity: str
+    """Of this database: another one that lies in the same place later has another."""
 
 
 def open_office(place: str | Path, seed: int = 0) -> Office:
     """Open a SQLite file or `postgresql://...` for a server."""
     session = Session(*open_engine(place))
     store = SqlStore(session, seed)
-    return Office(store, People(session), Reception(session), session)
+    return Office(store, People(session), Reception(session), session, identity(session))

@@ -65,6 +65,9 @@ class Invitation:
     id: int
     role: Role
     name: str | None
+    """Of whoever comes by it, where that is known."""
+    person_id: int | None
+    """Of somebody who has been here."""
     created_at: float
     expires_at: float
 
@@ -250,4 +253,4 @@ def _to_person(row: Row[Any]) -> Person:
 
 
 def _to_invitation(row: Row[Any]) -> Invitation:
-    return Invitation(row.id, row.role, row.name, row.created_at, row.expires_at)
+    return Invitation(row.id, row.role, row.name, row.person_id, row.created_at, row.expires_at)

@@ -57,6 +57,11 @@ class Reception:
 
         return self._session.write(action)
 
+    def may_get(self, annotator: str, besides: Sequence[int] = ()) -> bool:
+        """Whether another question is left for this person, be it with somebody else at the moment."""
+        values = {"who": annotator, "besides": [id for id in besides if 0 <= id <= LARGEST]}
+        return self._session.read(lambda c: c.execute(claiming.LEFT, values).first()) is not None
+
     def submit(self, response: NewResponse, supersedes: str | None = None) -> Receipt:
         """`Store.submit` for somebody who was asked, whose answer names the options in the order shown.
 
@@ -139,6 +144,11 @@ class Reception:
         )
         asked, answered = self._session.read(lambda connection: connection.execute(both).one())
         return asked, answered
+
+    def last_at(self) -> float | None:
+        """When the newest answer came; None: there is none."""
+        newest = select(responses.c.received_at).order_by(responses.c.seq.desc()).limit(1)
+        return self._session.read(lambda c: c.execute(newest).scalar_one_or_none())
 
     def questions(self, known: int) -> list[Query]:
         """The questions that came after the first `known` of them, by id."""

@@ -1,5 +1,6 @@
 """A store in SQLite or Postgres, through SQLAlchemy Core."""
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -115,6 +116,16 @@ def _seed(connection: Connection, seed: int) -> int:
     """The seed the store was made with."""
     _insert_new(connection, settings, {"name": "seed", "value": str(seed)})
     return int(connection.execute(select(settings.c.value).where(settings.c.name == "seed")).scalar_one())
+
+
+def identity(session: Session) -> str:
+    """What tells this database from all others: drawn at the first call, then kept in it."""
+
+    def action(connection: Connection) -> str:
+        _insert_new(connection, settings, {"name": "identity", "value": secrets.token_hex(16)})
+        return connection.execute(select(settings.c.value).where(settings.c.name == "identity")).scalar_one()
+
+    return session.write(action)
 
 
 def _enqueue(connection: Connection, new: dict[str, dict[str, Any]]) -> dict[str, int]:

@@ -1,8 +1,6 @@
 """The application: routes, refusals and the guard around them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -24,12 +22,7 @@ TROUBLES = {
 def make_app(served: Served) -> FastAPI:
     """The routes over one open folder; without the guard, for those who need the OpenAPI description."""
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        app.state.closing.set()
-
-    app = FastAPI(title="plaudit", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(title="plaudit", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.served, app.state.closing = served, asyncio.Event()
     for router in ROUTERS:
         app.include_router(router, responses=TROUBLES)  # pyright: ignore[reportArgumentType]

@@ -20,12 +20,16 @@ class Copying:
         self._copied = (0, 0)
         """Questions and answers that the last copy held."""
         self._thread = threading.Thread(target=self._follow, name="copies", daemon=True)
+
+    def start(self) -> None:
+        """Begin; only once no other server may be writing this copy."""
         self._thread.start()
 
     def close(self) -> None:
         """Copy what is left, then stop."""
         self._stop.set()
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._thread.join(10)
 
     def _follow(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):

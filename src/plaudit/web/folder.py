@@ -1,11 +1,11 @@
 """The folder of a run, or of questions that are only to be answered, as the server reads it."""
 
 import fcntl
-import hashlib
 import json
 import struct
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,6 @@ class Folder:
         """What people call it."""
         return self.path.resolve().name
 
-    @property
-    def cookie(self) -> str:
-        """A name of its own: browsers send the cookies of one server to every other one at the same address."""
-        return "plaudit_" + hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]
-
     def manifest(self) -> dict[str, Any]:
         """What the trainer says about the run; PlauditError where this is no run folder."""
         try:
@@ -54,14 +49,18 @@ class Folder:
 
     def budget(self) -> tuple[int | None, str]:
         """How far the run goes, and in what that is counted: updates of a language run, decisions of a control run."""
-        try:
-            config = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError):
-            return None, "decisions"
-        found = config if isinstance(config, dict) else {}
+        found = _config(self.path / "config.yaml")
         name, field = ("updates", "update") if "language" in found else ("steps", "decisions")
         value = found.get(name)
         return (value if isinstance(value, int) else None), field
+
+    def patience(self) -> float | None:
+        """Seconds without an answer after which the trainer goes on; None: it waits, or nobody real is asked."""
+        asked = _config(self.path / "config.yaml").get("feedback")
+        if not isinstance(asked, dict) or asked.get("people") != []:
+            return None
+        value = asked.get("patience")
+        return float(value) if isinstance(value, int | float) else None
 
     def status(self) -> str:
         """How the trainer is: its manifest says so, unless it was killed and could say nothing more."""
@@ -69,6 +68,23 @@ class Folder:
         status = str(about.get("status", "waiting"))
         trained = about.get("stage") != "label"
         return "killed" if trained and status == "running" and _held(self.path / "lock") is False else status
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """The settings of a run, read once; they stay what they are."""
+    try:
+        return _parsed(path, path.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+@lru_cache(16)
+def _parsed(path: Path, changed: int) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _held(lock: Path) -> bool | None:

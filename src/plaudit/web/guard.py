@@ -111,17 +111,18 @@ async def _body(headers: dict[str, str], receive: Receive) -> bytes:
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > LARGEST_BODY:
         raise _too_large()
-    found = bytearray()
-    while True:
-        try:
-            message = await asyncio.wait_for(receive(), BODY_SECONDS)
-        except TimeoutError:
-            raise Refusal(408, "bad_request", "The request took too long to arrive; send it again.") from None
-        found += message.get("body", b"")
-        if len(found) > LARGEST_BODY:
-            raise _too_large()
-        if not message.get("more_body"):
-            return bytes(found)
+    found, more = bytearray(), True
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while more:
+                message = await receive()
+                found += message.get("body", b"")
+                if len(found) > LARGEST_BODY:
+                    raise _too_large()
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise Refusal(408, "bad_request", "The request took too long to arrive; send it again.") from None
+    return bytes(found)
 
 
 def _too_large() -> Refusal:

@@ -36,21 +36,27 @@ async def served(request: Request) -> Served:
 TheServed = Annotated[Served, Depends(served)]
 
 
+def visitor(request: Request, served: TheServed) -> Caller | None:
+    """Whoever is signed in, if anybody is."""
+    token = request.cookies.get(served.cookie, "")
+    person = served.office.people.who(token) if token else None
+    return None if person is None else Caller(person, token)
+
+
 def caller(request: Request, served: TheServed) -> Caller:
     """Whoever is signed in; whoever changes something also proves that the page did it, not another site."""
-    token = request.cookies.get(served.folder.cookie, "")
-    person = served.office.people.who(token) if token else None
-    if person is None:
+    found = visitor(request, served)
+    if found is None:
         raise Refusal(
             401, "signed_out", "You are not signed in; open your invitation link, or ask for a new one."
         )
-    found = Caller(person, token)
     given = request.headers.get(CSRF_HEADER, "")
     if request.method != "GET" and not hmac.compare_digest(given.encode(), found.csrf.encode()):
         raise Refusal(403, "forbidden", "The page is out of date; load it again.")
     return found
 
 
+TheVisitor = Annotated[Caller | None, Depends(visitor)]
 TheCaller = Annotated[Caller, Depends(caller)]
 
 

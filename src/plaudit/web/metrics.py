@@ -71,7 +71,7 @@ class Metrics:
 
 def thinned(points: Sequence[list[float]], most: int = MOST) -> list[list[float]]:
     """At most so many points, the last one always among them."""
-    step = -(-len(points) // most) or 1
+    step = -(-(len(points) - 1) // (most - 1)) or 1
     return [*points[: len(points) - 1 : step], *points[-1:]]
 
 

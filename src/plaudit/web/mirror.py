@@ -24,8 +24,12 @@ class Mirror:
     def __init__(self, reception: Reception, path: Path):
         self.reception, self.path = reception, path
         self._new, self._stop = threading.Event(), threading.Event()
-        self._seq = _mend(path)
+        self._seq = 0
         self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write; only once no other server may be writing to this file."""
+        self._seq = _mend(self.path)
         self._thread.start()
 
     def wake(self) -> None:
@@ -36,7 +40,8 @@ class Mirror:
         """Write what is left, then stop."""
         self._stop.set()
         self.wake()
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._thread.join(10)
 
     def _follow(self) -> None:
         while not self._stop.is_set():

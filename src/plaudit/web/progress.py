@@ -9,6 +9,7 @@ from plaudit.storage.office import Office
 from plaudit.web.folder import Folder
 from plaudit.web.metrics import CURVES, Metrics, thinned
 from plaudit.web.tally import Tally
+from plaudit.web.trainer import Trainer
 
 FRESH_SECONDS = 0.5
 """Who asks within so long after another gets the same numbers."""
@@ -17,8 +18,10 @@ FRESH_SECONDS = 0.5
 class Progress:
     """Reads what is new when it is asked; many may ask at once."""
 
-    def __init__(self, office: Office, folder: Folder, clock: Callable[[], float] = time.monotonic):
-        self._office, self._folder, self._clock = office, folder, clock
+    def __init__(
+        self, office: Office, folder: Folder, trainer: Trainer, clock: Callable[[], float] = time.monotonic
+    ):
+        self._folder, self._trainer, self._clock = folder, trainer, clock
         self._tally, self._metrics = Tally(office), Metrics(folder.path / "metrics.jsonl")
         self._lock, self._at = threading.Lock(), -FRESH_SECONDS
         self._found: dict[str, Any] = {}
@@ -39,13 +42,14 @@ class Progress:
         x = "update" if budget[1] == "update" else "decisions"
         series = {name: self._metrics.curve(name, x) for name in CURVES}
         series["win_rate"] = thinned(self._tally.win_rate())
-        wishes = self._office.store.commands()
         return {
             "title": self._folder.title,
             "mode": "label" if about.get("stage") == "label" else "run",
             "status": self._folder.status(),
             "error": about.get("error"),
-            "wish": wishes[-1].kind if wishes else None,
+            "wish": self._trainer.wish(),
+            "state": self._trainer.state(),
+            "patience": self._folder.patience(),
             **self._tally.counts(),
             "progress": {"done": self._metrics.last.get(x, 0), "of": budget[0], "in": x},
             "series": series,

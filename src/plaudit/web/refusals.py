@@ -28,6 +28,13 @@ STATUSES: tuple[tuple[type[PlauditError], int, str], ...] = (
 
 WORDS = {404: "not_found", 405: "method_not_allowed"}
 
+WHAT_PEOPLE_READ = {
+    500: "The server could not store this just now; nothing was stored. Tell whoever runs it.",
+    503: "The database is busy; nothing was stored. Try again.",
+    507: "The server's disk is full; nothing was stored. Tell whoever runs it.",
+}
+"""In place of errors that say where things lie: these are for the log."""
+
 LOG = logging.getLogger("plaudit.web")
 
 
@@ -49,7 +56,7 @@ def install(app: FastAPI, page: Callable[[Request, int, str], Response]) -> None
         status, word = next((s, word) for kind, s, word in STATUSES if isinstance(error, kind))
         if status in (500, 507):
             LOG.error("%s", error)
-        return answer(request, status, word, str(error))
+        return answer(request, status, word, WHAT_PEOPLE_READ.get(status, str(error)))
 
     def invalid(request: Request, error: Any) -> Response:
         first = error.errors()[0]

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from plaudit.feedback.comparison import Answer
 from plaudit.storage.people import LONGEST_NAME, Role
 from plaudit.storage.store import LARGEST
+from plaudit.web.trainer import State
 
 Id = Annotated[int, Field(ge=0, le=LARGEST)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -171,6 +172,8 @@ class Tasks(BaseModel):
 
     tasks: list[Task]
     lease_seconds: float
+    more: bool
+    state: State
 
 
 class Receipt(BaseModel):
@@ -237,6 +240,8 @@ class Me(Who):
     csrf: str
     answered: int
     title: str
+    store: str
+    state: State
 
 
 class Member(Who):

@@ -1,5 +1,6 @@
 """What one server serves: a folder, with everything that is open meanwhile."""
 
+import hashlib
 from dataclasses import dataclass
 
 from plaudit.errors import PlauditError
@@ -10,6 +11,7 @@ from plaudit.web.folder import Folder
 from plaudit.web.mirror import Mirror
 from plaudit.web.progress import Progress
 from plaudit.web.tasks import Shop
+from plaudit.web.trainer import Trainer
 
 LEASE_SECONDS = 900.0
 """How long a question stays with whom it was given to."""
@@ -24,6 +26,7 @@ class Served:
     shop: Shop
     mirror: Mirror
     copying: Copying
+    trainer: Trainer
     progress: Progress
     lease_seconds: float = LEASE_SECONDS
 
@@ -36,15 +39,32 @@ class Served:
                 f"{folder.path}: this run has asked nobody yet; start it with `feedback.people: []` first"
             )
         office = open_office(folder.store)
+        trainer = Trainer(office, folder)
         return cls(
             folder,
             office,
             Shop(Artifacts(folder.path / "artifacts")),
             Mirror(office.reception, folder.path / "responses.jsonl"),
             Copying(office.reception, folder.store),
-            Progress(office, folder),
+            trainer,
+            Progress(office, folder, trainer),
             lease_seconds,
         )
+
+    def start(self) -> None:
+        """Begin to write beside the store; only once no other server may be doing so."""
+        self.mirror.start()
+        self.copying.start()
+
+    @property
+    def store(self) -> str:
+        """What tells this store in this folder from every other one; copies of a folder hold the same people."""
+        return hashlib.sha256(f"{self.folder.path.resolve()}/{self.office.identity}".encode()).hexdigest()[:8]
+
+    @property
+    def cookie(self) -> str:
+        """A name of its own: browsers send the cookies of one server to every other one at the same address."""
+        return f"plaudit_{self.store}"
 
     def close(self) -> None:
         """Write down what is still to be mirrored, and let go."""

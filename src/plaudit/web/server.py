@@ -1,18 +1,22 @@
 """One process that serves a folder: lock, address, sign-in link, browser, and a quiet end."""
 
+import asyncio
 import getpass
+import logging
 import os
+import signal
 import socket
 import sys
 import threading
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
 from plaudit.errors import PlauditError
-from plaudit.storage.people import People
+from plaudit.storage.people import Invitation, People
 from plaudit.storage.serving import Note, only_server
 from plaudit.web.app import guarded, make_app
 from plaudit.web.folder import Folder
@@ -43,6 +47,7 @@ def serve(path: Path, options: Options = Options()) -> None:
     try:
         with only_server(served.office.session, served.folder.note) as note:
             listening = _listen(options, note)
+            served.start()
             try:
                 _run(served, listening, options, note)
             finally:
@@ -56,17 +61,19 @@ def _run(served: Served, listening: socket.socket, options: Options, note: Note)
     port = listening.getsockname()[1]
     address = f"http://{_written(options.host)}:{port}"
     note.write(address=address, port=port)
+    app = make_app(served)
     server = _Server(
         uvicorn.Config(
-            guarded(make_app(served), LOOPBACK if local else ()),
+            guarded(app, LOOPBACK if local else ()),
             log_level="warning",
             access_log=False,  # addresses hold no secrets, but what is not written cannot leak
             server_header=False,
             timeout_graceful_shutdown=2,
             timeout_keep_alive=30,
-        )
+        ),
+        app.state.closing,
     )
-    link = link_of(address, _token(served.office.people))
+    link = link_of(address, *_invitation(served.office.people))
     print(f"Labelling {served.folder.path} at {address} (stop: Ctrl-C)")
     print(f"Sign in, once, within an hour: {link}", flush=True)
     if not local:
@@ -80,24 +87,36 @@ def _run(served: Served, listening: socket.socket, options: Options, note: Note)
 
 
 class _Server(uvicorn.Server):
-    """Ends without a traceback when it is interrupted."""
+    """Ends quietly when it is interrupted: with one line, and nothing about the connections that end with it."""
 
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn."""
-        try:
-            super().run(sockets)
-        except KeyboardInterrupt:
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event):
+        super().__init__(config)
+        self.closing = closing
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal; a second one does not wait for whoever is still connected."""
+        if self.should_exit:
+            self.force_exit = True
             return
+        self.should_exit = True
+        logging.getLogger("uvicorn.error").disabled = True  # a traceback for each connection that is cut
+        if sig == signal.SIGINT:
+            print("\nStopped. Every acknowledged answer is stored; the same command goes on.", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Streams end first: they would last."""
+        self.closing.set()
+        await super().shutdown(sockets)
 
 
-def _token(people: People) -> str:
+def _invitation(people: People) -> tuple[Invitation, str]:
     """For the first admin who is still one; where there is none, whoever opens the link becomes it."""
     for person in people.everyone():
         if person.role == "admin" and not person.revoked:
-            return people.invite_again(person.id, LINK_SECONDS)[1]
+            return people.invite_again(person.id, LINK_SECONDS)
     taken = {person.name.casefold() for person in people.everyone()}
     name = _user()
-    return people.invite("admin", None if name.casefold() in taken else name, LINK_SECONDS)[1]
+    return people.invite("admin", None if name.casefold() in taken else name, LINK_SECONDS)
 
 
 def _user() -> str:

@@ -19,7 +19,7 @@ class Shop:
 
     def __init__(self, artifacts: Artifacts):
         self.artifacts = artifacts
-        self._text = lru_cache(REMEMBERED)(self._read)
+        self._known = lru_cache(REMEMBERED)(self._read)
 
     def task(self, query: Query) -> dict[str, Any]:
         """A claimed question as `Task` in `schemas`; neither its key nor its tick is told."""
@@ -47,16 +47,26 @@ class Shop:
         text = self._text(sha256)
         if text is not None:
             return json.dumps(_view(text, None), ensure_ascii=False).encode(), "application/json"
-        content = self.artifacts.get(sha256) if sha256 in self.artifacts else b""
+        try:
+            content = self.artifacts.get(sha256)
+        except PlauditError as error:
+            raise Unknown(f"{sha256} cannot be read") from error  # where it lies is nobody's business here
         if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
             return content, "image/webp"
         raise Unknown(f"{sha256} is no picture and no text")
 
-    def _read(self, sha256: str) -> dict[str, Any] | None:
-        """A stored answer to a prompt; None for what is no text, or is not there."""
+    def _text(self, sha256: str) -> dict[str, Any] | None:
+        """A stored answer to a prompt; None for what is no text, or cannot be read now."""
         try:
-            found = json.loads(self.artifacts.get(sha256))
-        except (PlauditError, ValueError, RecursionError):
+            return self._known(sha256)
+        except PlauditError:
+            return None
+
+    def _read(self, sha256: str) -> dict[str, Any] | None:
+        content = self.artifacts.get(sha256)
+        try:
+            found = json.loads(content)
+        except (ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) and "completion" in found else None
 

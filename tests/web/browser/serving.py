@@ -16,7 +16,7 @@ from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.office import open_office
 from plaudit.storage.store import NewQuery
 
-LINK = re.compile(r"http://127\.0\.0\.1:\d+/join(?:\?named)?#\S+")
+LINK = re.compile(r"http://127\.0\.0\.1:\d+/join(?:\?named(?:=\d+)?)?#\S+")
 RUN = "from plaudit.cli.main import run; run()"
 START_SECONDS = 90.0
 CLIP_SIZE, CLIP_FRAMES, CLIP_COLUMNS = 120, 20, 8
@@ -125,6 +125,10 @@ class Desk:
     def kill(self) -> None:
         """As the kernel would."""
         self._end(signal.SIGKILL)
+
+    def close_server(self) -> None:
+        """As whoever started it would."""
+        self._end(signal.SIGINT)
 
     def close(self) -> None:
         """Stop whatever is left."""

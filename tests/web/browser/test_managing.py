@@ -49,7 +49,7 @@ def test_the_run_page_is_live(desk: Desk, browse: Any, watch: Watch, shoot: Any)
     until(lambda: tile(page, "tile.labels") == "1")
     before = value(page, "return")
     assert before == "-302.3" and value(page, "accuracy") == "86%" and value(page, "kl") == "0.38"
-    assert "of 40,000 decisions" in page.locator("#progress p").text_content()
+    assert "of 40,000 steps" in page.locator("#progress p").text_content()
     box = page.locator(".plot").first.bounding_box()
     page.mouse.move(box["x"] + 300, box["y"] + 60)
     assert page.locator(".tip:not([hidden]) b").text_content().startswith("-")
@@ -155,6 +155,30 @@ def test_a_link_asks_for_a_name_and_keeps_its_token_to_itself(
     page.wait_for_function("() => document.getElementById('person')?.textContent === 'Bo'")
     page.goto(f"{desk.address}/join")
     page.wait_for_function("() => document.getElementById('join-text').dataset.t === 'noToken'")
+
+
+def test_links_with_a_name_sign_in_at_once(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+    watch.expected.append(SIGNED_OUT)
+    desk.start()
+    page = browse()
+    page.goto(desk.link)
+    page.wait_for_function("() => document.getElementById('person')?.textContent")  # nobody typed a name
+    mine = page.locator("#person").text_content()
+    desk.close_server()
+    page.goto(desk.start().link)  # another link for the same person asks nothing
+    page.wait_for_url(f"{desk.address}/")
+    ada = desk.office.people.invite("annotator", "Ada")[1]
+    page.goto(f"{desk.address}/join?named#{ada}")
+    page.wait_for_selector("#other:not([hidden])")
+    assert str(mine) in page.locator("#join-text").text_content()
+    assert not page.locator("#join").is_visible()
+    shoot(page, "join-signed-in")
+    page.click("#change")
+    page.wait_for_function("() => document.getElementById('person')?.textContent === 'Ada'")
+    page.goto(f"{desk.address}/join?named#{ada}")
+    page.click("#change")
+    page.wait_for_function("() => document.getElementById('join-error').dataset.t === 'linkGone'")
+    assert not page.locator("#join").is_visible() and not page.locator("#other").is_visible()
 
 
 def test_signing_out_gives_questions_back(desk: Desk, browse: Any, shoot: Any) -> None:

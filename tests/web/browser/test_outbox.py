@@ -208,6 +208,35 @@ def test_answers_wait_for_their_own_person(desk: Desk, browse: Any, watch: Watch
     assert desk.responses()[1].annotator == "Ada"
 
 
+def test_answers_wait_for_their_own_run(desk: Desk, browse: Any, watch: Watch, tmp_path: Path) -> None:
+    """Another run at the same port: its first person has the same number, its questions have too."""
+    watch.expected += [NETWORK, SIGNED_OUT]
+    desk.ask_texts(3)
+    page = browse()
+    page.on("dialog", lambda dialog: dialog.accept())
+    sign_in(page, desk.start())
+    question(page)
+    desk.kill()
+    press(page, "1")
+    waits(page, 1)
+    port = int(desk.address.rpartition(":")[2])
+    other = Desk(tmp_path / "elsewhere" / desk.folder.name)  # and the same name
+    other.ask_texts(3)
+    try:
+        sign_in(page, other.start(port))
+        question(page)
+        assert not page.locator("#badge").is_visible()
+        press(page, "2")
+        until(lambda: len(other.responses()) == 1)
+        sent(page)
+        assert said(other, other.responses()[0]) == "second"
+    finally:
+        other.close()
+    sign_in(page, desk.start(port))
+    until(lambda: len(desk.responses()) == 1)
+    assert said(desk, desk.responses()[0]) == "first"
+
+
 def test_a_full_disk_is_told_and_the_answer_kept(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(2)

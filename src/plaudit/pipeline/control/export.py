@@ -7,33 +7,32 @@ from typing import Any
 import numpy as np
 
 from plaudit.errors import PlauditError
-from plaudit.feedback import Comparison
+from plaudit.feedback import options_of
 from plaudit.models.transitions import Transitions
+from plaudit.pipeline.columns import columns
 from plaudit.pipeline.control.segments import from_bytes
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.comparisons import LABELS
-from plaudit.storage import Artifacts, open_store
+from plaudit.storage import Artifacts, keys, open_store
 from plaudit.storage.store import LARGEST
 
 
 def rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
-    """The standing answers of a run, each with both segments."""
+    """The standing answers of a run, each with the segments it is about; from `held_out` ones nothing is learned."""
     artifacts = Artifacts(folder.artifacts)
     store = open_store(folder.feedback)
     try:
+        names = {query.id: query.key for query in store.queries()}
         for response in store.view(LARGEST):
-            said = response.feedback
-            if isinstance(said, Comparison):
-                first, second = (from_bytes(artifacts.get(option)) for option in said.options)
-                yield {
-                    "kind": "comparison",
-                    "answer": said.answer,
-                    "annotator": response.annotator,
-                    "seq": response.seq,
-                    "options": list(said.options),
-                    "first": _side(first),
-                    "second": _side(second),
-                }
+            options = options_of(response.feedback)
+            segments = [_side(from_bytes(artifacts.get(option))) for option in options]
+            yield {
+                **columns(response.feedback, segments, "segment"),
+                "annotator": response.annotator,
+                "seq": response.seq,
+                "held_out": not keys.teaches(names[response.query_id]),
+                "options": list(options),
+            }
     finally:
         store.close()
 
@@ -43,9 +42,13 @@ def _side(segment: Transitions) -> dict[str, Any]:
 
 
 def write_arrays(rows: list[dict[str, Any]], to: Path) -> int:
-    """The decided answers as arrays in a new .npz file; returns how many."""
+    """The decided comparisons as arrays in a new .npz file; returns how many. PlauditError for other kinds."""
     if to.exists():
         raise PlauditError(f"{to}: exists already; give another name")
+    if other := next((row["kind"] for row in rows if row["kind"] != "comparison"), None):
+        raise PlauditError(
+            f"{to}: arrays hold comparisons only, and there is a {other}; give a name in .jsonl"
+        )
     kept = [row for row in rows if row["answer"] in LABELS]
     sides: dict[str, np.ndarray] = {
         f"{short}_{i}": np.asarray([row[side][name] for row in kept], dtype=np.float32)

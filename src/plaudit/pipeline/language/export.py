@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from plaudit.feedback import Binary, Comparison, Feedback, Ranking, options_of
+from plaudit.feedback import options_of
+from plaudit.pipeline.columns import columns
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.storage import Artifacts, keys, open_store
 from plaudit.storage.store import LARGEST
@@ -22,30 +23,17 @@ def rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
         for response in store.view(LARGEST):
             query = queries[response.query_id]
             said = [json.loads(artifacts.get(option)) for option in options_of(response.feedback)]
-            columns = query.payload.get("columns")
+            others = query.payload.get("columns")
             yield {
-                **_about(response.feedback, [_answer(one) for one in said]),
+                **columns(response.feedback, [_answer(one) for one in said], "completion"),
                 "annotator": response.annotator,
                 "seq": response.seq,
                 "held_out": not keys.teaches(query.key),
                 "prompt": said[0]["messages"] or said[0]["prompt"],
-                **({"columns": columns} if columns else {}),
+                **({"columns": others} if others else {}),
             }
     finally:
         store.close()
-
-
-def _about(feedback: Feedback, texts: list[Any]) -> dict[str, Any]:
-    """What was said, in the columns of its kind."""
-    if isinstance(feedback, Comparison):
-        return {"kind": "comparison", "answer": feedback.answer, "first": texts[0], "second": texts[1]}
-    if isinstance(feedback, Ranking):
-        ranks = None if feedback.ranks is None else list(feedback.ranks)
-        return {"kind": "ranking", "completions": texts, "ranks": ranks}
-    if isinstance(feedback, Binary):
-        return {"kind": "binary", "completion": texts[0], "label": feedback.good}
-    scale = {"criterion": feedback.criterion, "low": feedback.low, "high": feedback.high}
-    return {"kind": "rating", "completion": texts[0], "rating": feedback.value, **scale}
 
 
 def _answer(said: dict[str, Any]) -> Any:

@@ -26,17 +26,23 @@ router = APIRouter(prefix="/api")
 UNDO = 10
 """Own answers that can be taken back."""
 
+ENDED = ("label", "over")
+"""Nobody asks anything new then."""
+
 KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
 @router.post("/tasks")
 def claim(wish: Claim, caller: TheCaller, served: TheServed) -> Tasks:
     """Lease up to three questions; one after another, as `besides` says what is at hand."""
-    claimed = served.office.reception.claim(
-        caller.person.name, wish.count, served.lease_seconds, wish.besides
-    )
+    reception, who = served.office.reception, caller.person.name
+    state = served.trainer.state()  # before the claim: what a trainer asks before its end is not missed
+    claimed = reception.claim(who, wish.count, served.lease_seconds, wish.besides)
+    held = [*wish.besides, *(query.id for query in claimed)]
+    more = len(claimed) == wish.count or state not in ENDED or reception.may_get(who, held)
     tasks = [served.shop.task(query) for query in claimed]
-    return Tasks.model_validate({"tasks": tasks, "lease_seconds": served.lease_seconds})
+    found = {"tasks": tasks, "lease_seconds": served.lease_seconds, "more": more, "state": state}
+    return Tasks.model_validate(found)
 
 
 @router.post("/tasks/{query_id}/release")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from plaudit.web.identity import TheAdmin, TheCaller, TheServed
+from plaudit.web.identity import TheAdmin, TheCaller, TheVisitor
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
@@ -28,24 +28,24 @@ def trouble(request: Request, status: int, message: str) -> Response:
 
 
 @router.get("/")
-def label(caller: TheCaller, served: TheServed) -> HTMLResponse:
+def label(_: TheCaller) -> HTMLResponse:
     """Where people answer."""
-    return page("label.html", title=served.folder.title, role=caller.person.role)
+    return page("label.html")
 
 
 @router.get("/join")
-def join(served: TheServed) -> HTMLResponse:
+def join(visitor: TheVisitor) -> HTMLResponse:
     """Where links lead."""
-    return page("join.html", title=served.folder.title)
+    return page("join.html", signed_in=None if visitor is None else visitor.person)
 
 
 @router.get("/run")
-def run(_: TheAdmin, served: TheServed) -> HTMLResponse:
+def run(_: TheAdmin) -> HTMLResponse:
     """How the run does."""
-    return page("run.html", title=served.folder.title)
+    return page("run.html")
 
 
 @router.get("/people")
-def people(_: TheAdmin, served: TheServed) -> HTMLResponse:
+def people(_: TheAdmin) -> HTMLResponse:
     """Who may come in."""
-    return page("people.html", title=served.folder.title)
+    return page("people.html")

@@ -36,15 +36,16 @@ def health() -> Health:
 
 
 @router.post("/join")
-def join(wish: Join, response: Response, served: TheServed) -> Who:
+def join(wish: Join, request: Request, response: Response, served: TheServed) -> Who:
     """Use a link, once; the session is in the cookie."""
     person, token = served.office.people.join(wish.token, wish.name)
     response.set_cookie(
-        served.folder.cookie,
+        served.cookie,
         token,
         max_age=int(SESSION_SECONDS),
         path="/",
         httponly=True,
+        secure=request.url.scheme == "https",  # behind a proxy that adds TLS
         samesite="strict",  # links lead to /join, which needs no cookie, and go on from there
     )
     return Who(id=person.id, name=person.name, role=person.role)
@@ -61,6 +62,8 @@ def me(caller: TheCaller, served: TheServed) -> Me:
         csrf=caller.csrf,
         answered=served.office.reception.answered().get(person.name, 0),
         title=served.folder.title,
+        store=served.store,
+        state=served.trainer.state(),
     )
 
 
@@ -68,7 +71,7 @@ def me(caller: TheCaller, served: TheServed) -> Me:
 def leave(_: Empty, response: Response, caller: TheCaller, served: TheServed) -> Left:
     """Sign out here."""
     served.office.people.leave(caller.token)
-    response.delete_cookie(served.folder.cookie, path="/", httponly=True, samesite="strict")
+    response.delete_cookie(served.cookie, path="/", httponly=True, samesite="strict")
     return Left()
 
 
@@ -108,10 +111,15 @@ def revoke(person_id: Id, _: Empty, __: TheAdmin, served: TheServed) -> Revoked:
 
 
 def _told(request: Request, invitation: Invitation, token: str) -> NewLink:
-    link = link_of(str(request.base_url), token)
+    link = link_of(str(request.base_url), invitation, token)
     return NewLink(id=invitation.id, role=invitation.role, name=invitation.name, link=link)
 
 
-def link_of(address: str, token: str) -> str:
-    """A link to come in by; what stands behind # reaches no server and no log on the way."""
-    return f"{address.rstrip('/')}/join#{token}"
+def link_of(address: str, invitation: Invitation, token: str) -> str:
+    """A link to come in by; what stands behind # reaches no server and no log on the way.
+
+    `?named` tells the page that whoever comes need not be asked for a name, `?named=2` that it is person 2.
+    """
+    whose = "" if invitation.person_id is None else f"={invitation.person_id}"
+    named = "" if invitation.name is None else f"?named{whose}"
+    return f"{address.rstrip('/')}/join{named}#{token}"

@@ -3,13 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from plaudit.storage.store import Conflict
 from plaudit.web.identity import TheAdmin, TheServed
 from plaudit.web.schemas import Stored, Wish
 from plaudit.web.served import Served
@@ -28,32 +28,31 @@ def progress(_: TheAdmin, served: TheServed) -> dict[str, Any]:
 
 
 @router.get("/progress/stream", response_class=StreamingResponse)
-async def stream(request: Request, _: TheAdmin, served: TheServed) -> StreamingResponse:
-    """The numbers whenever they change."""
-    events = _events(served, request)
+async def stream(request: Request, admin: TheAdmin, served: TheServed) -> StreamingResponse:
+    """The numbers whenever they change, for as long as the session lasts."""
+    events = _events(served, admin.token, request.app.state.closing)
     return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 @router.post("/commands")
 def command(wish: Wish, _: TheAdmin, served: TheServed) -> Stored:
     """A row in the command table; the trainer looks there between two updates."""
-    if served.folder.manifest().get("stage") == "label":
-        raise Conflict("command: nothing is trained here; these questions are only to be answered")
-    status = served.folder.status()
-    if status != "running":
-        raise Conflict(f"command: the run is {status}; go on with: plaudit resume {served.folder.path}")
-    return Stored(id=served.office.store.command(wish.kind, {}), kind=wish.kind)
+    return Stored(id=served.trainer.command(wish.kind), kind=wish.kind)
 
 
-async def _events(served: Served, request: Request) -> AsyncIterator[str]:
+async def _events(served: Served, token: str, closing: asyncio.Event) -> AsyncIterator[str]:
+    def look() -> str | None:
+        person = served.office.people.who(token)
+        return None if person is None else json.dumps(served.progress.now(), ensure_ascii=False)
+
     last, quiet = "", 0.0
-    while not request.app.state.closing.is_set():
-        text = json.dumps(await run_in_threadpool(served.progress.now), ensure_ascii=False)
+    while not closing.is_set() and (text := await run_in_threadpool(look)) is not None:
         if text != last:
             last, quiet = text, 0.0
             yield f"event: progress\ndata: {text}\n\n"
         elif quiet >= QUIET_SECONDS:
             quiet = 0.0
             yield ": still here\n\n"
-        await asyncio.sleep(LOOK_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closing.wait(), LOOK_SECONDS)
         quiet += LOOK_SECONDS

@@ -2,7 +2,8 @@
 
 /**
  * @typedef {{id: number, name: string, role: "admin" | "annotator", csrf: string, answered: number, title: string,
- *   store?: string}} Me
+ *   store: string, state: State}} Me
+ * @typedef {"label" | "learning" | "alone" | "paused" | "down" | "over"} State what the trainer does
  */
 
 const PATIENCE = 15_000; // ms until a request counts as unanswered
@@ -31,7 +32,7 @@ let me = null;
 
 /** Whose answers are whose in this browser: ports and numbers of persons return with other runs. @param {Me} person */
 export function owner(person) {
-  return `${person.store ?? person.title}/${person.id}`;
+  return `${person.store}/${person.id}`;
 }
 
 /** Who is signed in, with a fresh CSRF token. @returns {Promise<Me>} */

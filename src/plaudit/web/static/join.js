@@ -4,9 +4,11 @@ import { byId } from "./dom.js";
 import { openPage } from "./header.js";
 import { say } from "./words.js";
 
-const named = location.search === "?named"; // the link already knows whose it is
+const link = new URLSearchParams(location.search);
+const named = link.has("named"); // the link already knows whose it is
 const token = location.hash.slice(1);
-const present = byId("main").dataset.signedInAs;
+const { signedInAs: present, signedInId: id } = byId("main").dataset;
+const same = id !== "" && link.get("named") === id;
 history.replaceState(null, "", location.pathname);
 
 async function join() {
@@ -17,9 +19,12 @@ async function join() {
     await post("/api/join", { token, ...(name ? { name } : {}) });
     location.replace("/");
   } catch (problem) {
-    ask();
-    if (problem instanceof Refusal && problem.status === 410) say(byId("join-error"), "linkGone");
-    else if (problem instanceof Refusal && problem.status === 409) say(byId("join-error"), "nameTaken");
+    const status = problem instanceof Refusal ? problem.status : 0;
+    const useless = status === 410 || (status === 409 && named);
+    if (useless) byId("join").hidden = byId("other").hidden = true;
+    else ask();
+    if (status === 410) say(byId("join-error"), "linkGone");
+    else if (status === 409) say(byId("join-error"), named ? "linkTaken" : "nameTaken");
     else if (problem instanceof Refusal) byId("join-error").textContent = problem.message;
     else say(byId("join-error"), "noServer");
   }
@@ -28,7 +33,8 @@ async function join() {
 function ask() {
   byId("other").hidden = true;
   byId("join").hidden = false;
-  byId("name").focus();
+  byId("who").hidden = named; // then it is only a button to try again
+  byId("join").querySelector(named ? "button" : "input").focus();
 }
 
 function begin() {
@@ -43,7 +49,7 @@ byId("join").addEventListener("submit", (event) => {
 });
 byId("change").addEventListener("click", begin);
 if (!token) say(byId("join-text"), "noToken");
-else if (present) {
+else if (present && !same) {
   say(byId("join-text"), "otherPerson", { name: present });
   byId("other").hidden = false;
 } else begin();

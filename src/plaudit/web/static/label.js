@@ -11,6 +11,7 @@ import { toggleHelp } from "./help.js";
 import { History } from "./history.js";
 import { openKeep } from "./keep.js";
 import { onKey } from "./keys.js";
+import { followTrainer, sayMeanwhile } from "./meanwhile.js";
 import { announce, notice } from "./notices.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./pictures.js";
@@ -36,7 +37,8 @@ const pictures = new Pictures();
 const outbox = new Outbox(keep, mine, heard);
 const unsent = async () => (await outbox.waiting()).map(({ body }) => body.query_id);
 const history = new History(() => outbox.waiting());
-const questions = new Questions(mine, unsent, supplied);
+const trainer = followTrainer(me, meanwhile);
+const questions = new Questions(mine, unsent, supplied, trainer.heard);
 let answered = me.answered;
 /** @type {Shown | null} */
 let shown = null;
@@ -52,7 +54,15 @@ function advance() {
   const task = questions.held[0];
   if (task) return show(task, null);
   close();
-  empty(questions.supply, answered);
+  empty(questions.supply, trainer.state, answered);
+}
+
+/** The trainer does something else than before. */
+function meanwhile() {
+  sayMeanwhile(trainer.state);
+  if (shown !== null) return;
+  empty(questions.supply, trainer.state, answered);
+  questions.soon();
 }
 
 /** @param {import("./questions.js").Task} task @param {import("./history.js").Entry | null} entry */
@@ -227,6 +237,7 @@ addEventListener("pagehide", save);
 if (!keep.durable) say(byId("warning"), "nothingKept");
 byId("warning").hidden = keep.durable;
 outbox.sendNow();
+sayMeanwhile(trainer.state);
 await goOnFixing();
 questions.fill();
 await history.refresh().catch(() => {});

@@ -21,6 +21,7 @@ export class Questions {
   #owner;
   #changed;
   #unsent;
+  #told;
   /** @type {Map<number, () => void>} what lets go of a question that this tab has claimed */
   #claims = new Map();
   /** @type {Set<number>} */
@@ -35,17 +36,19 @@ export class Questions {
    * @param {string} owner
    * @param {() => Promise<number[]>} unsent ids whose answers are on their way
    * @param {() => void} changed
+   * @param {(state: import("./api.js").State) => void} told what the trainer does, at every answer of the server
    */
-  constructor(owner, unsent, changed) {
+  constructor(owner, unsent, changed, told) {
     this.#owner = owner;
     this.#unsent = unsent;
     this.#changed = changed;
+    this.#told = told;
     /** @type {Task[]} the first one is on screen */
     this.held = [];
     /** @type {Supply} */
     this.supply = "asking";
-    document.addEventListener("visibilitychange", () => document.hidden || this.#soon());
-    addEventListener("online", () => this.#soon());
+    document.addEventListener("visibilitychange", () => document.hidden || this.soon());
+    addEventListener("online", () => this.soon());
     for (const name of ["keydown", "pointerdown", "pointermove", "wheel"]) {
       addEventListener(name, () => this.#awake(), { passive: true, capture: true });
     }
@@ -102,7 +105,8 @@ export class Questions {
   async #ask() {
     const reply = await post("/api/tasks", { count: HELD - this.held.length, besides: await this.#besides() });
     this.#leased = { at: performance.now(), seconds: reply.lease_seconds };
-    this.supply = reply.more === false && reply.tasks.length === 0 ? "finished" : "none";
+    this.supply = reply.more || reply.tasks.length > 0 ? "none" : "finished";
+    this.#told(reply.state);
     let came = 0;
     for (const task of reply.tasks) came += Number(await this.#take(task));
     if (came > 0) this.#changed();
@@ -166,10 +170,11 @@ export class Questions {
   #awake() {
     const back = this.#away();
     this.#input = performance.now();
-    if (back) this.#soon();
+    if (back) this.soon();
   }
 
-  #soon() {
+  /** Something has changed: there may be questions again. */
+  soon() {
     this.#pause = FIRST_PAUSE;
     if (this.held.length < HELD && this.supply !== "asking") this.fill();
   }

@@ -18,14 +18,10 @@ const ALWAYS = new Set(["accuracy", "labels"]);
 
 /** @type {any} */
 let latest = null;
-/** @type {any} what was wished when the page was opened: a stop from then is over where the run runs */
-let first = null;
 let connected = true;
 
 function show(progress) {
-  first ??= progress;
-  if (progress.wish !== "stop" || progress.status !== "running") first = progress;
-  latest = { ...progress, stopping: progress.wish === "stop" && progress.status === "running" && first.wish !== "stop" };
+  latest = { ...progress, stopping: progress.wish === "stop" && progress.status === "running" };
   byId("title").textContent = progress.title;
   showState(latest);
   showControls(latest);
@@ -40,12 +36,14 @@ function show(progress) {
   age();
 }
 
-function showState({ status, wish, error, mode, stopping }) {
+function showState({ status, wish, error, mode, stopping, state: trainer, patience }) {
   const state = mode === "label" ? "label" : wish === "pause" && status === "running" ? "paused" : status;
   byId("state").className = `pill ${state}`;
   say(byId("state"), `state.${state}`);
   byId("wish").hidden = !stopping;
   say(byId("wish"), "wish.stop");
+  byId("alone").hidden = trainer !== "alone";
+  if (trainer === "alone") say(byId("alone"), "runAlone", { n: patience });
   byId("error").hidden = !error;
   byId("error").textContent = error ?? "";
 }

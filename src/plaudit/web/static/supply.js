@@ -5,14 +5,19 @@ import { showTrouble } from "./header.js";
 import { announce } from "./notices.js";
 import { say } from "./words.js";
 
-/** No question: why, and what happens next. @param {import("./questions.js").Supply} supply @param {number} answered */
-export function empty(supply, answered) {
+/**
+ * No question: why, and what happens next.
+ * @param {import("./questions.js").Supply} supply
+ * @param {import("./api.js").State} state
+ * @param {number} answered
+ */
+export function empty(supply, state, answered) {
   const panel = byId("empty");
   const again = panel.hidden || panel.dataset.supply !== supply;
   panel.hidden = false;
   panel.dataset.supply = supply;
   say(byId("empty-title"), `${supply}.title`);
-  say(byId("empty-text"), `${supply}.text`);
+  say(byId("empty-text"), supply === "none" ? `none.${state}` : `${supply}.text`);
   say(byId("empty-count"), "answeredSoFar", { n: answered });
   byId("empty-count").hidden = answered === 0;
   byId("waiting").hidden = supply === "finished";

@@ -1,0 +1,183 @@
+"""What people are told about the trainer, and when nothing more will come."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from plaudit.pipeline import settings
+from plaudit.pipeline.control import config
+from plaudit.web.trainer import Trainer
+from tests.web.asking import Door, Someone, pair
+
+NOW = 1e9
+
+
+def about(door: Door, **changes: Any) -> None:
+    (door.served.folder.path / "manifest.json").write_text(
+        json.dumps({"stage": "optimise", "status": "running"} | changes)
+    )
+
+
+def configure(door: Door, **feedback: Any) -> None:
+    found = {"steps": 10, "feedback": {"people": [], "patience": 60.0} | feedback}
+    (door.served.folder.path / "config.yaml").write_text(yaml.safe_dump(found))
+
+
+def at(door: Door, seconds: float) -> Trainer:
+    """The trainer, looked at so long after the newest answer."""
+    last = door.served.office.reception.last_at()
+    now = NOW if last is None else last + seconds
+    return Trainer(door.served.office, door.served.folder, clock=lambda: now)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "state"),
+    [
+        ({}, "learning"),
+        ({"stage": "label"}, "label"),
+        ({"status": "finished"}, "over"),
+        ({"status": "stopped"}, "over"),
+        ({"status": "failed"}, "over"),
+        ({"status": "waiting"}, "down"),
+    ],
+    ids=str,
+)
+def test_states_that_the_manifest_tells(door: Door, ann: Someone, manifest: dict, state: str) -> None:
+    about(door, **manifest)
+    assert ann.get("/api/me").json()["state"] == state
+    assert ann.post("/api/tasks", {"count": 1}).json()["state"] == state
+
+
+def test_a_killed_trainer_is_down(door: Door, ann: Someone) -> None:
+    (door.served.folder.path / "lock").touch()
+    assert ann.get("/api/me").json()["state"] == "down"
+
+
+def test_a_wish_to_pause_is_told_until_it_goes_on(door: Door, root: Someone, ann: Someone) -> None:
+    for kind, state in (("pause", "paused"), ("start", "learning")):
+        root.post("/api/commands", {"kind": kind})
+        assert ann.get("/api/me").json()["state"] == state
+
+
+def test_the_run_goes_on_alone_once_its_patience_has_run_out(door: Door, ann: Someone) -> None:
+    configure(door)
+    assert at(door, 0).state() == "learning"  # before the first answer it cannot go on
+    ann.answer(ann.tasks()[0])
+    assert (at(door, 59).state(), at(door, 61).state()) == ("learning", "alone")
+    about(door, resumed=door.served.office.reception.last_at() + 30)  # a new process is patient anew
+    assert (at(door, 89).state(), at(door, 91).state()) == ("learning", "alone")
+    about(door)
+    for task in ann.tasks(3):
+        ann.answer(task)
+    ann.answer(ann.tasks()[0])
+    assert at(door, 61).state() == "learning"  # nobody is asked anything
+
+
+@pytest.mark.parametrize("feedback", [{"patience": None}, {"people": [{"mistakes": 0.1}]}], ids=str)
+def test_a_run_without_patience_waits(door: Door, ann: Someone, feedback: dict) -> None:
+    configure(door, **feedback)
+    ann.answer(ann.tasks()[0])
+    assert at(door, 1e6).state() == "learning"
+
+
+def test_patience_is_read_as_the_trainer_writes_it(door: Door) -> None:
+    text = yaml.safe_dump(settings.dump(config.demo_with_me(0)), sort_keys=False, allow_unicode=True)
+    (door.served.folder.path / "config.yaml").write_text(text)
+    assert door.served.folder.patience() == 60.0 and door.served.folder.budget()[0]
+
+
+def test_the_run_page_is_told_too(door: Door, root: Someone) -> None:
+    configure(door)
+    found = root.get("/api/progress").json()
+    assert (found["state"], found["patience"]) == ("learning", 60.0)
+
+
+def test_wishes_of_before_a_restart_are_over(door: Door, root: Someone) -> None:
+    def wish() -> Any:
+        return Trainer(door.served.office, door.served.folder).wish()
+
+    assert root.post("/api/commands", {"kind": "stop"}).status_code == 200
+    assert wish() == "stop"
+    about(door, obeys_after=None)  # starting: which wishes it has read is not known yet
+    assert wish() is None
+    refused = root.post("/api/commands", {"kind": "pause"})
+    assert refused.status_code == 409 and "try again" in refused.json()["message"]
+    about(door, obeys_after=1)
+    assert wish() is None
+    assert root.post("/api/commands", {"kind": "pause"}).status_code == 200
+    assert wish() == "pause"
+
+
+def more(who: Someone, count: int = 3, besides: Any = ()) -> bool:
+    return who.post("/api/tasks", {"count": count, "besides": list(besides)}).json()["more"]
+
+
+@pytest.mark.parametrize(
+    "ended", [{"stage": "label"}, {"status": "finished"}, {"status": "stopped"}], ids=str
+)
+def test_nothing_more_comes_once_a_person_has_all_that_is_left(
+    door: Door, ann: Someone, bob: Someone, ended: dict
+) -> None:
+    about(door, **ended)
+    assert more(ann)  # 1, 2 and 3 are hers: there may be more
+    assert more(bob)  # 4 and 5 are his; the first three may come back
+    assert not more(ann, 2, [1, 2, 3, 4, 5])
+    held = ann.tasks(3)
+    for task in held:
+        ann.answer(task)
+    assert more(ann)  # Bob may give his back
+    for task in bob.tasks(2):
+        bob.answer(task)
+    assert not more(ann) and not more(bob)
+
+
+def test_more_may_come_while_a_trainer_asks(door: Door, ann: Someone) -> None:
+    for count in (3, 2):
+        for task in ann.tasks(count):
+            ann.answer(task)
+    assert more(ann)
+    about(door, status="finished")
+    assert not more(ann)
+
+
+def test_what_is_wanted_from_others_is_nothing_for_who_has_answered(door: Door, ann: Someone) -> None:
+    about(door, stage="label")
+    door.served.office.store.enqueue([pair(door.served.shop.artifacts, 9, wanted=2)])
+    for count in (3, 3):
+        for task in ann.tasks(count):
+            ann.answer(task)
+    assert door.served.office.store.pending() == 1
+    assert not more(ann)
+
+
+def test_a_trainer_says_which_wishes_it_obeys(tmp_path: Path) -> None:
+    """A stop from before is not obeyed by the process that goes on, and the pages do not speak of it."""
+    wanted = settings.load_yaml(Path(config.__file__).with_name("demo.yaml"))
+    wanted |= {"steps": 12_800}
+    wanted["feedback"] = wanted["feedback"] | {"labels": 8, "first": 8}
+    path, run = tmp_path / "config.yaml", tmp_path / "run"
+    path.write_text(yaml.safe_dump(wanted))
+    words = [sys.executable, "-m", "plaudit.cli.main"]
+    code = (
+        "import sys, pathlib\n"
+        "from plaudit.pipeline import optimise\nfrom plaudit.pipeline.control import config\n"
+        "from plaudit.storage import open_store\n"
+        "folder = pathlib.Path(sys.argv[2])\n"
+        "def watch(row):\n"
+        "    if row['update'] == 1: open_store(folder / 'feedback.db').command('stop', {})\n"
+        "optimise.start(config.load(pathlib.Path(sys.argv[1])), folder, watch)\n"
+    )
+    stopped = subprocess.run(
+        [sys.executable, "-c", code, path, run], capture_output=True, text=True, timeout=120
+    )
+    assert "stopped by command" in stopped.stderr, stopped.stderr
+    first = json.loads((run / "manifest.json").read_text())
+    assert (first["status"], first["obeys_after"]) == ("stopped", 0)
+    done = subprocess.run([*words, "resume", str(run)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((run / "manifest.json").read_text())["obeys_after"] == 1

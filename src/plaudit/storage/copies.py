@@ -47,6 +47,16 @@ def copy_path(store: Path) -> Path:
     return store.with_name(store.name + ".copy")
 
 
+def counts(session: Session) -> tuple[int, int]:
+    """How many questions there are, and how many answers, superseded ones too: what changes where a copy is due."""
+    both = select(
+        select(func.count()).select_from(queries).scalar_subquery(),
+        select(func.count()).select_from(responses).scalar_subquery(),
+    )
+    asked, answered = session.read(lambda connection: connection.execute(both).one())
+    return asked, answered
+
+
 def copy(store: Path) -> Path:
     """Copy a store that may be in use, in place of the copy of before; returns its path."""
     target = copy_path(store)

@@ -136,15 +136,6 @@ class Reception:
         later = select(responses).where(responses.c.seq > seq).order_by(responses.c.seq).limit(count)
         return self._session.read(lambda c: [(rows.to_response(row), row.sha256) for row in c.execute(later)])
 
-    def counts(self) -> tuple[int, int]:
-        """How many questions there are, and how many answers, superseded ones too."""
-        both = select(
-            select(func.count()).select_from(queries).scalar_subquery(),
-            select(func.count()).select_from(responses).scalar_subquery(),
-        )
-        asked, answered = self._session.read(lambda connection: connection.execute(both).one())
-        return asked, answered
-
     def last_at(self) -> float | None:
         """When the newest answer came; None: there is none."""
         newest = select(responses.c.received_at).order_by(responses.c.seq.desc()).limit(1)

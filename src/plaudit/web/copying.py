@@ -4,8 +4,8 @@ import sys
 import threading
 from pathlib import Path
 
-from plaudit.storage.copies import copy
-from plaudit.storage.reception import Reception
+from plaudit.storage.copies import copy, counts
+from plaudit.storage.session import Session
 
 EVERY_SECONDS = 60.0
 """Between two copies, where anything is new."""
@@ -14,8 +14,8 @@ EVERY_SECONDS = 60.0
 class Copying:
     """Copies what is new."""
 
-    def __init__(self, reception: Reception, store: Path):
-        self.reception, self.store = reception, store
+    def __init__(self, session: Session, store: Path):
+        self.session, self.store = session, store
         self._stop = threading.Event()
         self._copied = (0, 0)
         """Questions and answers that the last copy held."""
@@ -38,7 +38,7 @@ class Copying:
 
     def _turn(self) -> None:
         try:
-            found = self.reception.counts()
+            found = counts(self.session)
             if found != self._copied:
                 copy(self.store)
                 self._copied = found

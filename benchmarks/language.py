@@ -27,8 +27,9 @@ OVER = {
     "feedback": {"labels": 60, "first": 60, "rounds": 0, "people": [{"mistake": 0.25}]},
     "trainer": {"learning_rate": 1.0e-4, "schedule": "constant"},
     "updates": 60,
-    "watch": {"every": 4, "judgements": 100, "stop": True, "patience": 4},
-    "evaluate_every": 4,
+    "watch": {"every": 2, "judgements": 400, "stop": True, "patience": 6},
+    "evaluate_every": 2,
+    "evaluate_prompts": 600,
 }
 """What differs from the demo."""
 

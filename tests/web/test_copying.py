@@ -49,4 +49,25 @@ def test_a_copy_that_cannot_be_made_is_told_and_nothing_else_happens(
     ann = Door(served).let_in("Ann")
     assert ann.answer(ann.tasks()[0]).status_code == 200
     served.close()
-    assert "no copy of the store could be made" in capsys.readouterr().err
+    assert "no copy of the store was made" in capsys.readouterr().err
+
+
+def test_a_store_that_was_emptied_does_not_push_its_copy_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served = Served.open(Folder(folder))
+    served.start()
+    served.close()
+    assert held(folder) == (5, 0)
+    (folder / "feedback.db.copy").write_bytes(b"nonsense" * 1000)
+    served = Served.open(Folder(folder))
+    served.start()
+    served.close()
+    assert held(folder) == (5, 0)  # a damaged one is made again
+    (folder / "feedback.db").unlink()
+    open_store(folder / "feedback.db").close()
+    served = Served.open(Folder(folder))
+    served.start()
+    served.close()
+    assert held(folder) == (5, 0)
+    assert "it holds less than its copy; plaudit restore" in capsys.readouterr().err

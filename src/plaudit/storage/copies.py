@@ -5,6 +5,7 @@ those to questions that the copy knows come back too.
 """
 
 import os
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,13 +48,18 @@ def copy_path(store: Path) -> Path:
     return store.with_name(store.name + ".copy")
 
 
-def counts(session: Session) -> tuple[int, int]:
-    """How many questions there are, and how many answers, superseded ones too: what changes where a copy is due."""
-    both = select(
-        select(func.count()).select_from(queries).scalar_subquery(),
-        select(func.count()).select_from(responses).scalar_subquery(),
-    )
-    asked, answered = session.read(lambda connection: connection.execute(both).one())
+def counts(place: Path) -> tuple[int, int]:
+    """How many questions a store or a copy holds, and how many answers; none of either where it is gone or damaged."""
+    if not place.exists():
+        return 0, 0
+    connection = sqlite_file.connect(place, "ro")
+    try:
+        found = connection.execute("SELECT (SELECT count(*) FROM queries), (SELECT count(*) FROM responses)")
+        asked, answered = found.fetchone()
+    except sqlite3.DatabaseError:
+        return 0, 0
+    finally:
+        connection.close()
     return asked, answered
 
 

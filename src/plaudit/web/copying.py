@@ -4,8 +4,7 @@ import sys
 import threading
 from pathlib import Path
 
-from plaudit.storage.copies import copy, counts
-from plaudit.storage.session import Session
+from plaudit.storage.copies import copy, copy_path, counts
 
 EVERY_SECONDS = 60.0
 """Between two copies, where anything is new."""
@@ -14,11 +13,9 @@ EVERY_SECONDS = 60.0
 class Copying:
     """Copies what is new."""
 
-    def __init__(self, session: Session, store: Path):
-        self.session, self.store = session, store
+    def __init__(self, store: Path):
+        self.store = store
         self._stop = threading.Event()
-        self._copied = (0, 0)
-        """Questions and answers that the last copy held."""
         self._thread = threading.Thread(target=self._follow, name="copies", daemon=True)
 
     def start(self) -> None:
@@ -38,9 +35,15 @@ class Copying:
 
     def _turn(self) -> None:
         try:
-            found = counts(self.session)
-            if found != self._copied:
+            before, now = counts(copy_path(self.store)), counts(self.store)
+            if (
+                now[0] < before[0] or now[1] < before[1]
+            ):  # nothing is ever deleted, so somebody took the store away
+                self._tell(f"it holds less than its copy; plaudit restore {self.store.parent} puts that back")
+            elif now != before:
                 copy(self.store)
-                self._copied = found
         except Exception as error:  # a full disk, say: the next turn tries again
-            print(f"plaudit: no copy of the store could be made ({error})", file=sys.stderr)
+            self._tell(str(error))
+
+    def _tell(self, why: str) -> None:
+        print(f"plaudit: no copy of the store was made: {why}", file=sys.stderr)

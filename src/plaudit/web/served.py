@@ -45,7 +45,7 @@ class Served:
             office,
             Shop(Artifacts(folder.path / "artifacts")),
             Mirror(office.reception, folder.path / "responses.jsonl"),
-            Copying(office.session, folder.store),
+            Copying(folder.store),
             trainer,
             Progress(office, folder, trainer),
             lease_seconds,

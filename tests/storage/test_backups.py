@@ -35,17 +35,27 @@ def settle(path: Path) -> None:
         os.utime(file, (then, then))
 
 
-def test_the_two_newest_states_are_kept_while_the_store_is_open(office: Office, tmp_path: Path) -> None:
+def test_the_newest_states_are_kept_while_the_store_is_open(office: Office, tmp_path: Path) -> None:
     path = tmp_path / "feedback.db"
-    one, two = backups.copies(path)
     assert backups.newest(path) is None
-    for key in "abc":
+    for key in "abcd":
         ask(office.store, key)
-        assert backups.back_up(path)
-    assert backups.newest(path) == one
+        assert backups.back_up(path, apart=0.0)
+    assert backups.newest(path) == backups.copies(path)[0]
     office.store.close()
-    assert (keys(one), keys(two)) == (["a", "b", "c"], ["a", "b"])
+    assert [keys(copy) for copy in backups.copies(path)] == [list("abcd"), list("abc"), list("ab")]
     assert sorted(p.name for p in tmp_path.glob("*new*")) == []
+
+
+def test_copies_soon_after_one_another_push_no_older_one_out(office: Office, tmp_path: Path) -> None:
+    path = tmp_path / "feedback.db"
+    ask(office.store, "a")
+    backups.back_up(path)
+    for key in "bcde":
+        ask(office.store, key)
+        backups.back_up(path, apart=0.0 if key == "b" else 60.0)
+    newest, older, oldest = backups.copies(path)
+    assert (keys(newest), keys(older), oldest.exists()) == (list("abcde"), ["a"], False)
 
 
 def test_what_has_not_changed_is_not_copied_again(office: Office, tmp_path: Path) -> None:
@@ -53,7 +63,7 @@ def test_what_has_not_changed_is_not_copied_again(office: Office, tmp_path: Path
     ask(office.store, "a")
     settle(path)
     assert backups.back_up(path)
-    assert not backups.back_up(path) and not backups.copies(path)[1].exists()
+    assert not backups.back_up(path, apart=0.0) and not backups.copies(path)[1].exists()
 
 
 def test_half_a_copy_of_a_killed_process_is_in_nobodys_way(office: Office, tmp_path: Path) -> None:

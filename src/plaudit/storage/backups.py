@@ -17,7 +17,7 @@ from plaudit.storage.tables import slots
 EVERY_SECONDS = 900.0
 SETTLED = 10**9
 """Nanoseconds after which a file that is written again has another time, however coarse the clock of its disk."""
-KEPT = 2
+KEPT = 3
 """Copies that stay, the newest as number 1."""
 
 
@@ -31,8 +31,12 @@ def newest(path: Path) -> Path | None:
     return next((copy for copy in copies(path) if copy.exists()), None)
 
 
-def back_up(path: Path) -> bool:
-    """Copy a store that has changed since its newest copy; whether it had. Once there is a copy there always is one."""
+def back_up(path: Path, apart: float = EVERY_SECONDS) -> bool:
+    """Copy a store that has changed since its newest copy; whether it had. Once there is a copy there always is one.
+
+    A newest copy younger than `apart` seconds is replaced, and the others stay: starting a server a few times on a
+    store that a wrong hand has emptied must not push every good copy out.
+    """
     known, changed = newest(path), _changed_at(path)
     if known is not None and known.stat().st_mtime_ns == changed:
         return False
@@ -43,9 +47,10 @@ def back_up(path: Path) -> bool:
         changed = 0
     os.utime(fresh, ns=(changed, changed))  # of what it is a copy
     places = copies(path)
-    for newer, older in reversed(list(zip(places, places[1:], strict=False))):
-        if newer.exists():
-            os.replace(newer, older)
+    if places[0].exists() and time.time() - places[0].stat().st_ctime >= apart:
+        for newer, older in reversed(list(zip(places, places[1:], strict=False))):
+            if newer.exists():
+                os.replace(newer, older)
     os.replace(fresh, places[0])
     return True
 
@@ -74,7 +79,7 @@ def _keep(path: Path, seconds: float, over: threading.Event) -> None:
         with suppress(
             PlauditError, OSError
         ):  # a full disk, say: the store itself is whole, and the next turn comes
-            back_up(path)
+            back_up(path, seconds)
         if over.wait(seconds):
             return
 

@@ -1,9 +1,9 @@
 """plaudit restore RUN: put the newest copy of a run's answers in their place, after a broken disk or a wrong hand.
 
 While people answer, the server copies feedback.db every quarter of an hour (feedback.db.backup-1; those before are
-backup-2 and backup-3), and every answer is in responses.jsonl as well. What came after the copy is stored again from there, where
-its question is in the copy. What was there before is kept beside it, with .replaced behind its name. People sign in
-again by the link of the next plaudit label. Exit status 1 where an answer could not be stored again.
+backup-2 and backup-3), and every answer is in responses.jsonl as well. What came after the copy is stored again from
+there, where its question is in the copy. What was there before stays beside it, with .replaced behind its name. People
+sign in again by the link of the next plaudit label. Exit status 1 where an answer could not be stored again.
 """
 
 from collections.abc import Sequence

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -250,6 +251,7 @@ def test_settings_are_read_back_by_every_name() -> None:
     assert config.lam == config.gae_lambda == 0.9 and config.kl_coef == 0.2
     assert "cliprange=0.3" in repr(config)
     assert config.target_kl is None and PPOConfig(target_kl=0.1).target_kl == 0.1
+    assert PPOConfig(batch_size=torch.tensor(8), gamma=np.float32(0.5)).batch_size == 8  # pyright: ignore
     with pytest.raises(AttributeError):
         config.cliprang  # noqa: B018
 

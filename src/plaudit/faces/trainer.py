@@ -173,7 +173,7 @@ class PPOTrainer:
         Prompts may be padded at either side. `max_new_tokens` is the config's unless given; so are temperature and
         nucleus, as the log-probabilities of learning need the very same.
         """
-        generated.refuse_others(others)
+        generated.refuse_others(others, self.args.config.policy.shaping, self.special)
         prompts = generated.prompts(input_ids, attention_mask, self.special)
         most = (
             self.args.max_new_tokens if max_new_tokens is None else positive(max_new_tokens, "max_new_tokens")

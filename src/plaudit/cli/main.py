@@ -22,7 +22,6 @@ COMMANDS = {
     "label": "answer questions in the browser: those of a run, or of a file of pairs",
     "serve": "let several people answer a run's questions in their browsers",
     "verify": "prove that every answer that was given is stored and exported",
-    "restore": "put the newest copy of a run's answers in their place",
     "export": "write a run's feedback to a file",
     "report": "write a run's report.html again",
 }

@@ -4,14 +4,13 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from sqlalchemy import text
 
 from plaudit.errors import PlauditError
-from plaudit.storage import backups
 from plaudit.storage.session import Session
 
 LOCK = 0x504C5352
@@ -35,25 +34,15 @@ class Note:
 
 @contextmanager
 def only_server(session: Session, path: Path) -> Iterator[Note]:
-    """Hold the store for this server, with the note at this path; PlauditError with the reason where another does.
-
-    A SQLite store is copied every quarter of an hour meanwhile.
-    """
-    with alone(path) as note, _on_postgres(session, note.before):
-        sqlite = session.engine.dialect.name == "sqlite"
-        with backups.kept(Path(session.name)) if sqlite else nullcontext():
-            yield note
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[Note]:
-    """Hold the note at this path; PlauditError with the reason where a server does."""
+    """Hold the store for this server, with the note at this path; PlauditError with the reason where another does."""
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _served(str(path.parent), _read(file)) from None
-        yield Note(file)
+        note = Note(file)
+        with _on_postgres(session, note.before):
+            yield note
 
 
 @contextmanager

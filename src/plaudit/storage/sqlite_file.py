@@ -98,6 +98,5 @@ def warn_of_network(path: Path, mounts: Path = Path("/proc/mounts")) -> None:
 def _damaged(path: Path, why: str) -> PlauditError:
     why = why.strip().replace("\n", " ")
     return PlauditError(
-        f"{path} is damaged ({why}); put a copy in its place: plaudit restore {path.parent}, or rescue what is left: "
-        f"sqlite3 {path} .recover"
+        f"{path} is damaged ({why}); restore a backup, or rescue it with: sqlite3 {path} .recover"
     )

@@ -238,6 +238,17 @@ def test_a_function_must_make_a_new_environment_each_time() -> None:
         PPOAgent(lambda: None)
 
 
+def test_numbers_of_numpy_and_torch_are_numbers(tmp_path: Path) -> None:
+    given = {
+        "n_steps": np.int64(8), "learning_rate": torch.tensor(0.5), "gamma": np.float32(0.5), "net_arch": np.array([8]),
+    }  # fmt: skip
+    small(**given).save(tmp_path / "agent")
+    known = PPOAgent.load(tmp_path / "agent").hyper_parameters
+    assert {name: known[name] for name in given} == {
+        "n_steps": 8, "learning_rate": 0.5, "gamma": 0.5, "net_arch": [8],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["learning_rate", "clip_range", "clip_range_vf"])
 def test_a_schedule_that_falls_below_0_is_stopped(name: str) -> None:
     """A negative step size would climb the loss."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -128,6 +129,15 @@ def test_prompts_of_different_lengths_as_lists() -> None:
     assert mine.train_step(PROMPTS, outputs, [0, 1, 2.0])["objective/scores"] == 1.0
 
 
+def test_arguments_that_mean_the_policy_as_it_is_change_nothing() -> None:
+    """As people copy them from programs for other libraries."""
+    usual: dict[str, Any] = {
+        "min_length": -1, "top_k": 0.0, "top_p": 1.0, "temperature": 1.0, "do_sample": True, "pad_token_id": PAD,
+        "eos_token_id": END,
+    }  # fmt: skip
+    assert torch.equal(trainer().generate(PROMPTS, **usual), trainer().generate(PROMPTS))
+
+
 def test_answers_end_with_their_first_end_token() -> None:
     special = Special(frozenset({1}), pad=0)
     asked = generated.prompts([[5, 6]] * 4, None, special)
@@ -205,6 +215,9 @@ INPUTS, OUTPUTS = [[7, 8], [9, 10]], [[7, 8, 9, END], [9, 10, 11, 12]]
         (lambda t: t.generate(INPUTS, attention_mask=[[0, 0], [1, 1]]), "prompt 1 is empty"),
         (lambda t: t.generate(INPUTS, temperature=0.5), "temperature belongs into PPOConfig"),
         (lambda t: t.generate(INPUTS, max_new_token=4), "unknown argument 'max_new_token'"),
+        (lambda t: t.generate(INPUTS, do_sample=False), "do_sample=False draws from another policy"),
+        (lambda t: t.generate(INPUTS, top_k=50), "top_k=50 draws from another policy"),
+        (lambda t: t.generate(INPUTS, eos_token_id=7), "eos_token_id=7 is no end token"),
         (lambda t: t.generate(INPUTS, max_new_tokens=0), "max_new_tokens"),
         (lambda t: t.generate(INPUTS, max_new_tokens=500), "the model reads at most"),
         (lambda t: t.generate([[7, 10**6]]), "input_ids: row 1 holds token 1000000"),
@@ -250,6 +263,7 @@ def test_settings_are_read_back_by_every_name() -> None:
     assert config.lam == config.gae_lambda == 0.9 and config.kl_coef == 0.2
     assert "cliprange=0.3" in repr(config)
     assert config.target_kl is None and PPOConfig(target_kl=0.1).target_kl == 0.1
+    assert PPOConfig(batch_size=torch.tensor(8), gamma=np.float32(0.5)).batch_size == 8  # pyright: ignore
     with pytest.raises(AttributeError):
         config.cliprang  # noqa: B018
 

@@ -13,7 +13,7 @@ from plaudit.environments.control.collect import Control, Reward, RewardScale, e
 from plaudit.errors import PlauditError
 from plaudit.faces import keeping, tuned
 from plaudit.faces.environments import GymEnv, as_env
-from plaudit.faces.names import positive, refuse_unknown
+from plaudit.faces.names import plain, positive, refuse_unknown
 from plaudit.faces.schedules import Schedule, schedule
 from plaudit.faces.watching import bar
 from plaudit.models.actor_critic import ActorCritic
@@ -74,7 +74,9 @@ class PPOAgent:
         refuse_unknown(given, HyperParameters.__annotations__, "PPOAgent")
         self.env: GymEnv = as_env(env)
         sizes = {} if self.env.n_envs is None else {"n_envs": self.env.n_envs}
-        self.hyper_parameters: dict[str, Any] = tuned.settings(self.env.id) | {"seed": 0} | sizes | given
+        self.hyper_parameters: dict[str, Any] = (
+            tuned.settings(self.env.id) | {"seed": 0} | sizes | plain(given)
+        )
         self.schedules = {
             name: schedule(value, name)
             for name in SCHEDULED

@@ -11,10 +11,15 @@ from plaudit.environments.language.answers import Answers, Graded
 from plaudit.environments.language.collect import Talk
 from plaudit.errors import PlauditError
 from plaudit.models.language import tokens
+from plaudit.models.language.logprobs import Shaping
 
 LARGEST = 2**63
-IGNORED = ("do_sample", "pad_token_id", "eos_token_id", "token_type_ids", "return_dict_in_generate", "top_k")
+"""More tokens than any model has."""
+IGNORED = ("pad_token_id", "token_type_ids", "return_dict_in_generate", "use_cache")
 """Arguments of transformers' `generate` that change nothing here."""
+SAMPLED = {"do_sample": (True, None), "top_k": (0, None), "num_beams": (1, None), "repetition_penalty": (1.0, None),
+           "min_length": (-1, 0, None), "num_return_sequences": (1, None)}  # fmt: skip
+"""Others, with the values that mean drawing from the policy as it is, which alone can be learned from."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,7 @@ def special_tokens(model: Any, tokenizer: Any | None) -> Special:
         )
     found: set[int] = set()
     for said in (getattr(model, "generation_config", None), model.config.get_text_config(), tokenizer):
-        ends = getattr(said, "eos_token_id", None)
-        found |= set() if ends is None else {ends} if isinstance(ends, int) else set(ends)
+        found |= _ends(getattr(said, "eos_token_id", None))
     entries = model.get_input_embeddings().weight.shape[0]
     beyond = sorted(end for end in found if end >= entries)
     if beyond:
@@ -65,17 +69,34 @@ def special_tokens(model: Any, tokenizer: Any | None) -> Special:
     return Special(frozenset(found), pad, known is not None, entries)
 
 
-def refuse_others(others: Mapping[str, Any]) -> None:
+def refuse_others(others: Mapping[str, Any], shaping: Shaping, special: Special) -> None:
     """Raise PlauditError for arguments of `generate` that would sample from another policy than is trained."""
-    for name in others:
+    for name, value in others.items():
         if name in ("temperature", "top_p"):
-            raise PlauditError(
-                f"generate: {name} belongs into PPOConfig, so that sampling and learning see the same policy"
-            )
-        if name not in IGNORED:
+            if value not in (None, getattr(shaping, name)):
+                raise PlauditError(
+                    f"generate: {name} belongs into PPOConfig, so that sampling and learning see the same policy"
+                )
+        elif name in SAMPLED:
+            if value not in SAMPLED[name]:
+                raise PlauditError(
+                    f"generate: {name}={value!r} draws from another policy than is trained; leave it out"
+                )
+        elif name == "eos_token_id":
+            if not _ends(value) <= special.stops:
+                raise PlauditError(
+                    f"generate: eos_token_id={value!r} is no end token of the model or its tokenizer; set it in "
+                    "model.generation_config"
+                )
+        elif name not in IGNORED:
             raise PlauditError(
                 f"generate: unknown argument {name!r}; known: input_ids, attention_mask, max_new_tokens"
             )
+
+
+def _ends(said: Any) -> set[int]:
+    """End tokens, which are named one by one or together."""
+    return set() if said is None else {said} if isinstance(said, int) else set(said)
 
 
 def prompts_of(inputs: Any, special: Special) -> Prompts:

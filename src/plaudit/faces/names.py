@@ -1,9 +1,12 @@
 """Arguments by name: an unknown one is an error that suggests the nearest."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from numbers import Real
 from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from plaudit.errors import PlauditError
 
@@ -15,6 +18,14 @@ def refuse_unknown(given: Collection[str], known: Collection[str], where: str) -
             near = get_close_matches(name, known, 1, 0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
             raise PlauditError(f"{where}: unknown argument {name!r}; {hint}")
+
+
+def plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with numbers and arrays of NumPy and torch as Python's own, which configs and files hold."""
+    return {
+        name: v.tolist() if isinstance(v, np.generic | np.ndarray | Tensor) else v
+        for name, v in given.items()
+    }
 
 
 def positive(value: Any, name: str) -> int:

@@ -15,7 +15,7 @@ from plaudit.environments.language.caps import Score
 from plaudit.environments.language.collect import judge
 from plaudit.errors import PlauditError
 from plaudit.faces import generated
-from plaudit.faces.names import positive, refuse_unknown
+from plaudit.faces.names import plain, positive, refuse_unknown
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.loading import keep_shaping, memory_explained, quiet
 from plaudit.models.language.policy import LanguagePolicy, as_it_was
@@ -114,7 +114,7 @@ class PPOConfig:
 
 def _over(usual: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     fields = {_field(name) for name in given}
-    return {name: value for name, value in usual.items() if _field(name) not in fields} | dict(given)
+    return {name: value for name, value in usual.items() if _field(name) not in fields} | plain(given)
 
 
 def _field(name: str) -> str:
@@ -173,7 +173,7 @@ class PPOTrainer:
         Prompts may be padded at either side. `max_new_tokens` is the config's unless given; so are temperature and
         nucleus, as the log-probabilities of learning need the very same.
         """
-        generated.refuse_others(others)
+        generated.refuse_others(others, self.args.config.policy.shaping, self.special)
         prompts = generated.prompts(input_ids, attention_mask, self.special)
         most = (
             self.args.max_new_tokens if max_new_tokens is None else positive(max_new_tokens, "max_new_tokens")

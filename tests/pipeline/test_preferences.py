@@ -241,7 +241,7 @@ def test_the_loop_does_not_run_away_from_people(
 
     run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
     while not run.done:
-        run.tick()
+        assert run.tick()["feedback/alone"] == 0.0
         assert store.pending() <= ahead
     asked = len(store.queries())
     assert asked == 20 and len(store.history()) == max(1, asked - ahead)
@@ -266,9 +266,11 @@ def test_people_who_leave_are_not_waited_for_for_ever(
             store.submit(NewResponse("uuid", query.id, "somebody", said, query.shown_order))
 
     run.preferences.desk.commands.obey = obey_and_answer_once  # type: ignore[method-assign]
+    alone = []
     while not run.done:
-        run.tick()
+        alone.append(run.tick()["feedback/alone"])
     assert store.pending() == 19 and run.preferences.fits == 1
+    assert set(alone) == {1.0}  # which the pages tell whoever comes back
     run.close()
 
 

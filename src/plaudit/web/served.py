@@ -7,6 +7,7 @@ from plaudit.errors import PlauditError
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.office import Office, open_office
 from plaudit.web.folder import Folder
+from plaudit.web.metrics import Metrics
 from plaudit.web.mirror import Mirror
 from plaudit.web.progress import Progress
 from plaudit.web.tasks import Shop
@@ -37,14 +38,15 @@ class Served:
                 f"{folder.path}: this run has asked nobody yet; start it with `feedback.people: []` first"
             )
         office = open_office(folder.store)
-        trainer = Trainer(office, folder)
+        metrics = Metrics(folder.path / "metrics.jsonl")
+        trainer = Trainer(office, folder, metrics)
         return cls(
             folder,
             office,
             Shop(Artifacts(folder.path / "artifacts")),
             Mirror(office.reception, folder.path / "responses.jsonl"),
             trainer,
-            Progress(office, folder, trainer),
+            Progress(office, folder, trainer, metrics),
             lease_seconds,
         )
 

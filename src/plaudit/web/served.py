@@ -28,9 +28,13 @@ class Served:
     trainer: Trainer
     progress: Progress
     lease_seconds: float = LEASE_SECONDS
+    public: str | None = None
+    """The address for links, where it is not the one that whoever makes them uses."""
 
     @classmethod
-    def open(cls, folder: Folder, lease_seconds: float = LEASE_SECONDS) -> "Served":
+    def open(
+        cls, folder: Folder, lease_seconds: float = LEASE_SECONDS, public: str | None = None
+    ) -> "Served":
         """Open what is there; PlauditError where nobody has asked anything yet."""
         folder.manifest()
         if not folder.store.exists():
@@ -48,6 +52,7 @@ class Served:
             trainer,
             Progress(office, folder, trainer, metrics),
             lease_seconds,
+            public,
         )
 
     @property

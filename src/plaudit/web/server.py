@@ -18,9 +18,9 @@ import uvicorn
 from plaudit.errors import PlauditError
 from plaudit.storage.people import Invitation, People
 from plaudit.storage.serving import Note, only_server
+from plaudit.web.address import checked, is_local, names, reached
 from plaudit.web.app import guarded, make_app
 from plaudit.web.folder import Folder
-from plaudit.web.guard import LOOPBACK
 from plaudit.web.routes.people import link_of
 from plaudit.web.served import LEASE_SECONDS, Served
 
@@ -36,6 +36,8 @@ class Options:
     """Where to listen; anything but this machine's own loopback is open to others."""
     port: int = 0
     """0: the port of last time where it is free, as browsers keep unsent answers by address; else any free one."""
+    public: str | None = None
+    """The address by which others reach it, where that is another one."""
     browser: bool = True
     """Open a browser, where there is a screen."""
     lease_seconds: float = LEASE_SECONDS
@@ -43,7 +45,7 @@ class Options:
 
 def serve(path: Path, options: Options = Options()) -> None:
     """Serve a folder until interrupted; PlauditError where another server does, or nothing can be served."""
-    served = Served.open(Folder(path), options.lease_seconds)
+    served = Served.open(Folder(path), options.lease_seconds, checked(options.public))
     try:
         with only_server(served.office.session, served.folder.note) as note:
             listening = _listen(options, note)
@@ -57,14 +59,13 @@ def serve(path: Path, options: Options = Options()) -> None:
 
 
 def _run(served: Served, listening: socket.socket, options: Options, note: Note) -> None:
-    local = options.host in ("127.0.0.1", "localhost", "::1")
-    port = listening.getsockname()[1]
-    address = f"http://{_written(options.host)}:{port}"
+    local, port = is_local(options.host), listening.getsockname()[1]
+    address = reached(options.host, port, options.public)
     note.write(address=address, port=port)
     app = make_app(served)
     server = _Server(
         uvicorn.Config(
-            guarded(app, LOOPBACK if local else ()),
+            guarded(app, names(options.host, options.public), numbers=not local),
             log_level="warning",
             access_log=False,  # addresses hold no secrets, but what is not written cannot leak
             server_header=False,
@@ -76,9 +77,10 @@ def _run(served: Served, listening: socket.socket, options: Options, note: Note)
     link = link_of(address, *_invitation(served.office.people))
     print(f"Labelling {served.folder.path} at {address} (stop: Ctrl-C)")
     print(f"Sign in, once, within an hour: {link}", flush=True)
-    if not local:
+    if not local and options.public is None:
         print(
-            "Others can reach this server. It speaks plain HTTP: put it behind a proxy that adds TLS.",
+            "Others can reach this server. It speaks plain HTTP: put it behind a proxy that adds TLS, and give the "
+            "address of that with --public.",
             flush=True,
         )
     if options.browser and _has_screen():
@@ -156,10 +158,6 @@ def _bound(host: str, port: int) -> socket.socket:
         raise
     listening.set_inheritable(False)
     return listening
-
-
-def _written(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _has_screen() -> bool:

@@ -18,6 +18,11 @@ def test_an_example_loads_and_says_what_it_is(path):
     assert made.steps >= 100_000
 
 
+def test_the_one_for_people_is_the_demo_that_asks_you():
+    (path,) = (path for path in EXAMPLES if path.stem == "pendulum_people")
+    assert config.load(path) == config.demo_with_me(0)
+
+
 @pytest.mark.parametrize("case", control.CASES, ids=lambda case: case.name)
 def test_a_row_differs_from_its_example_by_its_changes_alone(case):
     mapping = settings.load_yaml(control.EXAMPLES / f"{case.example}.yaml")

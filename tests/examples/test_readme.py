@@ -97,7 +97,7 @@ def written_for_language(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_commands_run_in_order(desk, capsys):
     for line in commands("README.md"):
-        if line[0] in ELSEWHERE:
+        if line[0] in ELSEWHERE or "runs/with-me" in line:
             continue
         status = cli.main(quick(line))
         said = capsys.readouterr()

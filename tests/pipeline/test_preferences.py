@@ -246,7 +246,9 @@ def test_the_loop_does_not_run_away_from_people(
     run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
     learned = []
     while not run.done:
-        learned.append(run.tick()["feedback/labels"])
+        row = run.tick()
+        assert row["feedback/alone"] == 0.0
+        learned.append(row["feedback/labels"])
         assert store.pending() <= ahead
     assert len(store.queries()) == len(store.history()) == 20
     assert learned[-1] == 20 and (ahead == 0 or learned[-2] == 20 - ahead)
@@ -295,9 +297,11 @@ def test_people_who_leave_are_not_waited_for_for_ever(
             store.submit(NewResponse("uuid", query.id, "somebody", said, query.shown_order))
 
     run.preferences.desk.commands.obey = obey_and_answer_once  # type: ignore[method-assign]
+    alone = []
     while not run.done:
-        run.tick()
+        alone.append(run.tick()["feedback/alone"])
     assert store.pending() == 19 and run.preferences.fits == 1
+    assert set(alone) == {1.0}  # which the pages tell whoever comes back
     run.close()
 
 

@@ -131,7 +131,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path, there: str) -> None:
 
 def test_nothing_to_ask(tmp_path: Path) -> None:
     items = written(tmp_path / "pairs.jsonl", {"prompt": "p", "chosen": "a", "rejected": "a"})
-    with pytest.raises(PlauditError, match="all answers are the same"):
+    with pytest.raises(PlauditError, match="two of the answers are the same"):
         prepare(Items(items), tmp_path / "labels")
     with pytest.raises(PlauditError, match="--wanted"):
         prepare(Items(items, wanted=0), tmp_path / "labels")

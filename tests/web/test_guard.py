@@ -170,6 +170,7 @@ def test_methods_that_are_not_there(root: Someone) -> None:
     for method in ("PUT", "DELETE", "PATCH"):
         answer = root.http.request(method, "/api/answers", json={}, headers={"X-Plaudit-CSRF": root.csrf})
         assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
+        assert answer.headers["allow"]
     assert root.get("/openapi.json").status_code == 404 and root.get("/docs").status_code == 404
 
 

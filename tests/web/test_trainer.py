@@ -11,10 +11,9 @@ import yaml
 
 from plaudit.pipeline import settings
 from plaudit.pipeline.control import config
+from plaudit.web.metrics import Metrics
 from plaudit.web.trainer import Trainer
 from tests.web.asking import Door, Someone, pair
-
-NOW = 1e9
 
 
 def about(door: Door, **changes: Any) -> None:
@@ -28,11 +27,17 @@ def configure(door: Door, **feedback: Any) -> None:
     (door.served.folder.path / "config.yaml").write_text(yaml.safe_dump(found))
 
 
-def at(door: Door, seconds: float) -> Trainer:
+def trainer(door: Door, seconds: float = 0.0) -> Trainer:
     """The trainer, looked at so long after the newest answer."""
-    last = door.served.office.reception.last_at()
-    now = NOW if last is None else last + seconds
-    return Trainer(door.served.office, door.served.folder, clock=lambda: now)
+    served = door.served
+    now = (served.office.reception.last_at() or 0.0) + seconds
+    return Trainer(served.office, served.folder, Metrics(served.folder.path / "metrics.jsonl"), lambda: now)
+
+
+def update(door: Door, number: int, alone: float) -> None:
+    """A row of metrics, as the trainer writes it."""
+    with (door.served.folder.path / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"update": number, "feedback/alone": alone}) + "\n")
 
 
 @pytest.mark.parametrize(
@@ -66,23 +71,20 @@ def test_a_wish_to_pause_is_told_until_it_goes_on(door: Door, root: Someone, ann
 
 def test_the_run_goes_on_alone_once_its_patience_has_run_out(door: Door, ann: Someone) -> None:
     configure(door)
-    assert at(door, 0).state() == "learning"  # before the first answer it cannot go on
     ann.answer(ann.tasks()[0])
-    assert (at(door, 59).state(), at(door, 61).state()) == ("learning", "alone")
-    about(door, resumed=door.served.office.reception.last_at() + 30)  # a new process is patient anew
-    assert (at(door, 89).state(), at(door, 91).state()) == ("learning", "alone")
-    about(door)
-    for task in ann.tasks(3):
+    assert trainer(door, 1e6).state() == "learning"  # it may learn for long, or rest: it would say so
+    update(door, 1, 0.0)
+    assert trainer(door, 1e6).state() == "learning"
+    update(door, 2, 1.0)
+    assert (trainer(door, 59).state(), trainer(door, 61).state()) == ("learning", "alone")
+    about(door, from_update=2)  # the process that goes on is patient anew
+    assert trainer(door, 61).state() == "learning"
+    update(door, 3, 1.0)
+    assert trainer(door, 61).state() == "alone"
+    for task in [*ann.tasks(3), *ann.tasks(1, range(5))]:
         ann.answer(task)
-    ann.answer(ann.tasks()[0])
-    assert at(door, 61).state() == "learning"  # nobody is asked anything
-
-
-@pytest.mark.parametrize("feedback", [{"patience": None}, {"people": [{"mistakes": 0.1}]}], ids=str)
-def test_a_run_without_patience_waits(door: Door, ann: Someone, feedback: dict) -> None:
-    configure(door, **feedback)
-    ann.answer(ann.tasks()[0])
-    assert at(door, 1e6).state() == "learning"
+    assert door.served.office.store.pending() == 0
+    assert trainer(door, 61).state() == "learning"  # nobody is asked anything
 
 
 def test_patience_is_read_as_the_trainer_writes_it(door: Door) -> None:
@@ -99,7 +101,7 @@ def test_the_run_page_is_told_too(door: Door, root: Someone) -> None:
 
 def test_wishes_of_before_a_restart_are_over(door: Door, root: Someone) -> None:
     def wish() -> Any:
-        return Trainer(door.served.office, door.served.folder).wish()
+        return trainer(door).wish()
 
     assert root.post("/api/commands", {"kind": "stop"}).status_code == 200
     assert wish() == "stop"
@@ -177,7 +179,8 @@ def test_a_trainer_says_which_wishes_it_obeys(tmp_path: Path) -> None:
     )
     assert "stopped by command" in stopped.stderr, stopped.stderr
     first = json.loads((run / "manifest.json").read_text())
-    assert (first["status"], first["obeys_after"]) == ("stopped", 0)
+    assert (first["status"], first["obeys_after"], first["from_update"]) == ("stopped", 0, 0)
     done = subprocess.run([*words, "resume", str(run)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert json.loads((run / "manifest.json").read_text())["obeys_after"] == 1
+    then = json.loads((run / "manifest.json").read_text())
+    assert (then["obeys_after"], then["from_update"]) == (1, 1)

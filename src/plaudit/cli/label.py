@@ -37,6 +37,8 @@ class Label:
     """Where to listen; anything else than the default is open to other machines."""
     port: int = 0
     """The port; 0: the one of last time, or any that is free."""
+    public: str | None = None
+    """The address by which others reach it, where that is another one: a name, or a proxy that adds TLS."""
     no_browser: bool = False
     """Open no browser."""
 
@@ -49,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
     folder = given.run or _prepared(given)
     from plaudit.web.server import Options, serve
 
-    serve(folder, Options(given.host, given.port, not given.no_browser))
+    serve(folder, Options(given.host, given.port, given.public, not given.no_browser))
     return 0
 
 

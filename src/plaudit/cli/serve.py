@@ -23,6 +23,8 @@ class Serve:
     """Where to listen; anything else than the default is open to other machines."""
     port: int = 0
     """The port; 0: the one of last time, or any that is free."""
+    public: str | None = None
+    """The address by which others reach it, where that is another one: a name, or a proxy that adds TLS."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,5 +32,5 @@ def main(argv: Sequence[str]) -> int:
     given = parse(Serve, argv, "serve", str(__doc__))
     from plaudit.web.server import Options, serve
 
-    serve(given.run, Options(given.host, given.port, browser=False))
+    serve(given.run, Options(given.host, given.port, given.public, browser=False))
     return 0

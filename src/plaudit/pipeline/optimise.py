@@ -35,8 +35,7 @@ def resume(path: Path, watch: Watch) -> RunFolder:
     with folder.held():
         config = kinds.load(folder.config)
         with threads(config.threads):
-            began = {"status": "running", "error": None, "resumed": time.time(), "obeys_after": None}
-            folder.write_manifest(began)
+            folder.write_manifest({"status": "running", "error": None, "obeys_after": None})
             return _guarded(config, folder, watch)
 
 
@@ -77,7 +76,7 @@ def _run(config: AnyConfig, folder: RunFolder, watch: Watch) -> None:
             _restore(run, tree, folder)
         folder.cut_metrics(run.state.updates)
         told = run.preferences.desk.commands.read if run.preferences is not None else 0
-        folder.write_manifest({"resume": run.resume, "obeys_after": told})
+        folder.write_manifest({"resume": run.resume, "obeys_after": told, "from_update": run.state.updates})
         metrics = JsonLines(folder.metrics)
         try:
             _loop(run, folder, metrics, watch)

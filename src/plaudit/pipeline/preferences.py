@@ -142,7 +142,9 @@ class Preferences:
                 "feedback.people: no answer says which of two options is better, so there is no reward to optimise; "
                 "ask for more comparisons first (feedback.first), or let people skip less"
             )
-        return self.learn(behaviour, number) | self.desk.rates(self.cursor)
+        # more waits than may, and yet it goes on: its patience has run out
+        alone = {} if self.desk.people else {"feedback/alone": float(self._waiting > self.settings.ahead)}
+        return self.learn(behaviour, number) | self.desk.rates(self.cursor) | alone
 
     @property
     def notes(self) -> set[str]:

@@ -44,7 +44,9 @@ def prepare(items: Items, folder: Path) -> tuple[int, int]:
     queries = [_query(one, items, artifacts) for one in asked]
     kept = [query for query in queries if len(set(query.items)) == len(query.items)]
     if not kept:
-        raise PlauditError(f"{items.path}: in every row all answers are the same, so there is nothing to ask")
+        raise PlauditError(
+            f"{items.path}: in every row two of the answers are the same, so there is nothing to ask"
+        )
     about = {"stage": STAGE, "status": "running", "items": str(items.path.resolve()), "started": time.time()}
     if not (folder / "manifest.json").exists():
         write_whole(folder / "manifest.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")

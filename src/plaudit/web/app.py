@@ -6,7 +6,8 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from plaudit.web import refusals
-from plaudit.web.guard import LOOPBACK, App, Guard
+from plaudit.web.address import LOOPBACK
+from plaudit.web.guard import App, Guard
 from plaudit.web.routes import labelling, pages, people, watching
 from plaudit.web.schemas import Trouble
 from plaudit.web.served import Served
@@ -32,9 +33,9 @@ def make_app(served: Served) -> FastAPI:
     return app
 
 
-def guarded(app: FastAPI, hosts: tuple[str, ...] = LOOPBACK) -> App:
-    """The application as it is served."""
-    return Guard(app, hosts)
+def guarded(app: FastAPI, hosts: tuple[str, ...] = LOOPBACK, numbers: bool = False) -> App:
+    """The application as it is served, under these names or, where `numbers`, any address in numbers."""
+    return Guard(app, hosts, numbers)
 
 
 class Files(StaticFiles):

@@ -5,6 +5,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from plaudit.web.address import LOOPBACK, is_number
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -47,8 +49,6 @@ HEADERS = [
     (b"permissions-policy", ", ".join(f"{name}=()" for name in OFF).encode()),
 ]
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-
 
 class Refusal(Exception):
     """A request that goes no further."""
@@ -59,10 +59,10 @@ class Refusal(Exception):
 
 
 class Guard:
-    """Wraps the whole application. `hosts`: names this server may be called by; none: any."""
+    """Wraps the whole application. `hosts`: names this server may be called by; `numbers`: or any in numbers."""
 
-    def __init__(self, app: App, hosts: tuple[str, ...] = LOOPBACK):
-        self.app, self.hosts = app, hosts
+    def __init__(self, app: App, hosts: tuple[str, ...] = LOOPBACK, numbers: bool = False):
+        self.app, self.hosts, self.numbers = app, hosts, numbers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, pass on, add headers."""
@@ -92,7 +92,7 @@ class Guard:
     def _check(self, method: str, headers: dict[str, str]) -> None:
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-        if self.hosts and name not in self.hosts:
+        if name.lower() not in self.hosts and not (self.numbers and is_number(name)):
             raise Refusal(
                 400, "bad_request", "This server is called by another name; use the address it printed."
             )

@@ -1,6 +1,7 @@
 """metrics.jsonl as curves: read where it was left off, again from the start where a resumed run has cut it."""
 
 import json
+import threading
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
@@ -22,11 +23,15 @@ class Metrics:
     """The curves so far."""
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path, self._lock = path, threading.Lock()
         self._forget()
 
     def read(self) -> bool:
         """Take in what is new; whether there was any."""
+        with self._lock:
+            return self._read()
+
+    def _read(self) -> bool:
         try:
             with self.path.open("rb") as file:
                 status = self.path.stat()

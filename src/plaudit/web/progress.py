@@ -19,10 +19,15 @@ class Progress:
     """Reads what is new when it is asked; many may ask at once."""
 
     def __init__(
-        self, office: Office, folder: Folder, trainer: Trainer, clock: Callable[[], float] = time.monotonic
+        self,
+        office: Office,
+        folder: Folder,
+        trainer: Trainer,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
     ):
-        self._folder, self._trainer, self._clock = folder, trainer, clock
-        self._tally, self._metrics = Tally(office), Metrics(folder.path / "metrics.jsonl")
+        self._folder, self._trainer, self._metrics, self._clock = folder, trainer, metrics, clock
+        self._tally = Tally(office)
         self._lock, self._at = threading.Lock(), -FRESH_SECONDS
         self._found: dict[str, Any] = {}
 

@@ -66,7 +66,9 @@ def install(app: FastAPI, page: Callable[[Request, int, str], Response]) -> None
 
     def http(request: Request, error: Any) -> Response:
         word = WORDS.get(error.status_code, "bad_request")
-        return answer(request, error.status_code, word, f"{error.detail}.".replace("..", "."))
+        response = answer(request, error.status_code, word, f"{error.detail}.".replace("..", "."))
+        response.headers.update(error.headers or {})  # which methods there are, for one
+        return response
 
     def mistake(request: Request, error: Any) -> Response:
         return answer(

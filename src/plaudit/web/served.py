@@ -8,6 +8,7 @@ from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.office import Office, open_office
 from plaudit.web.copying import Copying
 from plaudit.web.folder import Folder
+from plaudit.web.metrics import Metrics
 from plaudit.web.mirror import Mirror
 from plaudit.web.progress import Progress
 from plaudit.web.tasks import Shop
@@ -29,9 +30,13 @@ class Served:
     trainer: Trainer
     progress: Progress
     lease_seconds: float = LEASE_SECONDS
+    public: str | None = None
+    """The address for links, where it is not the one that whoever makes them uses."""
 
     @classmethod
-    def open(cls, folder: Folder, lease_seconds: float = LEASE_SECONDS) -> "Served":
+    def open(
+        cls, folder: Folder, lease_seconds: float = LEASE_SECONDS, public: str | None = None
+    ) -> "Served":
         """Open what is there; PlauditError where nobody has asked anything yet."""
         folder.manifest()
         if not folder.store.exists():
@@ -39,7 +44,8 @@ class Served:
                 f"{folder.path}: this run has asked nobody yet; start it with `feedback.people: []` first"
             )
         office = open_office(folder.store)
-        trainer = Trainer(office, folder)
+        metrics = Metrics(folder.path / "metrics.jsonl")
+        trainer = Trainer(office, folder, metrics)
         return cls(
             folder,
             office,
@@ -47,8 +53,9 @@ class Served:
             Mirror(office.reception, folder.path / "responses.jsonl"),
             Copying(folder.store),
             trainer,
-            Progress(office, folder, trainer),
+            Progress(office, folder, trainer, metrics),
             lease_seconds,
+            public,
         )
 
     def start(self) -> None:

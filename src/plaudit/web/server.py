@@ -14,13 +14,14 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp, Message
 
 from plaudit.errors import PlauditError
 from plaudit.storage.people import Invitation, People
 from plaudit.storage.serving import Note, only_server
+from plaudit.web.address import checked, is_local, names, reached
 from plaudit.web.app import guarded, make_app
 from plaudit.web.folder import Folder
-from plaudit.web.guard import LOOPBACK
 from plaudit.web.routes.people import link_of
 from plaudit.web.served import LEASE_SECONDS, Served
 
@@ -36,6 +37,8 @@ class Options:
     """Where to listen; anything but this machine's own loopback is open to others."""
     port: int = 0
     """0: the port of last time where it is free, as browsers keep unsent answers by address; else any free one."""
+    public: str | None = None
+    """The address by which others reach it, where that is another one."""
     browser: bool = True
     """Open a browser, where there is a screen."""
     lease_seconds: float = LEASE_SECONDS
@@ -43,42 +46,71 @@ class Options:
 
 def serve(path: Path, options: Options = Options()) -> None:
     """Serve a folder until interrupted; PlauditError where another server does, or nothing can be served."""
-    served = Served.open(Folder(path), options.lease_seconds)
+    served = Served.open(Folder(path), options.lease_seconds, checked(options.public))
     try:
         with only_server(served.office.session, served.folder.note) as note:
+            server = _made_ready(served, options)
             listening = _listen(options, note)
             served.start()
             try:
-                _run(served, listening, options, note)
+                _run(server, served, (listening, options, note))
             finally:
                 listening.close()
     finally:
         served.close()
 
 
-def _run(served: Served, listening: socket.socket, options: Options, note: Note) -> None:
-    local = options.host in ("127.0.0.1", "localhost", "::1")
-    port = listening.getsockname()[1]
-    address = f"http://{_written(options.host)}:{port}"
-    note.write(address=address, port=port)
+def _made_ready(served: Served, options: Options) -> "_Server":
+    """A server that answers from its first moment on.
+
+    Whoever labelled when it was killed tries again at once, so nobody may be let in and then wait for what is loaded at
+    the first request.
+    """
     app = make_app(served)
-    server = _Server(
-        uvicorn.Config(
-            guarded(app, LOOPBACK if local else ()),
-            log_level="warning",
-            access_log=False,  # addresses hold no secrets, but what is not written cannot leak
-            server_header=False,
-            timeout_graceful_shutdown=2,
-            timeout_keep_alive=30,
-        ),
-        app.state.closing,
+    inside = guarded(app, names(options.host, options.public), numbers=not is_local(options.host))
+    config = uvicorn.Config(
+        inside,
+        log_level="warning",
+        access_log=False,  # addresses hold no secrets, but what is not written cannot leak
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=30,
     )
+    config.load()
+    asyncio.run(_rehearse(inside))
+    return _Server(config, app.state.closing)
+
+
+async def _rehearse(app: ASGIApp) -> None:
+    """A question asked for by nobody: refused, and nobody reads that."""
+
+    async def asked() -> Message:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def answered(_: Message) -> None:
+        return None
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": "/api/tasks", "raw_path": b"/api/tasks", "root_path": "", "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"content-length", b"2")],
+        "client": ("127.0.0.1", 0), "server": ("127.0.0.1", 0),
+    }  # fmt: skip
+    await app(scope, asked, answered)
+
+
+def _run(server: "_Server", served: Served, at: tuple[socket.socket, Options, Note]) -> None:
+    listening, options, note = at
+    local, port = is_local(options.host), listening.getsockname()[1]
+    address = reached(options.host, port, options.public)
+    note.write(address=address, port=port)
     link = link_of(address, *_invitation(served.office.people))
     print(f"Labelling {served.folder.path} at {address} (stop: Ctrl-C)")
     print(f"Sign in, once, within an hour: {link}", flush=True)
-    if not local:
+    if not local and options.public is None:
         print(
-            "Others can reach this server. It speaks plain HTTP: put it behind a proxy that adds TLS.",
+            "Others can reach this server. It speaks plain HTTP: put it behind a proxy that adds TLS, and give the "
+            "address of that with --public.",
             flush=True,
         )
     if options.browser and _has_screen():
@@ -156,10 +188,6 @@ def _bound(host: str, port: int) -> socket.socket:
         raise
     listening.set_inheritable(False)
     return listening
-
-
-def _written(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _has_screen() -> bool:

@@ -7,6 +7,7 @@ from typing import Literal
 from plaudit.storage.office import Office
 from plaudit.storage.store import Conflict
 from plaudit.web.folder import Folder
+from plaudit.web.metrics import Metrics
 
 State = Literal["label", "learning", "alone", "paused", "down", "over"]
 """label: there is no trainer; learning: it asks and learns; alone: it goes on, as nobody has answered for as long as
@@ -16,8 +17,10 @@ its patience lasts; paused: as somebody wished; down: it was killed, or has not 
 class Trainer:
     """The process that learns, seen from the store and its manifest."""
 
-    def __init__(self, office: Office, folder: Folder, clock: Callable[[], float] = time.time):
-        self._office, self._folder, self._clock = office, folder, clock
+    def __init__(
+        self, office: Office, folder: Folder, metrics: Metrics, clock: Callable[[], float] = time.time
+    ):
+        self._office, self._folder, self._metrics, self._clock = office, folder, metrics, clock
 
     def state(self) -> State:
         """What it does."""
@@ -48,10 +51,11 @@ class Trainer:
         return self._office.store.command(kind, {})
 
     def _went_on(self) -> bool:
-        """It waits for answers no longer than its patience; before the first answer it cannot go on."""
-        patience = self._folder.patience()
-        last = self._office.reception.last_at() if patience is not None else None
-        if patience is None or last is None or not self._office.store.pending():
+        """Its latest update did not wait for answers any more, and none has come since."""
+        self._metrics.read()
+        row, patience = self._metrics.last, self._folder.patience()
+        began = self._folder.manifest().get("from_update", 0)
+        if patience is None or not row.get("feedback/alone") or row.get("update", 0) <= began:
             return False
-        about = self._folder.manifest()
-        return self._clock() - max(last, about.get("resumed", 0.0)) > patience
+        last = self._office.reception.last_at() or 0.0
+        return self._clock() - last > patience and self._office.store.pending() > 0

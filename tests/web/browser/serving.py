@@ -45,20 +45,20 @@ class Desk:
         kept = {"completion": completion, **({"messages": messages} if messages else {})}
         return self.artifacts.put(json.dumps(kept).encode())
 
-    def clip(self, colour: str, frames: int = CLIP_FRAMES) -> tuple[str, dict]:
+    def clip(self, colour: str, frames: int = CLIP_FRAMES, height: int = CLIP_SIZE) -> tuple[str, dict]:
         """Store a clip whose every frame carries its number as so many lit pixels in the first row."""
         rows = -(-frames // CLIP_COLUMNS)
-        sheet = Image.new("RGB", (CLIP_COLUMNS * CLIP_SIZE, rows * CLIP_SIZE), "white")
+        sheet = Image.new("RGB", (CLIP_COLUMNS * CLIP_SIZE, rows * height), "white")
         draw = ImageDraw.Draw(sheet)
         for frame in range(frames):
-            left, top = frame % CLIP_COLUMNS * CLIP_SIZE, frame // CLIP_COLUMNS * CLIP_SIZE
+            left, top = frame % CLIP_COLUMNS * CLIP_SIZE, frame // CLIP_COLUMNS * height
             draw.ellipse((left + 4 * frame, top + 40, left + 4 * frame + 36, top + 76), fill=colour)
             draw.line((left, top + 90, left + CLIP_SIZE, top + 90), fill="black", width=2)
         file = io.BytesIO()
         sheet.save(file, "WEBP", quality=80)
         picture = self.artifacts.put(file.getvalue())
         manifest = {
-            "width": CLIP_SIZE, "height": CLIP_SIZE, "frames": frames, "columns": CLIP_COLUMNS, "fps": 30.0,
+            "width": CLIP_SIZE, "height": height, "frames": frames, "columns": CLIP_COLUMNS, "fps": 30.0,
             "sheets": [{"sha256": picture, "first": 0, "frames": frames}],
         }  # fmt: skip
         return self.artifacts.put(json.dumps([colour, frames]).encode()), manifest
@@ -81,11 +81,14 @@ class Desk:
             for n in range(start + 1, start + count + 1)
         ]
 
-    def ask_clips(self, count: int = 1) -> list[int]:
+    def ask_clips(self, count: int = 1, height: int = CLIP_SIZE) -> list[int]:
         """Comparisons of clips."""
         asked = []
         for number in range(count):
-            (first, one), (second, two) = self.clip("#0072b2", 20 - number), self.clip("#d55e00", 16)
+            (first, one), (second, two) = (
+                self.clip("#0072b2", 20 - number, height),
+                self.clip("#d55e00", 16, height),
+            )
             asked.append(self.ask("comparison", [first, second], clips=[one, two]))
         return asked
 

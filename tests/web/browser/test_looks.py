@@ -56,6 +56,28 @@ def test_a_phone(desk: Desk, browse: Any, shoot: Any) -> None:
     shoot(page, "phone-no-question")
 
 
+def test_clips_are_as_large_as_a_phone_allows(desk: Desk, browse: Any, shoot: Any) -> None:
+    desk.ask_clips(1)
+    desk.ask_clips(1, height=80)
+    page = browse(**PHONE)
+    sign_in(page, desk.start())
+
+    def sizes() -> list[dict[str, float]]:
+        page.wait_for_function("() => !document.querySelector('.screen .loading:not([hidden])')")
+        return [canvas.bounding_box() for canvas in page.locator("canvas").all()]
+
+    shown = question(page)
+    one, two = sizes()
+    assert one["width"] >= 165 and one["y"] == two["y"]  # square ones: side by side
+    press(page, "1")
+    question(page, shown)
+    one, two = sizes()
+    assert one["width"] >= 330 and one["x"] == two["x"]  # wide ones: one above the other, both in sight
+    assert two["y"] + two["height"] < page.locator("#actions").bounding_box()["y"]
+    fits(page)
+    shoot(page, "phone-wide-clips")
+
+
 def test_a_finger_drags_in_a_ranking(desk: Desk, browse: Any) -> None:
     desk.ask("ranking", [desk.text(text) for text in ("one", "two", "three")], prompt="Count.")
     page = browse(**PHONE)
@@ -90,8 +112,10 @@ def test_dark_by_the_system_and_by_the_switch(desk: Desk, browse: Any, shoot: An
     press(page, "1")
     question(page)
     shoot(page, "dark-clips")
+    dimmed = "getComputedStyle(document.querySelector('canvas')).filter"
+    assert page.evaluate(dimmed) == "brightness(0.78)"
     page.click("#theme")
-    assert darkness(page) > 200
+    assert darkness(page) > 200 and page.evaluate(dimmed) == "none"
     page.reload()
     question(page)
     assert darkness(page) > 200  # remembered

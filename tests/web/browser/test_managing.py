@@ -158,7 +158,7 @@ def test_a_link_asks_for_a_name_and_keeps_its_token_to_itself(
 
 
 def test_links_with_a_name_sign_in_at_once(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
-    watch.expected.append(SIGNED_OUT)
+    watch.expected += [NETWORK, SIGNED_OUT]
     desk.start()
     page = browse()
     page.goto(desk.link)
@@ -211,7 +211,9 @@ def test_pages_of_others_are_refused_in_words(desk: Desk, browse: Any, watch: Wa
 def test_the_pages_of_whoever_runs_it_on_a_phone(desk: Desk, browse: Any, shoot: Any) -> None:
     learn(desk, range(1, 20))
     page = browse(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    page.goto(desk.start().link)
+    desk.start()
+    page.goto(f"{desk.address}/join#{desk.office.people.invite('admin', None)[1]}")
+    page.wait_for_selector("#join:not([hidden])")
     fits(page)
     shoot(page, "phone-join")
     sign_in(page, desk)

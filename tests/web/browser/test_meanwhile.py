@@ -82,6 +82,7 @@ def test_the_pages_say_when_the_run_goes_on_without_somebody(
     press(page, "1")
     question(page)
     assert not page.locator("#meanwhile").is_visible()
+    (desk.folder / "metrics.jsonl").write_text('{"update": 1, "decisions": 100, "feedback/alone": 1.0}\n')
     note(page, "alone")
     shoot(page, "gone-on-alone")
     run = page.context.new_page()

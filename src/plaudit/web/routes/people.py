@@ -87,7 +87,7 @@ def everyone(_: TheAdmin, served: TheServed) -> Everyone:
 @router.post("/invitations")
 def invite(wish: Invite, request: Request, _: TheAdmin, served: TheServed) -> NewLink:
     """A link for somebody new."""
-    return _told(request, *served.office.people.invite(wish.role, wish.name))
+    return _told(served.public or str(request.base_url), *served.office.people.invite(wish.role, wish.name))
 
 
 @router.post("/invitations/{invitation_id}/revoke")
@@ -100,7 +100,7 @@ def withdraw(invitation_id: Id, _: Empty, __: TheAdmin, served: TheServed) -> Re
 @router.post("/people/{person_id}/link")
 def invite_again(person_id: Id, _: Empty, request: Request, __: TheAdmin, served: TheServed) -> NewLink:
     """A link for somebody who has lost their session."""
-    return _told(request, *served.office.people.invite_again(person_id))
+    return _told(served.public or str(request.base_url), *served.office.people.invite_again(person_id))
 
 
 @router.post("/people/{person_id}/revoke")
@@ -110,8 +110,8 @@ def revoke(person_id: Id, _: Empty, __: TheAdmin, served: TheServed) -> Revoked:
     return Revoked()
 
 
-def _told(request: Request, invitation: Invitation, token: str) -> NewLink:
-    link = link_of(str(request.base_url), invitation, token)
+def _told(address: str, invitation: Invitation, token: str) -> NewLink:
+    link = link_of(address, invitation, token)
     return NewLink(id=invitation.id, role=invitation.role, name=invitation.name, link=link)
 
 

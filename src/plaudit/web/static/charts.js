@@ -51,7 +51,7 @@ export function lineChart(shape) {
     const [x, y] = state.points[state.at];
     const [left, top] = [state.x(x), state.y(y)];
     place.querySelector("svg")?.append(svg("circle", { class: "mark", cx: left, cy: top, r: 4.5 }));
-    tip.replaceChildren(el("b", {}, written(shape, y)), el("span", {}, `${t(`unit.${state.unit}`)} ${number(x)}`));
+    tip.replaceChildren(el("b", {}, written(shape, y)), el("span", {}, t(`at.${state.unit}`, { n: x })));
     tip.style.left = `${Math.min(left, place.clientWidth - 60)}px`;
     tip.style.top = `${top}px`;
   }

@@ -28,8 +28,9 @@ export function optionCards({ task, pictures }, extra = () => []) {
     return el("article", { class: `card option ${view.kind}`, ...name }, el("header", {}, ...head, ...extra(place)), shown);
   });
   const shape = one ? "single" : cards.length === 2 ? "pair" : "many";
+  const wide = clips.some(({ width, height }) => width > 1.2 * height) ? "wide" : "";
   return {
-    body: el("div", { class: `options ${shape} ${player ? "clips" : ""}` }, ...cards),
+    body: el("div", { class: `options ${shape} ${player ? `clips ${wide}` : ""}` }, ...cards),
     cards,
     bar: player?.bar ?? null,
     keys: player?.keys ?? {},

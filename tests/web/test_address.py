@@ -1,0 +1,86 @@
+"""Addresses for links, and the names that a server answers to."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from plaudit.errors import PlauditError
+from plaudit.web.address import checked, names, reached
+from plaudit.web.app import guarded
+from plaudit.web.folder import Folder
+from plaudit.web.served import Served
+from tests.web.asking import Door
+
+PATHS = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def test_the_address_for_links() -> None:
+    assert reached("127.0.0.1", 8000, None) == "http://127.0.0.1:8000"
+    assert reached("::1", 8000, None) == "http://[::1]:8000"
+    assert reached("lab", 8000, "https://label.example.org/") == "https://label.example.org"
+    assert re.fullmatch(r"http://(?!0\.0\.0\.0)[\d.]+:8000", reached("0.0.0.0", 8000, None))
+
+
+@pytest.mark.parametrize(
+    "public",
+    ["label.example.org", "ftp://a", "https://", "http://a/b", "http://a:x", "http://[", "http://u@a"],
+)
+def test_public_addresses_that_are_none(public: str) -> None:
+    with pytest.raises(PlauditError, match="--public"):
+        checked(public)
+
+
+def status(door: Door, host: str, listening: str, public: str | None = None) -> int:
+    app = guarded(door.app, names(listening, public), numbers=listening != "127.0.0.1")
+    return TestClient(app, base_url="http://127.0.0.1").get("/api/health", headers={"Host": host}).status_code
+
+
+def test_names_that_others_made_point_here_are_refused(door: Door) -> None:
+    for listening in ("127.0.0.1", "0.0.0.0", "192.168.1.5"):
+        assert status(door, "evil.example:8000", listening) == 400
+        assert status(door, "localhost:8000", listening) == 200
+    assert status(door, "192.168.1.5:8000", "0.0.0.0") == status(door, "[fe80::1]:8000", "0.0.0.0") == 200
+    assert status(door, f"{socket.gethostname().upper()}:8000", "0.0.0.0") == 200
+    assert status(door, "192.168.1.5:8000", "127.0.0.1") == 400
+    public = "https://label.example.org"  # a proxy on this machine hands on the name it was called by
+    assert status(door, "label.example.org", "127.0.0.1", public) == 200
+    assert status(door, "other.example.org", "127.0.0.1", public) == 400
+
+
+def test_links_lead_to_the_public_address(folder: Path) -> None:
+    served = Served.open(Folder(folder), public="https://label.example.org/")
+    try:
+        root = Door(served).let_in("Root", "admin")
+        link = root.post("/api/invitations", {"role": "annotator"}).json()["link"]
+    finally:
+        served.close()
+    assert link.startswith("https://label.example.org/join#")
+
+
+def test_the_server_prints_the_public_address(folder: Path) -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "plaudit.cli.main",
+        "serve",
+        str(folder),
+        "--public",
+        "https://label.example.org",
+    ]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ | PATHS) as process:
+        assert process.stdout is not None
+        first, second = process.stdout.readline(), process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert "at https://label.example.org (" in first and "https://label.example.org/join?named#" in second
+    wrong = subprocess.run(
+        [*words[:-1], "example"], capture_output=True, text=True, env=os.environ | PATHS, timeout=60
+    )
+    assert wrong.returncode == 1 and "--public: 'example' is no address" in wrong.stderr

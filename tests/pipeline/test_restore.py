@@ -89,6 +89,27 @@ def test_every_answer_comes_back_with_its_number(run: Path, loss: str) -> None:
     proven(run, receipts)
 
 
+def test_repeats_that_were_asked_after_the_copy_come_back_too(tmp_path: Path) -> None:
+    """The server itself asks them, one in twenty: without them little of what came after a copy would come back."""
+    run = make_folder(tmp_path / "run", 100, stage="label")
+    office = open_office(run / "feedback.db")
+    copies.copy(run / "feedback.db")
+    receipts = answer(office, "ann", 45) + answer(office, "bob", 5)
+    before, asked_twice = office.reception.after(0), office.reception.repeats()
+    assert len(asked_twice) == 3
+    mirror(office, run)
+    office.store.close()
+    found = restore(run)
+    assert (found.copied, found.added, found.left, found.kept) == (0, 50, 0, None)
+    proven(run, receipts)
+    office = open_office(run / "feedback.db")
+    assert office.reception.after(0) == before and office.reception.repeats() == asked_twice
+    assert not asked_twice.keys() & {query.id for query in office.reception.claim("eve", 20, 60.0)}
+    answer(office, "ann", 3)
+    assert office.reception.repeats() == asked_twice  # one in each twenty, as if nothing had happened
+    office.store.close()
+
+
 def test_answers_to_questions_that_the_copy_does_not_know_are_told(run: Path) -> None:
     """They stay in the mirror; what comes after them does too, as numbers have no gaps."""
     office = open_office(run / "feedback.db")
@@ -104,6 +125,8 @@ def test_answers_to_questions_that_the_copy_does_not_know_are_told(run: Path) ->
     office.store.close()
     found = restore(run)
     assert (found.copied, found.added, found.left) == (2, 1, 2)
+    assert found.kept == run / "responses.jsonl.before-1" and len(found.kept.read_text().splitlines()) == 5
+    assert verify(run).faults == []  # what is left is told once, and is no fault of the store for ever
     office = open_office(run / "feedback.db")
     assert len(office.store.history()) == 3
     office.store.close()

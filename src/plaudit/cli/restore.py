@@ -35,6 +35,6 @@ def main(argv: Sequence[str]) -> int:
         print(f"The file of before is now {found.aside}.")
     if found.left:
         print(
-            f"{found.left} answers stay in responses.jsonl alone: their questions, or those before, are not known."
+            f"{found.left} answers stay in {found.kept} alone: their questions, or those before, are not known."
         )
     return 0

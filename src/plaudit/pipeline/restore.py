@@ -1,5 +1,6 @@
 """The stage `restore`: the store of a run as it was before it was lost or damaged."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from plaudit.pipeline.run_folder import RunFolder
@@ -17,4 +18,6 @@ def restore(run: Path, source: Path | None = None) -> copies.Restored:
     mirror = folder.path / "responses.jsonl"
     with folder.held(), held(folder.path / "server.json"):
         rows = [row for _, row in finished(mirror)] if mirror.exists() else []
-        return copies.restore(folder.feedback, source or copies.copy_path(folder.feedback), rows)
+        found = copies.restore(folder.feedback, source or copies.copy_path(folder.feedback), rows)
+        # a mirror that goes on behind the store would never be added to again; the next server writes it anew
+        return replace(found, kept=copies.put_aside(mirror)) if found.left else found

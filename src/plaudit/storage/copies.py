@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import from_json
-from plaudit.storage import rows, sqlite_file
+from plaudit.storage import repeats, rows, sqlite_file
 from plaudit.storage.artifacts import sync_folder
 from plaudit.storage.claiming import QUERY, enter, show
 from plaudit.storage.opening import open_engine
@@ -41,6 +41,8 @@ class Restored:
     """Answers of the mirror to questions that the copy does not know, and those after them."""
     aside: Path | None
     """Where the file of before is now."""
+    kept: Path | None = None
+    """Where the answers are that are left."""
 
 
 def copy_path(store: Path) -> Path:
@@ -91,7 +93,7 @@ def restore(store: Path, source: Path, mirrored: Iterable[dict[str, Any]]) -> Re
         copied, added, left = session.write(lambda connection: _catch_up(connection, mirrored))
     finally:
         session.engine.dispose()  # the last connection to a file empties its write-ahead log into it
-    aside = _put_aside(store)
+    aside = put_aside(store)
     _swap(made, store)
     return Restored(copied, added, left, aside)
 
@@ -101,12 +103,19 @@ def _catch_up(connection: Connection, mirrored: Iterable[dict[str, Any]]) -> tup
     known = set(connection.execute(select(queries.c.id)).scalars())
     later = [row for row in mirrored if row["seq"] > copied]
     for row in later:
-        if row["seq"] != last + 1 or row["query_id"] not in known:
+        if row["seq"] != last + 1 or not (row["query_id"] in known or _asked_again(connection, row)):
             break  # those after it too: readers count on numbers without gaps
+        known.add(row["query_id"])
         _add(connection, row)
         last += 1
     added = last - copied
     return copied, added, len(later) - added
+
+
+def _asked_again(connection: Connection, row: dict[str, Any]) -> bool:
+    """Whether the question is a repeat for this person: the server asks these, and the copy may not know them yet."""
+    enter(connection, row["annotator"])
+    return repeats.made_again(connection, row["annotator"], from_json(row["feedback"]), row["query_id"])
 
 
 def _add(connection: Connection, row: dict[str, Any]) -> None:
@@ -143,7 +152,7 @@ def _fill(connection: Connection, number: int, response: NewResponse) -> None:
     connection.execute(FILL, {"slot": slot, "response": number, "who": response.annotator})
 
 
-def _put_aside(store: Path) -> Path | None:
+def put_aside(store: Path) -> Path | None:
     """Rename what is there, with what lies beside it, to a name that is free."""
     if not store.exists():
         return None

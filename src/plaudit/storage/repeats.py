@@ -8,7 +8,8 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
-from plaudit.storage import rows
+from plaudit.feedback import Feedback, kind_of, options_of
+from plaudit.storage import rows, wire
 from plaudit.storage.claiming import shown_to
 from plaudit.storage.keys import REPEAT
 from plaudit.storage.store import NewQuery
@@ -38,6 +39,22 @@ EARLIER = (
 )
 
 
+SAME = (
+    select(responses.c.query_id)
+    .join(queries, queries.c.id == responses.c.query_id)
+    .where(
+        *OWN,
+        queries.c.kind == bindparam("kind"),
+        queries.c["items"] == bindparam("same"),
+        responses.c.query_id.not_in(select(repeats.c.query_id)),
+    )
+    .order_by(responses.c.seq.desc())
+    .limit(1)
+)
+"""What this person has answered that shows the very same options."""
+BLOCKS = select(repeats.c.block).where(repeats.c.annotator == bindparam("who"))
+
+
 def ask_again(connection: Connection, seed: int, annotator: str, until: float) -> None:
     """Give this person a repeat if one is due; held for them until then, and for nobody else ever."""
     answered = connection.execute(ANSWERED, {"who": annotator}).scalar_one()
@@ -52,11 +69,29 @@ def ask_again(connection: Connection, seed: int, annotator: str, until: float) -
         _repeat(connection, chosen, (annotator, block), until)
 
 
-def _repeat(connection: Connection, original: int, whose: tuple[str, int], until: float) -> None:
+def made_again(connection: Connection, annotator: str, said: Feedback, query_id: int) -> bool:
+    """Make the repeat with this number once more, which is known from its answer alone; whether it can be one."""
+    options = wire.canonical("query.items", list(options_of(said)))
+    values = {"who": annotator, "kind": kind_of(said), "same": options}
+    original = connection.execute(SAME, values).scalar_one_or_none()
+    if original is None:
+        return False
+    taken = set(connection.execute(BLOCKS, {"who": annotator}).scalars())
+    block = connection.execute(ANSWERED, {"who": annotator}).scalar_one() // BLOCK
+    while block in taken:  # it may have been answered some time after it was asked
+        block = block - 1 if block > 0 else max(taken) + 1
+    _repeat(connection, original, (annotator, block), 0.0, query_id)
+    return True
+
+
+def _repeat(
+    connection: Connection, original: int, whose: tuple[str, int], until: float, number: int | None = None
+) -> None:
     annotator, block = whose
     old = rows.to_query(connection.execute(select(queries).where(queries.c.id == original)).one())
     new = NewQuery(f"{REPEAT}{annotator}/{block}", old.kind, old.items, old.tick, old.payload)
-    added = insert(queries).values(rows.of_query(new)).returning(queries.c.id)
+    row = rows.of_query(new) | ({} if number is None else {"id": number})
+    added = insert(queries).values(row).returning(queries.c.id)
     query_id = connection.execute(added).scalar_one()
     row = {"query_id": query_id, "original_id": original, "annotator": annotator, "block": block}
     connection.execute(insert(repeats).values(row))

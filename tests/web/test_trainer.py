@@ -16,6 +16,11 @@ from plaudit.web.trainer import Trainer
 from tests.web.asking import Door, Someone, pair
 
 
+@pytest.fixture(autouse=True)
+def look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plaudit.web.trainer.FRESH_SECONDS", 0.0)
+
+
 def about(door: Door, **changes: Any) -> None:
     (door.served.folder.path / "manifest.json").write_text(
         json.dumps({"stage": "optimise", "status": "running"} | changes)
@@ -113,6 +118,14 @@ def test_wishes_of_before_a_restart_are_over(door: Door, root: Someone) -> None:
     assert wish() is None
     assert root.post("/api/commands", {"kind": "pause"}).status_code == 200
     assert wish() == "pause"
+
+
+def test_one_look_serves_everybody_for_a_moment(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plaudit.web.trainer.FRESH_SECONDS", 60.0)
+    seen = trainer(door)
+    assert seen.state() == "learning"
+    about(door, status="finished")
+    assert seen.state() == "learning" and trainer(door).state() == "over"
 
 
 def more(who: Someone, count: int = 3, besides: Any = ()) -> bool:

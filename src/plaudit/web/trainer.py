@@ -14,6 +14,10 @@ State = Literal["label", "learning", "alone", "paused", "down", "over"]
 its patience lasts; paused: as somebody wished; down: it was killed, or has not begun; over: it has ended."""
 
 
+FRESH_SECONDS = 0.5
+"""How long a look at the store and the manifest serves everybody."""
+
+
 class Trainer:
     """The process that learns, seen from the store and its manifest."""
 
@@ -21,9 +25,16 @@ class Trainer:
         self, office: Office, folder: Folder, metrics: Metrics, clock: Callable[[], float] = time.time
     ):
         self._office, self._folder, self._metrics, self._clock = office, folder, metrics, clock
+        self._known: tuple[float, State] = (float("-inf"), "down")
 
     def state(self) -> State:
-        """What it does."""
+        """What it does; as it was a moment ago, where somebody has asked just before."""
+        now = time.monotonic()
+        if now - self._known[0] >= FRESH_SECONDS:
+            self._known = (now, self._look())
+        return self._known[1]
+
+    def _look(self) -> State:
         if self._folder.manifest().get("stage") == "label":
             return "label"
         status = self._folder.status()
@@ -48,6 +59,7 @@ class Trainer:
             raise Conflict(f"command: the run is {status}; go on with: plaudit resume {self._folder.path}")
         if about.get("obeys_after", 0) is None:
             raise Conflict("command: the run is only starting; try again in some seconds")
+        self._known = (float("-inf"), "down")  # it will show at once
         return self._office.store.command(kind, {})
 
     def _went_on(self) -> bool:

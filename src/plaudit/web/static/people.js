@@ -34,7 +34,7 @@ function personRow(person) {
     ? [el("span", { class: "small", t: "revoked" })]
     : [
         button("newLink", ["newLinkFor", { name }], () => makeLink(`/api/people/${id}/link`, {})),
-        button("revoke", ["revokeFor", { name }], () => revoke(`/api/people/${id}/revoke`, "revokeSure", { name })),
+        button("revoke", ["revokeFor", { name }], () => revoke(`/api/people/${id}/revoke`, role === "admin" ? "revokeAdminSure" : "revokeSure", { name })),
       ];
   return el(
     "tr", { class: revoked ? "gone" : "" },

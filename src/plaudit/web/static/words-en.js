@@ -249,6 +249,7 @@ export const EN = {
   revoke: "Revoke",
   revokeFor: "Revoke {name}",
   revokeSure: "Sign {name} out for good? Their answers stay.",
+  revokeAdminSure: "Sign {name} out for good? Their answers stay. Every link that waits is withdrawn, as they may have made it.",
   revokeLinkSure: "Withdraw this link? Nobody can use it then.",
   revoked: "revoked",
   withdraw: "Withdraw",

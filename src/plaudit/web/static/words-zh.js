@@ -240,6 +240,7 @@ export const ZH = {
   revoke: "撤销",
   revokeFor: "撤销 {name}",
   revokeSure: "要让 {name} 永久退出吗？已有的回答会保留。",
+  revokeAdminSure: "让 {name} 永久退出？其回答会保留。所有等待使用的链接都会作废，因为可能是其生成的。",
   revokeLinkSure: "要撤回这个链接吗？之后谁也不能使用它。",
   revoked: "已撤销",
   withdraw: "撤回",

@@ -74,9 +74,9 @@ def _run(served: Served, listening: socket.socket, options: Options, note: Note)
         ),
         app.state.closing,
     )
+    link = link_of(address, *_invitation(served.office.people))
     for number in (signal.SIGINT, signal.SIGTERM):  # from the first word on, not only once it listens
         signal.signal(number, server.handle_exit)
-    link = link_of(address, *_invitation(served.office.people))
     print(f"Labelling {served.folder.path} at {address} (stop: Ctrl-C)")
     print(f"Sign in, once, within an hour: {link}", flush=True)
     if not local and options.public is None:

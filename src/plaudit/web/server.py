@@ -105,6 +105,8 @@ def _run(server: "_Server", served: Served, at: tuple[socket.socket, Options, No
     address = reached(options.host, port, options.public)
     note.write(address=address, port=port)
     link = link_of(address, *_invitation(served.office.people))
+    for number in (signal.SIGINT, signal.SIGTERM):  # from the first word on, not only once it listens
+        signal.signal(number, server.handle_exit)
     print(f"Labelling {served.folder.path} at {address} (stop: Ctrl-C)")
     print(f"Sign in, once, within an hour: {link}", flush=True)
     if not local and options.public is None:

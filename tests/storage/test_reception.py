@@ -92,6 +92,19 @@ def test_a_lost_lease_is_a_conflict(office: Office) -> None:
     reception.submit(answer(taken, "bob", "u2"))
 
 
+def test_a_clock_that_is_set_back_loses_and_doubles_nothing(office: Office) -> None:
+    """Answers keep the order in which they came; who holds a question keeps it; a lease ends no later than it would."""
+    ask(office.store, "a", "b")
+    clock = iter([1000.0, 1010.0, 10.0, 20.0, 1061.0])
+    reception = Reception(office.session, lambda: next(clock))
+    (held,) = reception.claim("ann", 1, 60)
+    (other,) = reception.claim("bob", 1, 60)
+    assert reception.claim("eve", 1, 60) == []  # at 10 s by a clock that said 1000: both leases still count
+    reception.submit(answer(other, "bob", "u1"))
+    assert [query.id for query in reception.claim("eve", 1, 60)] == [held.id]
+    assert [(one.seq, one.client_uuid) for one in office.store.history()] == [(1, "u1")]
+
+
 def test_a_question_at_hand_keeps_its_lease(office: Office) -> None:
     ask(office.store, "a", "b")
     clock = iter([0.0, 50.0, 100.0])

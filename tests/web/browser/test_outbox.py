@@ -1,6 +1,8 @@
 """No answer is lost: offline, a dead server, a reload, two tabs, a session that ends, a full disk."""
 
 import json
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,31 @@ def test_offline_and_back(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> 
     press(page, "2")
     press(page, "2")
     until(lambda: len(desk.responses()) == 6)
+
+
+def test_without_a_network_the_page_tries_less_and_less_often(desk: Desk, browse: Any, watch: Watch) -> None:
+    """No storm of requests: the pauses grow."""
+    watch.expected.append(NETWORK)
+    desk.ask_texts(4)
+    page = browse()
+    sign_in(page, desk.start())
+    question(page)
+    page.wait_for_timeout(1000)
+    tried: dict[str, list[float]] = {}
+    page.on(
+        "request", lambda asked: tried.setdefault(asked.url.rpartition("/")[2], []).append(time.monotonic())
+    )
+    page.context.set_offline(True)
+    for _ in range(3):
+        press(page, "1")
+    page.wait_for_timeout(12_000)
+    answers = tried["answers"]
+    pauses = [later - earlier for earlier, later in pairwise(answers)]
+    assert 3 <= len(answers) <= 6 and pauses[-1] > 1.5 * pauses[0]
+    assert sum(map(len, tried.values())) <= 20
+    page.context.set_offline(False)
+    sent(page)
+    assert len(desk.standing()) == 3
 
 
 def test_a_dead_server_and_a_reload(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:

@@ -33,6 +33,8 @@ SKIPPED: list[tuple[str, int, Any]] = [
     ("rating", 1, lambda o: Rating(o[0], "overall", None, 1, 5)),
     ("binary", 1, lambda o: Binary(o[0], None)),
 ]
+AGAIN: list[tuple[str, int, Any]] = [("comparison", 2, lambda o: Comparison(o, "first"))]
+"""A question put to somebody a second time."""
 
 
 def found(rows: list[Judged]) -> list[tuple[str, tuple[float, ...], Any]]:
@@ -54,10 +56,10 @@ def clips(tmp_path: Path) -> Path:
     (folder / "manifest.json").write_text('{"stage": "optimise", "status": "finished"}')
     (folder / "config.yaml").write_text(yaml.safe_dump({"environment": "Pendulum-v1", "steps": 10}))
     artifacts, store = Artifacts(folder / "artifacts"), open_store(folder / "feedback.db")
-    asked = [(kind, count, make) for kind, count, make, _ in SAID] + SKIPPED
+    asked = [(kind, count, make) for kind, count, make, _ in SAID] + SKIPPED + AGAIN
     for number, (kind, count, make) in enumerate(asked):
         options = tuple(artifacts.put(to_bytes(segment(3 * number + i))) for i in range(count))
-        key = f"q{number}" if number else "repeat/ann/0"
+        key = f"q{number}" if number < len(asked) - len(AGAIN) else "repeat/ann/0"
         (query,) = store.enqueue([NewQuery(key, kind, options, 0, {})])
         said: Feedback = make(options)
         store.submit(NewResponse(str(number), query, "ann", said, ()))
@@ -67,16 +69,16 @@ def clips(tmp_path: Path) -> Path:
 
 def test_control(clips: Path, tmp_path: Path) -> None:
     to = tmp_path / "out.jsonl"
-    assert export_feedback(clips, to) == len(SAID) + len(SKIPPED)
+    assert export_feedback(clips, to) == len(SAID) + len(SKIPPED) + len(AGAIN)
     rows = read_judgements(to)
-    assert found(rows) == [wanted for *_, wanted in SAID]
+    assert found(rows) == [wanted for *_, wanted in SAID]  # and nothing of what was asked again
     for number, (row, (_, count, *_)) in enumerate(zip(rows, SAID, strict=True)):
         assert row.medium == "control" and len(row.options) == count
         for i, (observations, actions) in enumerate(row.options):
             assert (observations == np.float32((3 * number + i) / 4)).all() and observations.shape == (4, 3)
             assert (actions == np.float32((3 * number + i) / 8)).all() and actions.shape == (4, 1)
     lines = [json.loads(line) for line in to.read_text().splitlines()]
-    assert [line["held_out"] for line in lines] == [True] + [False] * (len(lines) - 1)
+    assert [line["held_out"] for line in lines] == [False] * (len(lines) - len(AGAIN)) + [True]
     assert verify(clips).faults == []
     with pytest.raises(PlauditError, match="comparisons only"):
         export_feedback(clips, tmp_path / "out.npz")

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plaudit.errors import PlauditError
-from plaudit.readers.lines import numbered, read_lines, write_lines
+from plaudit.readers.judgements import read_judgements
+from plaudit.readers.lines import lessons, numbered, read_lines, write_lines
+from plaudit.readers.texts import read_text_pairs
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -188,3 +190,14 @@ def test_no_file_and_a_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(PlauditError, match="not readable"):
         list(numbered(tmp_path / name))
+
+
+def test_what_measures_is_not_learned_from(tmp_path: Path) -> None:
+    """An export holds every standing answer; a reader that teaches leaves out those it marks, and those alone."""
+    pair = {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
+    rows = [pair | {"held_out": said} for said in (True, False, None)] + [pair]
+    write_lines(rows, tmp_path / "pairs.jsonl")
+    assert [where[-1] for where, _ in lessons(tmp_path / "pairs.jsonl")] == ["2", "3", "4"]
+    assert (
+        len(read_text_pairs(tmp_path / "pairs.jsonl")) == len(read_judgements(tmp_path / "pairs.jsonl")) == 3
+    )

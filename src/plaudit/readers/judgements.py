@@ -17,7 +17,7 @@ from plaudit.feedback import fields
 from plaudit.feedback.ranking import from_ranks
 from plaudit.readers.comparisons import LABELS, UNDECIDED, segment
 from plaudit.readers.dialogues import Text, as_text, check_answer, refuse_blank, refuse_empty
-from plaudit.readers.lines import numbered
+from plaudit.readers.lines import lessons
 from plaudit.readers.texts import pair_of
 
 Kind = Literal["comparison", "ranking", "rating"]
@@ -57,7 +57,7 @@ def read_judgements(path: Path) -> list[Judged]:
 
     Raises PlauditError, naming the row, where one is of no known form or cannot be used, or where nothing is left.
     """
-    found = [one for where, row in numbered(path) if (one := _judged(row, where)) is not None]
+    found = [one for where, row in lessons(path) if (one := _judged(row, where)) is not None]
     if not found:
         raise PlauditError(
             f"{path}: there is no answer in it that decides anything; give a file with answers"

@@ -67,6 +67,14 @@ def numbered(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     return _of_lines(text, path)
 
 
+def lessons(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows from which something may be learned: `numbered` without those that are `held_out`.
+
+    An export marks so what measures instead: held-out judgements, and questions that were put to somebody again.
+    """
+    return ((where, row) for where, row in numbered(path) if row.get("held_out") is not True)
+
+
 def finished(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each row of JSON lines that a process adds to, with its place, as `numbered` gives them.
 

@@ -49,7 +49,7 @@ def write_arrays(rows: list[dict[str, Any]], to: Path) -> int:
         raise PlauditError(
             f"{to}: arrays hold comparisons only, and there is a {other}; give a name in .jsonl"
         )
-    kept = [row for row in rows if row["answer"] in LABELS]
+    kept = [row for row in rows if row["answer"] in LABELS and not row["held_out"]]
     sides: dict[str, np.ndarray] = {
         f"{short}_{i}": np.asarray([row[side][name] for row in kept], dtype=np.float32)
         for name, short in (("observations", "obs"), ("actions", "action"))

@@ -7,6 +7,7 @@ those to questions that the copy knows come back too.
 import os
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,10 @@ def copy(store: Path) -> Path:
     partial = target.with_name(target.name + ".partial")
     partial.unlink(missing_ok=True)
     sqlite_file.backup(store, partial)
+    with closing(sqlite_file.connect(partial, "rw")) as connection:
+        connection.execute(
+            "PRAGMA journal_mode=DELETE"
+        )  # a copy is one file, also while somebody looks into it
     _swap(partial, target)
     return target
 

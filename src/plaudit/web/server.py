@@ -107,8 +107,8 @@ def _run(server: "_Server", served: Served, at: tuple[socket.socket, Options, No
     link = link_of(address, *_invitation(served.office.people))
     for number in (signal.SIGINT, signal.SIGTERM):  # from the first word on, not only once it listens
         signal.signal(number, server.handle_exit)
-    print(f"Labelling {served.folder.path} at {address} (stop: Ctrl-C)")
-    print(f"Sign in, once, within an hour: {link}", flush=True)
+    print(f"Labelling {served.folder.path} (stop: Ctrl-C)")
+    print(f"Open this link to sign in; it is good once, within an hour: {link}", flush=True)
     if not local and options.public is None:
         print(
             "Others can reach this server. It speaks plain HTTP: put it behind a proxy that adds TLS, and give the "

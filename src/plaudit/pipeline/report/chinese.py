@@ -28,6 +28,8 @@ CHINESE = {
     "seconds": "{count} 秒",
     "verdict_better": "策略变好了：真实回报提高了 {gain}（95% 区间 {low} 至 {high}）。",
     "verdict_worse": "策略变差了：真实回报下降了 {gain}（95% 区间 {low} 至 {high}）。",
+    "own_wish": "回答来自真人。真实回报是任务本身给的分，不一定就是他们想要的：下面的短片更能说明问题。"
+    "这个策略学自 {labels} 个回答；回答越多，它越稳定。",
     "misled": "它所得到的奖励并不是真实奖励想要的：请看下文学到的奖励。",
     "verdict_unclear": "没有明显变化：真实回报变化了 {gain}，但其 95% 区间（{low} 至 {high}）包含零。",
     "verdict_unknown": "这次运行还太短，无法判断策略是否有变化。",

@@ -29,6 +29,8 @@ ENGLISH = {
     "seconds": "{count} s",
     "verdict_better": "The policy got better: its true return rose by {gain} (95% interval {low} to {high}).",
     "verdict_worse": "The policy got worse: its true return fell by {gain} (95% interval {low} to {high}).",
+    "own_wish": "Real people answered. The true return is what the task itself pays, which need not be what they "
+    "wanted: the clips below tell more. {labels} answers taught this policy; with more of them it becomes steadier.",
     "misled": "What it was rewarded for is not what the true reward wants: look at the learned reward below.",
     "verdict_unclear": "No clear change: the true return moved by {gain}, but the 95% interval of that ({low} to "
     "{high}) includes zero.",

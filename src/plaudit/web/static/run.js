@@ -147,7 +147,8 @@ function age() {
 function told(isConnected) {
   if (connected === isConnected) return;
   connected = isConnected;
-  showTrouble(connected ? null : "connectionLost");
+  const over = latest && !["running", "waiting"].includes(latest.status); // then its server may well go too
+  showTrouble(connected ? null : over ? "serverEnded" : "connectionLost");
   if (latest) showControls(latest);
 }
 

@@ -184,6 +184,7 @@ export const EN = {
   "state.failed": "Failed",
   "state.waiting": "Waiting",
   "state.label": "Labelling only",
+  serverEnded: "The run is over, and the server that showed it has ended. What came of it is in the run's folder: report.html.",
   connectionLost: "The connection to the server is lost. The page tries again by itself; the numbers below may be old.",
   progress: "{done} of {of} {unit} ({percent})",
   updatedNow: "Curves are up to date",

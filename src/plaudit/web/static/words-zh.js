@@ -175,6 +175,7 @@ export const ZH = {
   "state.failed": "失败",
   "state.waiting": "等待中",
   "state.label": "仅标注",
+  serverEnded: "运行已经结束，显示它的服务器也已停止。结果在运行目录里：report.html。",
   connectionLost: "与服务器的连接已断开。页面会自动重试；下面的数字可能是旧的。",
   progress: "{done} / {of} {unit}（{percent}）",
   updatedNow: "曲线是最新的",

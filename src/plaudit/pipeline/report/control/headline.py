@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 from plaudit.pipeline.report import opening, page
 from plaudit.pipeline.report.control.behaviour import Returns
@@ -55,8 +56,7 @@ def _lead(evidence: Evidence, say: Words) -> str:
     if not evidence.asks_people:
         return say("from_model" if weights.get("learned") else "plain", algorithm=name)
     said = [say("from_people", labels=evidence.labels, algorithm=name)]
-    people = (config.get("feedback") or {}).get("people") or []
-    if people:
+    if people := _simulated(evidence):
         said.append(say("simulated_one") if len(people) == 1 else say("simulated", people=len(people)))
     if weights.get("environment"):
         shown = ", ".join(f"{key} {value:g}" for key, value in weights.items())
@@ -64,6 +64,11 @@ def _lead(evidence: Evidence, say: Words) -> str:
     else:
         said.append(say("no_reward_seen"))
     return say.join(said)
+
+
+def _simulated(evidence: Evidence) -> list[Any]:
+    """The simulated people of the run; none where real ones answer."""
+    return (evidence.config.get("feedback") or {}).get("people") or []
 
 
 def _tiles(
@@ -109,6 +114,8 @@ def _verdict(evidence: Evidence, returns: tuple[Returns, Returns] | None, say: W
     gain = found.gain if found.verdict == "unclear" else abs(found.gain)
     kind = {"better": "verdict good", "worse": "verdict bad", "unclear": "verdict"}[found.verdict]
     said = page.paragraph(say(f"verdict_{found.verdict}", gain=gain, low=low, high=high), kind)
-    if found.verdict == "worse" and evidence.asks_people:
+    if evidence.asks_people and not _simulated(evidence):
+        said += page.paragraph(say("own_wish", labels=evidence.labels))
+    elif found.verdict == "worse" and evidence.asks_people:
         said += page.paragraph(say("misled"))
     return said + page.paragraph(say("one_seed"), "small")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from plaudit.environments.control import rendering
@@ -189,6 +190,19 @@ def test_where_nothing_can_be_drawn_the_page_says_why(
 
 
 @pytest.mark.usefixtures("quick")
+def test_people_may_want_something_else_than_the_task_pays(
+    asked: RunFolder, tmp_path: Path, quick: None
+) -> None:
+    """Where real people answered, the page does not tell them that they were wrong."""
+    folder = copied(asked, tmp_path / "run")
+    settings = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+    settings["feedback"]["people"] = []
+    folder.config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    said = Page(write_report(folder).read_text(encoding="utf-8")).words
+    assert "need not be what they wanted" in said and "simulated person" not in said
+    assert "need not be what they wanted" not in Page(english).words
+
+
 def test_names_of_people_are_text(asked: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evil = {"<script>alert(1)</script>": Said({"first": 1}), "b": Said({"skip": 2})}
     monkeypatch.setattr(tables.answers, "read", lambda folder: evil)

@@ -191,7 +191,7 @@ def test_where_nothing_can_be_drawn_the_page_says_why(
 
 @pytest.mark.usefixtures("quick")
 def test_people_may_want_something_else_than_the_task_pays(
-    asked: RunFolder, tmp_path: Path, quick: None
+    asked: RunFolder, english: str, tmp_path: Path, quick: None
 ) -> None:
     """Where real people answered, the page does not tell them that they were wrong."""
     folder = copied(asked, tmp_path / "run")

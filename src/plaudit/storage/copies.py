@@ -76,6 +76,8 @@ def copy(store: Path) -> Path:
         connection.execute(
             "PRAGMA journal_mode=DELETE"
         )  # a copy is one file, also while somebody looks into it
+    for end in BESIDE:  # of somebody who had the copy of before open: it does not belong to this one
+        target.with_name(target.name + end).unlink(missing_ok=True)
     _swap(partial, target)
     return target
 

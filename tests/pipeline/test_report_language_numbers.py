@@ -126,7 +126,7 @@ def test_rank_correlations_are_of_the_answers(words: str) -> None:
 
 
 def test_what_people_said_is_counted(words: str) -> None:
-    assert "2 of these answers are held-out judgements" in words
+    assert "2 of these answers only check" in words
     table = re.search(r"chose left(.*?)everyone(.*?)Settings", words, re.DOTALL)
     assert table is not None
     # ann: second, skip, first, first; bob: first; shown in the order of the options

@@ -93,6 +93,7 @@ def _language(out: Path, seed: int) -> RunFolder:
             pretrain(config, "service", place, bar.write)
         finally:
             bar.close()
+    print("Before the policy first moves, 300 pairs of its answers are compared: about half a minute.")
     return run_one(demo.run(place, seed), out / "run", "language from 400 comparisons")
 
 

@@ -28,6 +28,7 @@ from plaudit.storage.tables import queries, responses, slots
 BESIDE = ("-wal", "-shm")
 """What SQLite keeps beside a file that is open."""
 GIVEN = ("client_uuid", "query_id", "annotator", "active_ms", "supersedes")
+"""What a line of responses.jsonl says of an answer as the store wants it."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,8 @@ def copy(store: Path) -> Path:
     partial.unlink(missing_ok=True)
     sqlite_file.backup(store, partial)
     with closing(sqlite_file.connect(partial, "rw")) as connection:
-        connection.execute(
-            "PRAGMA journal_mode=DELETE"
-        )  # a copy is one file, also while somebody looks into it
+        # a copy is one file, also while somebody looks into it
+        connection.execute("PRAGMA journal_mode=DELETE")
     for end in BESIDE:  # of somebody who had the copy of before open: it does not belong to this one
         target.with_name(target.name + end).unlink(missing_ok=True)
     _swap(partial, target)

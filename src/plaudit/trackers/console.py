@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 SHOWN = {"rollout/ep_rew_mean": "return", "eval/return_mean": "evaluated", "feedback/labels": "labels",
-         "reward/fresh_accuracy": "reward accuracy", "objective/kl": "KL",
+         "reward/fresh_accuracy": "reward accuracy",
+         "objective/kl": "KL", "objective/kl_per_answer": "KL",  # of an answer where there are answers
          "objective/scores": "reward", "eval/hidden_mean": "hidden score", "watch/win_rate": "judged better",
          "val/nll_avg": "held-out loss"}  # fmt: skip
 

@@ -31,6 +31,7 @@ def test_pairs_of_texts_by_keyboard(desk: Desk, browse: Any, shoot: Any) -> None
     texts = page.locator("#question .option .text").all_text_contents()
     assert sorted(texts) == sorted([NASTY, "(empty)"])
     assert page.locator("#question img, #question script").count() == 0
+    assert page.locator("#answered").is_hidden()
     shoot(page, "pair-of-texts")
     for key in ("1", "2", "=", "0", "s"):
         press(page, key)
@@ -39,6 +40,7 @@ def test_pairs_of_texts_by_keyboard(desk: Desk, browse: Any, shoot: Any) -> None
     for response in desk.responses():
         assert 300 <= response.active_ms < 60_000
     assert len({response.client_uuid for response in desk.responses()}) == 5
+    assert page.locator("#answered").text_content() == "5 answered"
 
 
 def test_pairs_of_texts_by_mouse_and_a_double_click_counts_once(desk: Desk, browse: Any) -> None:

@@ -47,6 +47,7 @@ def test_the_run_page_is_live(desk: Desk, browse: Any, watch: Watch, shoot: Any)
     page.click("#nav a[href='/run']")
     page.wait_for_selector(".chart svg")
     until(lambda: tile(page, "tile.labels") == "1")
+    assert tile(page, "tile.sides") == "1 of 1"  # of so few no share
     before = value(page, "return")
     assert before == "-302.3" and value(page, "accuracy") == "86%" and value(page, "kl") == "0.38"
     assert "of 40,000 steps" in page.locator("#progress p").text_content()

@@ -104,6 +104,7 @@ def test_a_dead_server_and_a_reload(desk: Desk, browse: Any, watch: Watch, shoot
     sent(page)
     assert [said(desk, each) for each in desk.responses()] == ["first", "second", "equal"]
     assert len({response.query_id for response in desk.responses()}) == 3
+    assert page.locator("#answered").text_content() == "3 answered"
     desk.kill()
     press(page, "0")
     desk.start()

@@ -108,7 +108,7 @@ CHINESE = {
     "出的选择中有 {agreement} 与真实回报一致。",
     "rates_hidden": "模拟的人实际的表现：做出的选择中有 {mistakes} 是失误，{equal} 的回答是“一样好”，{skip} 被"
     "跳过，做出的选择中有 {agreement} 与隐藏分数一致。",
-    "said_held_out": "这些回答中有 {count} 个是留出的评判，没有任何东西从它们学习。",
+    "said_held_out": "这些回答中有 {count} 个只用于检查（留出的评判、重复的问题），没有任何东西从它们学习。",
     "details": "设置、版本与最后的指标",
     "run": "运行",
     "config": "设置（config.yaml）",

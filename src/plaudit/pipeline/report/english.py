@@ -118,7 +118,7 @@ ENGLISH = {
     "“equal”, {skip} were skipped, and {agreement} of the decided ones agree with the true return.",
     "rates_hidden": "What the simulated people really did: {mistakes} of their decided answers were slips, {equal} "
     "were “equal”, {skip} were skipped, and {agreement} of the decided ones agree with the hidden score.",
-    "said_held_out": "{count} of these answers are held-out judgements, which nothing learns from.",
+    "said_held_out": "{count} of these answers only check (held-out judgements, repeats): nothing learns from them.",
     "details": "Settings, versions and last metrics",
     "run": "Run",
     "config": "Settings (config.yaml)",

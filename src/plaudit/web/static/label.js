@@ -39,10 +39,17 @@ const unsent = async () => (await outbox.waiting()).map(({ body }) => body.query
 const history = new History(() => outbox.waiting());
 const trainer = followTrainer(me, meanwhile);
 const questions = new Questions(mine, unsent, supplied, trainer.heard);
-let answered = me.answered;
+let answered = 0;
 /** @type {Shown | null} */
 let shown = null;
 let busy = false;
+
+/** @param {number} more answers than before */
+function count(more) {
+  answered += more;
+  byId("answered").hidden = answered === 0;
+  say(byId("answered"), "answeredCount", { n: answered });
+}
 
 function supplied() {
   pictures.prepare([...(shown ? [shown.task] : []), ...questions.held]);
@@ -128,7 +135,7 @@ async function answer(feedback) {
   }
   dropDraft(mine, name(task, entry));
   history.add(body, task);
-  answered += entry ? 0 : 1;
+  if (!entry) count(1);
   announce(entry ? "corrected" : "kept");
   shown = finished(shown);
   if (!entry) questions.finish(task.query_id);
@@ -195,7 +202,7 @@ function heard(news) {
   if (news.kind === "elsewhere") return history.spoil();
   if (news.kind !== "refused") return;
   history.remove(news.waiting.body.client_uuid);
-  answered -= news.waiting.body.supersedes ? 0 : 1;
+  if (!news.waiting.body.supersedes) count(-1);
   notice("bad", "refused", { message: news.problem.message });
   drawBar();
 }
@@ -228,6 +235,8 @@ function press(key, repeated) {
   return true;
 }
 
+const kept = await outbox.waiting();
+count(me.answered + kept.filter(({ body }) => !body.supersedes).length);
 onKey(press);
 offerReceipts(keep, mine);
 dropOldDrafts();

@@ -5,7 +5,7 @@ import { byId, el } from "./dom.js";
 import { openSession, showTrouble } from "./header.js";
 import { confirmed, notice } from "./notices.js";
 import { follow } from "./stream.js";
-import { number, onLanguage, percent, say } from "./words.js";
+import { number, onLanguage, percent, say, t } from "./words.js";
 
 const CHARTS = [
   { key: "return", colour: "green" },
@@ -14,6 +14,7 @@ const CHARTS = [
   { key: "kl", colour: "orange", zero: true },
   { key: "labels", colour: "blue", zero: true },
 ].map((shape) => ({ ...shape, chart: lineChart(shape) }));
+const FEW = 10; // a share of fewer is written as a count: "0%" of one says more than is known
 const ALWAYS = new Set(["accuracy", "labels"]);
 
 /** @type {any} */
@@ -83,18 +84,19 @@ function tiles({ labels, skipped, asked, queue, leased, agreement, between, side
   return [
     tile("tile.labels", number(labels), "tile.labels.note", { asked, skipped, n: skipped }),
     tile("tile.queue", number(queue), "tile.queue.note", { leased, n: leased }),
-    share("tile.agreement", agreement, agreement?.repeats),
-    share("tile.between", between, between?.pairs),
-    share("tile.sides", sides, sides?.decided),
+    share("tile.agreement", agreement, agreement?.agree, agreement?.repeats),
+    share("tile.between", between, between?.agree, between?.pairs),
+    share("tile.sides", sides, sides?.first_shown, sides?.decided),
     foretold === undefined ? null : tile("tile.accuracy", percent(foretold), "tile.accuracy.note"),
   ].filter((node) => node !== null);
 }
 
-/** A share with its interval; nothing is said where nothing was counted. */
-function share(key, found, count) {
+/** A share with its interval, of few the plain count; nothing is said where nothing was counted. */
+function share(key, found, hits, count) {
   if (!found || !count || found.rate === null) return null;
   const range = { low: percent(found.low), high: percent(found.high), n: count };
-  return tile(key, percent(found.rate), `${key}.note`, range);
+  const value = count < FEW ? t("someOf", { n: hits, of: count }) : percent(found.rate);
+  return tile(key, value, `${key}.note`, range);
 }
 
 function tile(key, value, note, params) {

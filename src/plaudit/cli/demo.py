@@ -64,7 +64,8 @@ def _with_me(given: Demo, out: Path) -> int:
         "questions, and the policy learns on from what you said. The first question comes in a few seconds."
     )
     run = run_asking(config.demo_with_me(given.seed), out, "a pendulum learns from you", given.browser)
-    print(reported(lambda report: report.write_joint_report([run], out / "report.html", given.language)))
+    # in place of the run's own, which was named above: it may be wanted in another language
+    reported(lambda report: report.write_joint_report([run], run.report, given.language))
     return 0
 
 

@@ -3,10 +3,16 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
+from plaudit.pipeline import verify
 from plaudit.pipeline.questions import Items, prepare
 from plaudit.storage import NewResponse, open_store
+from plaudit.storage.copies import copy
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -33,3 +39,37 @@ def test_what_it_concludes(plaudit: Run, tmp_path: Path) -> None:
     kept.write_text(json.dumps({"client_uuid": "two", **vars(receipt)}) + "\n")
     status, out, err = plaudit("verify", "labels", "--receipts", "receipts.jsonl")
     assert status == 1 and "answer two is not in the store" in out and "1 fault" in err
+
+
+def test_answers_that_come_meanwhile_are_no_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "p", "first": "a", "second": "b"}\n')
+    prepare(Items(tmp_path / "pairs.jsonl"), tmp_path / "labels")
+    store = open_store(tmp_path / "labels" / "feedback.db")
+    (query,) = store.queries()
+    first = store.submit(NewResponse("one", query.id, "ann", Comparison(query.items, "first"), ()))
+
+    def late(folder: Any, upto: int) -> Any:
+        better = NewResponse(
+            "two", query.id, "ann", Comparison(query.items, "second"), (), supersedes=first.response_id
+        )
+        store.submit(better)
+        return rows_of(folder, upto)
+
+    rows_of = verify.rows_of
+    monkeypatch.setattr(verify, "rows_of", late)
+    found = verify.verify(tmp_path / "labels")
+    assert (found.answers, found.standing, found.exported, found.faults) == (1, 1, 1, [])
+    store.close()
+
+
+@pytest.mark.parametrize("command", [("verify", "labels"), ("export", "labels", "--to", "out.jsonl")])
+def test_a_store_that_is_gone_is_not_nothing(plaudit: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "p", "first": "a", "second": "b"}\n')
+    prepare(Items(tmp_path / "pairs.jsonl"), tmp_path / "labels")
+    copy(tmp_path / "labels" / "feedback.db")
+    (tmp_path / "labels" / "feedback.db").unlink()
+    status, _, err = plaudit(*command)
+    assert status == 1 and "put it back: plaudit restore labels" in err
+    with pytest.raises(PlauditError, match="restore"):
+        prepare(Items(tmp_path / "pairs.jsonl"), tmp_path / "labels")
+    assert not (tmp_path / "labels" / "feedback.db").exists()

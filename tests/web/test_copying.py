@@ -1,11 +1,13 @@
 """A served store has a copy beside it."""
 
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
-from plaudit.storage import NewQuery, open_store
+from plaudit.errors import PlauditError
+from plaudit.storage import NewQuery, Query, open_store
 from plaudit.storage.copies import copy_path, counts
 from plaudit.web import copying
 from plaudit.web.folder import Folder
@@ -67,4 +69,86 @@ def test_a_store_that_was_emptied_does_not_push_its_copy_out(
     served.start()
     served.close()
     assert held(folder) == (5, 0)
-    assert "it holds less than its copy; plaudit restore" in capsys.readouterr().err
+    assert "it holds less than its copy, or is another store; plaudit restore" in capsys.readouterr().err
+
+
+def serve(folder: Path) -> None:
+    """Serve a moment; a copy is made at the end."""
+    served = Served.open(Folder(folder))
+    served.start()
+    served.close()
+
+
+def test_another_store_does_not_push_a_copy_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    serve(folder)
+    queries = queries_of(folder)
+    (folder / "feedback.db").unlink()
+    store = open_store(folder / "feedback.db")
+    store.enqueue([NewQuery(f"other {i}", "comparison", queries[0].items, 1, {}) for i in range(9)])
+    store.close()
+    serve(folder)
+    assert held(folder) == (5, 0)
+    assert "is another store; plaudit restore" in capsys.readouterr().err
+
+
+def queries_of(folder: Path) -> list[Query]:
+    store = open_store(folder / "feedback.db")
+    try:
+        return store.queries()
+    finally:
+        store.close()
+
+
+def test_a_damaged_store_does_not_push_a_sound_copy_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve(folder)
+    served = Served.open(Folder(folder))
+    served.start()
+    ann = Door(served).let_in("Ann")
+    ann.answer(ann.tasks()[0])
+    with sqlite3.connect(folder / "feedback.db") as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'queries'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with (folder / "feedback.db").open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\x99" * size)
+    served.close()
+    assert "no copy of the store was made" in capsys.readouterr().err
+    assert held(folder) == (5, 0)
+
+
+def test_people_who_were_let_go_are_news_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "EVERY_SECONDS", 0.02)
+    served = Served.open(Folder(folder))
+    served.start()
+    Door(served).let_in("Ann")
+    ann = next(person for person in served.office.people.everyone() if person.name == "Ann")
+    served.office.people.revoke(ann.id)
+    until = time.monotonic() + 20
+    while not revoked(folder):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    served.close()
+
+
+def revoked(folder: Path) -> bool:
+    """Whether the copy knows that somebody was let go."""
+    if not (copy := copy_path(folder / "feedback.db")).exists():
+        return False
+    connection = sqlite3.connect(f"file:{copy}?mode=ro", uri=True)
+    try:
+        return bool(connection.execute("SELECT count(revoked_at) FROM people").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def test_a_store_that_is_gone_is_not_begun_anew(folder: Path) -> None:
+    serve(folder)
+    (folder / "feedback.db").unlink()
+    with pytest.raises(
+        PlauditError, match=r"feedback\.db is gone, and feedback\.db\.copy is still there.*restore"
+    ):
+        Served.open(Folder(folder))
+    assert not (folder / "feedback.db").exists()

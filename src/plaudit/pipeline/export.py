@@ -10,6 +10,8 @@ from plaudit.pipeline import kinds, trl
 from plaudit.pipeline.questions import STAGE
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.lines import write_lines
+from plaudit.storage.copies import refuse_lost
+from plaudit.storage.store import LARGEST
 
 Form = Literal["ours", "trl"]
 
@@ -33,11 +35,12 @@ def export_feedback(run: Path, to: Path, form: Form = "ours") -> int:
     return write_lines(trl.columns(rows_of(folder)) if form == "trl" else rows_of(folder), to)
 
 
-def rows_of(folder: RunFolder) -> Iterator[dict[str, Any]]:
-    """The standing answers of a run, as they are exported."""
+def rows_of(folder: RunFolder, upto: int = LARGEST) -> Iterator[dict[str, Any]]:
+    """The standing answers of a run, as they are exported; as of answer `upto`."""
+    refuse_lost(folder.feedback)
     if not folder.feedback.exists():
         raise PlauditError(f"{folder.path}: this run asked nobody; there is no feedback to export")
-    return import_module(f"plaudit.pipeline.{kind_of(folder)}.export").rows(folder)
+    return import_module(f"plaudit.pipeline.{kind_of(folder)}.export").rows(folder, upto)
 
 
 def kind_of(folder: RunFolder) -> str:

@@ -12,6 +12,7 @@ from plaudit.pipeline.commands import Stopped
 from plaudit.pipeline.kinds import AnyConfig, Run
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.pipeline.threads import threads
+from plaudit.storage.copies import refuse_lost
 from plaudit.trackers.jsonl import JsonLines
 
 Watch = Callable[[dict[str, Any]], None]
@@ -32,6 +33,7 @@ def resume(path: Path, watch: Watch) -> RunFolder:
     manifest = folder.read_manifest()
     if manifest.get("status") == "finished":
         raise PlauditError(f"{path}: this run is finished; there is nothing to resume")
+    refuse_lost(folder.feedback)
     with folder.held():
         config = kinds.load(folder.config)
         with threads(config.threads):

@@ -224,7 +224,7 @@ class Preferences:
         if answers < state["cursor"]:
             raise PlauditError(
                 f"feedback.db holds {answers} answers but this run has learned from {state['cursor']}; "
-                "restore the file from a copy"
+                "put it back from its copy: plaudit restore RUN"
             )
         for name in COUNTS:
             setattr(self, name, state[name])

@@ -11,6 +11,7 @@ from plaudit.pipeline.whole_files import write_whole
 from plaudit.readers.dialogues import Text
 from plaudit.readers.questions import Ask, TextQuestion, read_questions
 from plaudit.storage import Artifacts, NewQuery, open_store, wire
+from plaudit.storage.copies import refuse_lost
 
 STAGE = "label"
 """In the manifest of such a folder."""
@@ -39,6 +40,7 @@ def prepare(items: Items, folder: Path) -> tuple[int, int]:
         raise PlauditError(f"--wanted: {items.wanted} is not a whole number above 0")
     asked = read_questions(items.path, items.ask)
     _check_free(folder)
+    refuse_lost(folder / "feedback.db")
     folder.mkdir(parents=True, exist_ok=True)
     artifacts = Artifacts(folder / "artifacts")
     queries = [_query(one, items, artifacts) for one in asked]

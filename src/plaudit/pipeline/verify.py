@@ -10,9 +10,9 @@ from plaudit.pipeline.export import rows_of
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.lines import finished, numbered
 from plaudit.storage import NewResponse, Response, wire
+from plaudit.storage.copies import MIRROR, refuse_lost
 from plaudit.storage.office import open_office
 from plaudit.storage.reception import Reception
-from plaudit.storage.store import LARGEST
 
 PROMISED = ("client_uuid", "response_id", "seq", "sha256")
 """Fields of a receipt."""
@@ -37,11 +37,18 @@ def verify(run: Path, receipts: Path | None = None) -> Verdict:
     `receipts` is a file of JSON lines, each with `client_uuid`, `response_id`, `seq` and `sha256`.
     """
     folder = RunFolder.open(run)
+    refuse_lost(folder.feedback)
     if not folder.feedback.exists():
         raise PlauditError(f"{run}: this run asked nobody; there is nothing to verify")
+    mirror = folder.path / MIRROR
+    # people may be answering: what was promised is read before the store, and all else as of its last answer
+    mirrored = list(finished(mirror)) if mirror.exists() else []
+    promised = [] if receipts is None else list(numbered(receipts))
     office = open_office(folder.feedback)
     try:
-        history, view = list(_history(office.reception)), office.store.view(LARGEST)
+        history = list(_history(office.reception))
+        last = history[-1][0].seq if history else 0
+        view = office.store.view(last)
     finally:
         office.store.close()
     found = Verdict(answers=len(history), standing=len(view))
@@ -52,12 +59,9 @@ def verify(run: Path, receipts: Path | None = None) -> Verdict:
         if _receipt(response)["sha256"] != sha256
     ]
     stored = {response.client_uuid: _receipt(response) for response, _ in history}
-    mirror = folder.path / "responses.jsonl"
-    if mirror.exists():
-        found.mirrored = _compare(finished(mirror), stored, found.faults, "id")
-    if receipts is not None:
-        found.receipts = _compare(numbered(receipts), stored, found.faults, "response_id")
-    exported = {row["seq"] for row in rows_of(folder)}
+    found.mirrored = _compare(mirrored, stored, found.faults, "id")
+    found.receipts = _compare(promised, stored, found.faults, "response_id")
+    exported = {row["seq"] for row in rows_of(folder, last)}
     found.exported = len(exported)
     found.faults += [f"export: answer {r.seq} is missing" for r in view if r.seq not in exported]
     found.faults += [

@@ -25,6 +25,8 @@ from plaudit.storage.store import NewResponse
 from plaudit.storage.submitting import FILL, LAST_SEQ
 from plaudit.storage.tables import queries, responses, slots
 
+MIRROR = "responses.jsonl"
+"""Every answer once more, beside the store."""
 BESIDE = ("-wal", "-shm")
 """What SQLite keeps beside a file that is open."""
 GIVEN = ("client_uuid", "query_id", "annotator", "active_ms", "supersedes")
@@ -47,9 +49,50 @@ class Restored:
     """Where the answers are that are left."""
 
 
+class Changes:
+    """Whether anybody wrote to a store: answers, questions, people who came or were let go."""
+
+    def __init__(self, store: Path):
+        self.store = store
+        self._connection: sqlite3.Connection | None = None
+
+    def version(self) -> int:
+        """Another number than before wherever anybody wrote meanwhile (sqlite.org/pragma.html, data_version)."""
+        if self._connection is None:
+            self._connection = sqlite_file.connect(self.store, "ro")
+        return self._connection.execute("PRAGMA data_version").fetchone()[0]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            self._connection.close()
+
+
 def copy_path(store: Path) -> Path:
     """Where the copy of a store lies: beside it."""
     return store.with_name(store.name + ".copy")
+
+
+def refuse_lost(store: Path) -> None:
+    """A store that is gone must not be begun anew beside what is left of it: PlauditError says how it comes back."""
+    left = [file for file in (copy_path(store), store.with_name(MIRROR)) if file.exists()]
+    if left and not store.exists():
+        raise PlauditError(
+            f"{store} is gone, and {left[0].name} is still there; put it back: plaudit restore {store.parent}, "
+            "or move that away too to begin anew"
+        )
+
+
+def identity(place: Path) -> str | None:
+    """What tells a store, and its copies, from every other one; None: it has no name yet, or is gone or damaged."""
+    if not place.exists():
+        return None
+    with closing(sqlite_file.connect(place, "ro")) as connection:
+        try:
+            found = connection.execute("SELECT value FROM settings WHERE name = 'identity'").fetchone()
+        except sqlite3.DatabaseError:
+            return None
+    return found and found[0]
 
 
 def counts(place: Path) -> tuple[int, int]:
@@ -68,7 +111,10 @@ def counts(place: Path) -> tuple[int, int]:
 
 
 def copy(store: Path) -> Path:
-    """Copy a store that may be in use, in place of the copy of before; returns its path."""
+    """Copy a store that may be in use, in place of the copy of before; returns its path.
+
+    PlauditError for a store that is damaged; the copy of before stays.
+    """
     target = copy_path(store)
     partial = target.with_name(target.name + ".partial")
     partial.unlink(missing_ok=True)
@@ -76,6 +122,7 @@ def copy(store: Path) -> Path:
     with closing(sqlite_file.connect(partial, "rw")) as connection:
         # a copy is one file, also while somebody looks into it
         connection.execute("PRAGMA journal_mode=DELETE")
+    sqlite_file.inspect(partial)  # a store that was damaged meanwhile must not push a sound copy out
     for end in BESIDE:  # of somebody who had the copy of before open: it does not belong to this one
         target.with_name(target.name + end).unlink(missing_ok=True)
     _swap(partial, target)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from plaudit.errors import PlauditError
 from plaudit.storage.artifacts import Artifacts
+from plaudit.storage.copies import MIRROR, refuse_lost
 from plaudit.storage.office import Office, open_office
 from plaudit.web.copying import Copying
 from plaudit.web.folder import Folder
@@ -39,6 +40,7 @@ class Served:
     ) -> "Served":
         """Open what is there; PlauditError where nobody has asked anything yet."""
         folder.manifest()
+        refuse_lost(folder.store)
         if not folder.store.exists():
             raise PlauditError(
                 f"{folder.path}: this run has asked nobody yet; start it with `feedback.people: []` first"
@@ -50,7 +52,7 @@ class Served:
             folder,
             office,
             Shop(Artifacts(folder.path / "artifacts")),
-            Mirror(office.reception, folder.path / "responses.jsonl"),
+            Mirror(office.reception, folder.path / MIRROR),
             Copying(folder.store),
             trainer,
             Progress(office, folder, trainer, metrics),

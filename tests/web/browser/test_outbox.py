@@ -361,3 +361,43 @@ def test_receipts_can_be_downloaded(desk: Desk, browse: Any, tmp_path: Path) -> 
     assert {receipt["client_uuid"] for receipt in receipts} == set(stored)
     assert all(receipt["seq"] == stored[receipt["client_uuid"]].seq for receipt in receipts)
     assert set(receipts[0]) == {"client_uuid", "response_id", "seq", "sha256"}
+
+
+def test_every_answer_is_counted_once(desk: Desk, browse: Any, watch: Watch) -> None:
+    watch.expected.append(NETWORK)
+    desk.ask_texts(6)
+    page = browse()
+    page.on("dialog", lambda dialog: dialog.accept())
+    sign_in(page, desk.start())
+    question(page)
+    stored: list[Any] = []
+
+    def lose(route: Any) -> None:
+        """The server stores what is sent, and its reply gets lost."""
+        if route.request.method == "POST":
+            stored.append(route.fetch())
+            return route.abort()
+        return route.continue_()
+
+    page.route("**/api/answers", lose)
+    press(page, "1")
+    while not stored:
+        page.wait_for_timeout(50)
+    page.reload()
+    question(page)
+    page.unroute("**/api/answers")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    sent(page)
+    wait_for_text(page, "1 answered")
+    other = page.context.new_page()
+    other.goto(f"{desk.address}/")
+    press(other, "1")
+    press(other, "2")
+    sent(other)
+    for tab in (page, other):
+        wait_for_text(tab, "3 answered")
+    assert len(desk.responses()) == 3
+
+
+def wait_for_text(page: Any, text: str) -> None:
+    page.wait_for_function("text => document.getElementById('answered').textContent === text", arg=text)

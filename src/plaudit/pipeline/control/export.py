@@ -17,13 +17,13 @@ from plaudit.storage import Artifacts, keys, open_store
 from plaudit.storage.store import LARGEST
 
 
-def rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
+def rows(folder: RunFolder, upto: int = LARGEST) -> Iterator[dict[str, Any]]:
     """The standing answers of a run, each with the segments it is about; from `held_out` ones nothing is learned."""
     artifacts = Artifacts(folder.artifacts)
     store = open_store(folder.feedback)
     try:
         names = {query.id: query.key for query in store.queries()}
-        for response in store.view(LARGEST):
+        for response in store.view(upto):
             options = options_of(response.feedback)
             segments = [_side(from_bytes(artifacts.get(option))) for option in options]
             yield {

@@ -11,7 +11,7 @@ from plaudit.storage import Artifacts, keys, open_store
 from plaudit.storage.store import LARGEST
 
 
-def rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
+def rows(folder: RunFolder, upto: int = LARGEST) -> Iterator[dict[str, Any]]:
     """The standing answers, each with its prompt and texts; from `held_out` ones nothing is learned.
 
     Columns that came with a question from a file are in `columns`.
@@ -20,7 +20,7 @@ def rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
     store = open_store(folder.feedback)
     try:
         queries = {query.id: query for query in store.queries()}
-        for response in store.view(LARGEST):
+        for response in store.view(upto):
             query = queries[response.query_id]
             said = [json.loads(artifacts.get(option)) for option in options_of(response.feedback)]
             others = query.payload.get("columns")

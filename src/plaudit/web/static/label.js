@@ -1,5 +1,5 @@
 // The label page: one question after the other, by key, mouse or touch.
-import { owner } from "./api.js";
+import { owner, who } from "./api.js";
 import { askRating, askThumb } from "./ask-one.js";
 import { askPair } from "./ask-pair.js";
 import { askRanking } from "./ask-ranking.js";
@@ -40,13 +40,14 @@ const history = new History(() => outbox.waiting());
 const trainer = followTrainer(me, meanwhile);
 const questions = new Questions(mine, unsent, supplied, trainer.heard);
 let answered = 0;
+let recount = false; // answers wait from before this page, or come from another: only the server can count them
 /** @type {Shown | null} */
 let shown = null;
 let busy = false;
 
-/** @param {number} more answers than before */
-function count(more) {
-  answered += more;
+/** @param {number} all how many questions this person has answered */
+function count(all) {
+  answered = all;
   byId("answered").hidden = answered === 0;
   say(byId("answered"), "answeredCount", { n: answered });
 }
@@ -135,7 +136,7 @@ async function answer(feedback) {
   }
   dropDraft(mine, name(task, entry));
   history.add(body, task);
-  if (!entry) count(1);
+  if (!entry) count(answered + 1);
   announce(entry ? "corrected" : "kept");
   shown = finished(shown);
   if (!entry) questions.finish(task.query_id);
@@ -198,13 +199,25 @@ function remembered() {
 
 /** @param {import("./outbox.js").News} news */
 function heard(news) {
-  if (news.kind === "count") return badge(news, () => outbox.sendNow());
-  if (news.kind === "elsewhere") return history.spoil();
+  if (news.kind === "count") return counted(news);
+  if (news.kind === "elsewhere") {
+    recount = true;
+    return history.spoil();
+  }
   if (news.kind !== "refused") return;
   history.remove(news.waiting.body.client_uuid);
-  if (!news.waiting.body.supersedes) count(-1);
+  if (!news.waiting.body.supersedes) count(answered - 1);
   notice("bad", "refused", { message: news.problem.message });
   drawBar();
+}
+
+async function counted(news) {
+  badge(news, () => outbox.sendNow());
+  if (!recount || news.waiting > 0) return;
+  recount = false;
+  const found = await who().catch(() => null); // offline: the next time
+  if (found === null) recount = true;
+  else if (outbox.count === 0) count(found.answered);
 }
 
 async function leaveQuestion() {
@@ -235,8 +248,8 @@ function press(key, repeated) {
   return true;
 }
 
-const kept = await outbox.waiting();
-count(me.answered + kept.filter(({ body }) => !body.supersedes).length);
+recount = (await outbox.waiting()).length > 0;
+count(me.answered);
 onKey(press);
 offerReceipts(keep, mine);
 dropOldDrafts();

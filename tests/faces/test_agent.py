@@ -291,6 +291,15 @@ def test_a_schedule_that_falls_below_0_is_stopped(name: str) -> None:
         small(**{name: "lin_-0.1"})
 
 
+def test_learning_that_diverges_is_told_by_the_names_of_an_agent() -> None:
+    agent = small(learning_rate=1e30, max_grad_norm=1e30)
+    with pytest.raises(
+        PlauditError,
+        match=r"^learning has diverged: logp is no longer finite; lower learning_rate, clip_range or max_grad_norm$",
+    ):
+        agent.learn(2000)
+
+
 def test_a_callback_in_the_wrong_place_is_no_progress_bar() -> None:
     with pytest.raises(TypeError):
         small().learn(16, lambda row: None)  # type: ignore[misc]

@@ -12,6 +12,22 @@ class PlauditError(Exception):
     """
 
 
+class Diverged(PlauditError):
+    """Learning that led to what is no number; `what` with its verb, such as "the weights are"."""
+
+    def __init__(
+        self,
+        what: str,
+        mend: str = "lower trainer.learning_rate or settings.clip, or set trainer.max_grad_norm",
+    ):
+        super().__init__(what, mend)  # what a process needs to make it again from another's
+        self.what, self.mend = what, mend
+
+    def __str__(self) -> str:
+        """The sentence."""
+        return f"learning has diverged: {self.what} no longer finite; {self.mend}"
+
+
 @contextmanager
 def placed(where: str) -> Iterator[None]:
     """Say with the place, such as "pairs.jsonl, line 7", what is wrong with something that stands there."""
@@ -23,7 +39,7 @@ def placed(where: str) -> Iterator[None]:
 
 EXTRAS = {"gymnasium": "control", "mujoco": "control", "PIL": "control", "sqlalchemy": "store", "alembic": "store",
           "matplotlib": "report", "transformers": "language", "tokenizers": "language", "peft": "language",
-          "fastapi": "web", "uvicorn": "web", "jinja2": "web", "pydantic": "web"}  # fmt: skip
+          "fastapi": "web", "uvicorn": "web", "jinja2": "web", "pydantic": "web", "idna": "web"}  # fmt: skip
 """Which extra brings a library."""
 
 

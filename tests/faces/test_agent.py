@@ -174,6 +174,37 @@ def test_environments_by_id_instance_and_wrapped() -> None:
         GymEnv(OneStep())
 
 
+class Half(gymnasium.RewardWrapper):
+    """A wrapper as most people write one: Gymnasium does not know what it was made with."""
+
+    def reward(self, reward: Any) -> float:
+        return reward / 2
+
+
+class Doubled(gymnasium.wrappers.TransformReward):
+    """Is not made with what its parent is made with."""
+
+    def __init__(self, env: gymnasium.Env):
+        super().__init__(env, lambda reward: 2 * reward)
+
+
+def test_an_environment_that_cannot_be_made_again_is_refused() -> None:
+    class Nested(gymnasium.wrappers.TransformReward):
+        """Nobody finds it by the name of its module."""
+
+    for wrapped in (
+        Half(gymnasium.make("CartPole-v1")),
+        gymnasium.wrappers.TimeLimit(Half(gymnasium.make("CartPole-v1")), 5),
+        Nested(gymnasium.make("CartPole-v1"), lambda reward: reward),
+        Doubled(gymnasium.make("CartPole-v1")),
+    ):
+        said = f"^{type(wrapped).__name__}: no second one can be made .*; give a function that makes one"
+        for face in (GymEnv, PPOAgent):
+            with pytest.raises(PlauditError, match=said):
+                face(wrapped)
+    assert small(lambda: Half(gymnasium.make("CartPole-v1"))).learn(16).num_timesteps == 16
+
+
 def test_a_saved_agent_goes_on_exactly(tmp_path: Path) -> None:
     whole = (
         small("Pendulum-v1", seed=3, normalize_observations=True, normalize_reward=True).learn(48).learn(48)
@@ -211,7 +242,8 @@ def test_settings_given_anew_keep_what_was_learned(tmp_path: Path) -> None:
     wider.learn(7)
     with pytest.raises(PlauditError, match=r"net_arch: the saved policy was made with \(64, 64\)"):
         PPOAgent.load(tmp_path / "agent", net_arch=[8])
-    assert PPOAgent.load(tmp_path / "agent", net_arch=[64, 64]).num_timesteps == 32
+    for same in ([64, 64], np.array([64, 64])):
+        assert PPOAgent.load(tmp_path / "agent", net_arch=same).num_timesteps == 32
 
 
 def test_what_no_file_holds_is_asked_for(tmp_path: Path) -> None:
@@ -257,6 +289,15 @@ def test_a_schedule_that_falls_below_0_is_stopped(name: str) -> None:
         agent.learn(40)
     with pytest.raises(PlauditError, match=f"{name}: must be at least 0"):
         small(**{name: "lin_-0.1"})
+
+
+def test_learning_that_diverges_is_told_by_the_names_of_an_agent() -> None:
+    agent = small(learning_rate=1e30, max_grad_norm=1e30)
+    with pytest.raises(
+        PlauditError,
+        match=r"^learning has diverged: logp is no longer finite; lower learning_rate, clip_range or max_grad_norm$",
+    ):
+        agent.learn(2000)
 
 
 def test_a_callback_in_the_wrong_place_is_no_progress_bar() -> None:

@@ -1,5 +1,6 @@
 """PPOTrainer: padding, masks, outputs of others, rewards; the same PPO as everywhere; a fixed reference."""
 
+import pickle
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -277,3 +278,23 @@ def test_models_that_are_none_or_in_half_precision_are_refused() -> None:
         PPOTrainer(torch.nn.Linear(2, 2))
     with pytest.raises(PlauditError, match=r"config: a dict was given; give PPOConfig"):
         PPOTrainer(lm(), {"learning_rate": 1.0})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("when", ["before", "by it"])
+def test_learning_that_diverges_is_told_by_the_names_of_the_config(when: str) -> None:
+    mine = trainer(learning_rate=1e-3 if when == "before" else float("1e38"), epsilon=0.1)
+    outputs = mine.generate([[7, 8]])
+    if when == "before":
+        with torch.no_grad():
+            for p in mine.model.parameters():
+                p.fill_(float("nan"))
+    what = "logp is" if when == "before" else "(logp is|the weights are)"
+    lower = "lower learning_rate, cliprange or max_grad_norm"
+    with pytest.raises(
+        PlauditError, match=f"^learning has diverged: {what} no longer finite; {lower}$"
+    ) as told:
+        for _ in range(3):
+            mine.train_step([[7, 8]], outputs, [1.0])
+    assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)  # as it comes from another process
+    for name in lower.removeprefix("lower ").replace(" or", ",").split(", "):
+        assert getattr(mine.args, name) > 0

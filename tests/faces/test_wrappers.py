@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from plaudit import RewardModel
-from plaudit.envs import RewardWrapper, sb3_reward_wrapper
+from plaudit.agents import PPOAgent
+from plaudit.envs import GymEnv, RewardWrapper, sb3_reward_wrapper
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
@@ -75,6 +76,21 @@ def test_a_reward_sees_actions_within_the_bounds() -> None:
         env.reset(seed=0)
         found.append(env.step(np.array([action], np.float32))[1])
     assert found[0] == found[1]
+
+
+def test_an_agent_takes_a_wrapped_environment_and_makes_more_of_it() -> None:
+    """They share the reward, and all pay it."""
+    ensemble = RewardEnsemble(Spaces(3, 1, "continuous"), RewardConfig(), torch.Generator().manual_seed(0))
+    reward = RewardModel(ensemble, "control", {})
+    given = GymEnv(RewardWrapper(gymnasium.make("Pendulum-v1"), reward))
+    assert isinstance(given.one, RewardWrapper) and given.one.reward_model is reward
+    seen, _ = given.reset(seed=0)
+    following, paid, *_, info = given.step(np.array([0.5], np.float32))
+    assert paid == pytest.approx(float(reward.rewards(seen[None], [[0.5]], following[None])[0]))
+    assert info["true_reward"] != paid
+    agent = PPOAgent(given, n_envs=2, n_steps=8, batch_size=8).learn(16)
+    assert agent.num_timesteps == 16
+    agent.close()
 
 
 def test_gymnasium_vectors_of_wrapped_environments() -> None:

@@ -24,6 +24,7 @@ HOMES = {
     "uvicorn": ("web", "cli"),
     "jinja2": ("web", "pipeline"),
     "pydantic": ("web",),
+    "idna": ("web",),
     "matplotlib": ("pipeline.report",),
     "ray": ("pipeline", "trainers"),
     "optuna": ("pipeline",),

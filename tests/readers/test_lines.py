@@ -1,5 +1,6 @@
 """Rows of files: bytes survive a round trip, forms are told apart, and every damaged place is named."""
 
+import csv
 import gzip
 import json
 from pathlib import Path
@@ -201,3 +202,32 @@ def test_what_measures_is_not_learned_from(tmp_path: Path) -> None:
     assert (
         len(read_text_pairs(tmp_path / "pairs.jsonl")) == len(read_judgements(tmp_path / "pairs.jsonl")) == 3
     )
+
+
+@pytest.mark.parametrize("said", ["True", "true", " TRUE", "1", "1.0", 1])
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_mark_that_became_text_still_holds(tmp_path: Path, said: Any, ending: str) -> None:
+    """As other programs write an export that passes through them."""
+    taught: list[Any] = ["False", "false", "0", "0.0", ""]
+    path = tmp_path / f"pairs.{ending}"
+    rows = [
+        {"prompt": "Why?", "chosen": "So.", "rejected": "No.", "held_out": one} for one in [said, *taught]
+    ]
+    if ending == "csv":
+        with path.open("w", newline="") as file:
+            table = csv.DictWriter(file, rows[0])
+            table.writeheader()
+            table.writerows(rows)
+    else:
+        write_lines(rows, path)
+    assert [row["held_out"] for _, row in lessons(path)] == taught
+    assert len(read_text_pairs(path)) == len(read_judgements(path)) == len(taught)
+
+
+@pytest.mark.parametrize("said", ["yes", 2, "test", [True]])
+def test_a_mark_that_is_neither_is_refused(tmp_path: Path, said: Any) -> None:
+    write_lines(
+        [{"prompt": "Why?", "chosen": "So.", "rejected": "No.", "held_out": said}], tmp_path / "p.jsonl"
+    )
+    with pytest.raises(PlauditError, match=r"p\.jsonl, line 1: `held_out` is .*; write true or false"):
+        list(lessons(tmp_path / "p.jsonl"))

@@ -30,10 +30,37 @@ def test_the_address_for_links() -> None:
 
 @pytest.mark.parametrize(
     "public",
-    ["label.example.org", "ftp://a", "https://", "http://a/b", "http://a:x", "http://[", "http://u@a"],
+    [
+        "label.example.org",
+        "ftp://a",
+        "https://",
+        "http://a/b",
+        "http://a:x",
+        "http://[",
+        "http://u@a",
+        "http://@a",
+        "https://x\n",
+        " https://x",
+        "https://x\t",
+        "https://a b",
+        "https://a\u3000b",
+        "https://x?",
+        "https://x#",
+        "https://x:0",
+        "\x01https://x",
+        "https://x:99999",
+        "https://x\\y",
+        "https://<script>",
+        "https://[fe80::1%eth0]",
+        "https://ü" + 70 * "a",
+        "https://[1.2.3.4]",
+        "https://\u200d.de",
+    ],
 )
 def test_public_addresses_that_are_none(public: str) -> None:
-    with pytest.raises(PlauditError, match="--public"):
+    with pytest.raises(
+        PlauditError, match=r"^--public: .* is no address such as .*; give http or https, a name"
+    ):
         checked(public)
 
 
@@ -52,6 +79,25 @@ def test_names_that_others_made_point_here_are_refused(door: Door) -> None:
     public = "https://label.example.org"  # a proxy on this machine hands on the name it was called by
     assert status(door, "label.example.org", "127.0.0.1", public) == 200
     assert status(door, "other.example.org", "127.0.0.1", public) == 400
+
+
+@pytest.mark.parametrize(
+    ("public", "host"),  # as browsers send it
+    [
+        ("https://müller.de", "xn--mller-kva.de"),
+        ("https://MÜLLER.de/", "xn--mller-kva.de"),
+        ("https://faß.de", "xn--fa-hia.de"),
+        ("https://xn--mller-kva.de", "xn--mller-kva.de"),
+        ("http://[2001:db8::1]:8000", "[2001:db8::1]:8000"),
+        ("http://[2001:DB8:0:0::1]", "[2001:db8::1]"),
+        ("http://192.168.1.5:8000", "192.168.1.5:8000"),
+        ("https://Label.Example.org.", "label.example.org."),
+        ("http://my_lab:8000", "my_lab:8000"),
+    ],
+)
+def test_a_proxy_may_call_by_the_public_name_as_browsers_write_it(door: Door, public: str, host: str) -> None:
+    assert status(door, host, "127.0.0.1", checked(public)) == 200
+    assert status(door, host, "127.0.0.1", "https://other.example.org") == 400
 
 
 def test_links_lead_to_the_public_address(folder: Path) -> None:

@@ -13,7 +13,7 @@ from plaudit.environments.control.collect import Control, Reward, RewardScale, e
 from plaudit.errors import PlauditError
 from plaudit.faces import keeping, tuned
 from plaudit.faces.environments import GymEnv, as_env
-from plaudit.faces.names import plain, positive, refuse_unknown
+from plaudit.faces.names import divergence_named, plain, positive, refuse_unknown
 from plaudit.faces.schedules import Schedule, schedule
 from plaudit.faces.watching import bar
 from plaudit.models.actor_critic import ActorCritic
@@ -125,7 +125,8 @@ class PPOAgent:
         whole = self.config.rollout * self.config.environment.envs
         budget = whole if total_timesteps is None else positive(total_timesteps, "total_timesteps")
         begun = self.num_timesteps
-        with threads(1), bar("learn", budget, progress_bar) as shown:
+        steady = divergence_named("learning_rate, clip_range or max_grad_norm")
+        with threads(1), steady, bar("learn", budget, progress_bar) as shown:
             while (done := self.num_timesteps - begun) < budget:
                 rollout = self.control.collect(self.policy, None, self.reward, budget - done)
                 remaining = 1.0 if total_timesteps is None else 1 - done / budget

@@ -116,13 +116,7 @@ def _function(env: Any, kwargs: dict[str, Any]) -> Callable[[], gymnasium.Env]:
             raise PlauditError(
                 f"{sorted(kwargs)[0]}: the environment is made already; give its id to choose its arguments"
             )
-        spec = env.spec
-        if spec is None:
-            raise PlauditError(
-                f"{type(env.unwrapped).__name__}: it is not registered, so no second one can be made to evaluate in; "
-                "give a function that makes one: GymEnv(lambda: ...)"
-            )
-        return lambda: gymnasium.make(spec)
+        return _again(env)
     if not callable(env):
         raise PlauditError(
             f"env: {type(env).__name__} is no environment; give a Gymnasium id such as 'CartPole-v1', or a "
@@ -130,3 +124,26 @@ def _function(env: Any, kwargs: dict[str, Any]) -> Callable[[], gymnasium.Env]:
         )
     made: Callable[..., Any] = env
     return lambda: made(**kwargs)
+
+
+def _again(env: gymnasium.Env) -> Callable[[], gymnasium.Env]:
+    """What makes another environment like this one, with the wrappers around it."""
+    spec = env.spec
+    if spec is None:
+        raise _lone(env, "it is not registered")
+
+    def make_one() -> gymnasium.Env:
+        try:
+            return gymnasium.make(spec)
+        except (ValueError, TypeError, AttributeError, ImportError, gymnasium.error.Error) as error:
+            raise _lone(env, " ".join(str(error).split()).rstrip(".")) from None
+
+    return make_one
+
+
+def _lone(env: gymnasium.Env, why: str) -> PlauditError:
+    """The error for an environment of which Gymnasium makes no second one."""
+    return PlauditError(
+        f"{type(env).__name__}: no second one can be made to evaluate in ({why}); give a function that makes one: "
+        "GymEnv(lambda: ...)"
+    )

@@ -51,7 +51,7 @@ def load(cls: Any, folder: Path, env: Any, given: Mapping[str, Any]) -> Any:
     made_in, card = saved.environment_of(folder), _card(folder)
     known = card.get("hyper_parameters", {}) | dict(given)
     needed = known | {"env": card.get("env") if env is None else env}
-    lost = next((name for name, value in needed.items() if value == FUNCTION), None)
+    lost = next((name for name, v in needed.items() if isinstance(v, str) and v == FUNCTION), None)
     if lost is not None:
         raise PlauditError(
             f"{folder}: its {lost} was a function, which no file holds; give it again: load(folder, {lost}=...)"

@@ -10,11 +10,11 @@ import torch
 from plaudit.algorithms.on_policy import ppo
 from plaudit.environments.language.collect import Language, Speech
 from plaudit.environments.language.prompts import Prompt, PromptQueue
-from plaudit.errors import PlauditError
+from plaudit.errors import Diverged
 from plaudit.faces.feedback import Feedback
-from plaudit.faces.names import positive
+from plaudit.faces.names import divergence_named, positive
 from plaudit.faces.reward import RewardModel
-from plaudit.faces.trainer import PPOConfig
+from plaudit.faces.trainer import STEADIER, PPOConfig
 from plaudit.faces.watching import bar
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling
@@ -65,14 +65,13 @@ class LanguageTuner:
         state = on_policy.start(policy, config.trainer, self._generator("minibatches"))
         judged = learned(reward.model, speech)
         memory = loading.memory_explained("batch_size, mini_batch_size or max_new_tokens")
-        with memory, bar("fine-tune", updates, progress_bar, "update") as shown:
+        steady = divergence_named(STEADIER)
+        with memory, steady, bar("fine-tune", updates, progress_bar, "update") as shown:
             for update in range(updates):
                 rollout = language.collect(policy, reference, judged)
                 on_policy.update(state, rollout, learner, 1 - update / updates)
                 if not torch.isfinite(state.optimiser.flat).all():
-                    raise PlauditError(
-                        "learning has diverged: weights are no longer finite; lower learning_rate"
-                    )
+                    raise Diverged("the weights are")
                 shown({"update": update + 1} | state.metrics)
         self.metrics = state.metrics
 

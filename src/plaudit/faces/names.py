@@ -1,6 +1,7 @@
 """Arguments by name: an unknown one is an error that suggests the nearest."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Real
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from plaudit.errors import PlauditError
+from plaudit.errors import Diverged, PlauditError
 
 
 def refuse_unknown(given: Collection[str], known: Collection[str], where: str) -> None:
@@ -18,6 +19,15 @@ def refuse_unknown(given: Collection[str], known: Collection[str], where: str) -
             near = get_close_matches(name, known, 1, 0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
             raise PlauditError(f"{where}: unknown argument {name!r}; {hint}")
+
+
+@contextmanager
+def divergence_named(settings: str) -> Iterator[None]:
+    """Say with the names of a face which settings to lower where learning diverges."""
+    try:
+        yield
+    except Diverged as error:
+        raise Diverged(error.what, f"lower {settings}") from None
 
 
 def plain(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from torch import Tensor
 from plaudit.algorithms.on_policy import ppo
 from plaudit.environments.language.caps import Score
 from plaudit.environments.language.collect import judge
-from plaudit.errors import PlauditError
+from plaudit.errors import Diverged, PlauditError
 from plaudit.faces import generated
-from plaudit.faces.names import plain, positive, refuse_unknown
+from plaudit.faces.names import divergence_named, plain, positive, refuse_unknown
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.loading import keep_shaping, memory_explained, quiet
 from plaudit.models.language.policy import LanguagePolicy, as_it_was
@@ -74,6 +74,9 @@ DEFAULTS: dict[str, Any] = {
     "max_new_tokens": 53,
 }
 """Those of TRL's PPO where a model of any size can bear them; the rate is fixed, as nobody says how long it goes."""
+
+STEADIER = "learning_rate, cliprange or max_grad_norm"
+"""What to lower where learning diverges."""
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -194,11 +197,12 @@ class PPOTrainer:
         said = generated.talk(prompts, outputs, self.special, self.state.policy.device, self.tokenizer)
         graded = generated.graded(rewards, said.answers.tokens)
         remaining, settings = 1.0, self.learner.settings
-        with memory_explained("mini_batch_size or max_new_tokens"):
+        memory = memory_explained("mini_batch_size or max_new_tokens")
+        with memory, divergence_named(STEADIER):
             rollout = judge(said, self.state.policy, self.reference, lambda _: graded, Score())
             on_policy.update(self.state, rollout, self.learner, remaining)
-        if not torch.isfinite(self.state.optimiser.flat).all():
-            raise PlauditError("learning has diverged: the weights are no longer finite; lower learning_rate")
+            if not torch.isfinite(self.state.optimiser.flat).all():
+                raise Diverged("the weights are")
         return (
             {"objective/kl": math.nan}
             | self.state.metrics

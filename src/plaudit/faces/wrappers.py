@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Discrete
+from gymnasium.utils import RecordConstructorArgs
 
 from plaudit.errors import PlauditError
 from plaudit.faces.reward import RewardModel
@@ -17,11 +18,13 @@ TRUE = "true_reward"
 """Where the environment's own reward stands in `info`: nobody learns from it."""
 
 
-class RewardWrapper(gymnasium.Wrapper):
+class RewardWrapper(gymnasium.Wrapper, RecordConstructorArgs):
     """A Gymnasium environment that pays the learned reward; its own is in `info["true_reward"]`."""
 
     def __init__(self, env: gymnasium.Env, reward_model: RewardModel):
-        super().__init__(env)
+        # so that Gymnasium can make another; the reward is only asked, so all of them share it, uncopied
+        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, reward_model=reward_model)
+        gymnasium.Wrapper.__init__(self, env)
         _refuse_misfits(reward_model, env.observation_space, env.action_space)
         self.reward_model = reward_model
         self._seen: Any = None

@@ -20,6 +20,8 @@ MESSAGE_FIELDS = ("messages", "chosen", "rejected", "prompt", "completion")
 """Columns of a CSV file that may hold a list of messages, written as JSON."""
 MESSAGES = re.compile(r"""\s*\[\s*\{[^{}]*["'](role|content)["']\s*:""")
 """How a list of messages begins. Other text in brackets, such as `[INST]` or `[1, 2]`, is text."""
+MARKED, UNMARKED = ("true", "1", "1.0"), ("false", "0", "0.0", "", "none", "null", "nan")
+"""How `held_out` reads in any case; a table with gaps turns it into numbers."""
 ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -70,9 +72,18 @@ def numbered(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def lessons(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows from which something may be learned: `numbered` without those that are `held_out`.
 
-    An export marks so what measures instead: held-out judgements, and questions that were put to somebody again.
+    An export marks so what measures instead: held-out judgements, and questions that were put to somebody again. Other
+    programs write true as the text True, or as 1. Raises PlauditError for what is neither true nor false.
     """
-    return ((where, row) for where, row in numbered(path) if row.get("held_out") is not True)
+    return ((where, row) for where, row in numbered(path) if not _held_out(row.get("held_out"), where))
+
+
+def _held_out(said: Any, where: str) -> bool:
+    """Whether a mark in whatever form says so; learning from a row whose mark was misread would spoil a measure."""
+    word = str(said).strip().lower()
+    if word not in MARKED and word not in UNMARKED:
+        raise PlauditError(f"{where}: `held_out` is {said!r}; write true or false, or drop the column")
+    return word in MARKED
 
 
 def finished(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

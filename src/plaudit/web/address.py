@@ -1,12 +1,16 @@
 """By which addresses a server is reached, and which names of it are not somebody else's trick."""
 
 import ipaddress
+import re
 import socket
 from urllib.parse import urlsplit
+
+import idna
 
 from plaudit.errors import PlauditError
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+NAME = re.compile(r"[a-z0-9._-]+")
 ANYWHERE = ("0.0.0.0", "::", "")
 """Hosts to listen at that mean: every address of this machine."""
 
@@ -29,7 +33,7 @@ def names(host: str, public: str | None) -> tuple[str, ...]:
     A page elsewhere can make a name of its own point here and act as if it were ours; with a number it cannot.
     """
     ours = LOOPBACK if is_local(host) else (*LOOPBACK, _written(host), socket.gethostname().lower())
-    return ours if public is None else (*ours, str(urlsplit(public).hostname))
+    return ours if public is None else (*ours, _called(public))
 
 
 def is_number(name: str) -> bool:
@@ -47,15 +51,28 @@ def checked(public: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(public)
-        whole = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
-        whole = whole and not (parts.query or parts.fragment or parts.username) and (parts.port or 1)
+        whole = parts.scheme in ("http", "https") and parts.path in ("", "/") and parts.port != 0
+        whole = whole and public.isprintable() and not any(sign in public for sign in " ?#@%\\")
+        whole = bool(whole and _called(public))
     except ValueError:
         whole = False
     if not whole:
         raise PlauditError(
-            f"--public: {public!r} is no address such as https://label.example.org or http://lab:8000"
+            f"--public: {public!r} is no address such as https://label.example.org or http://lab:8000; give http or "
+            "https, a name, and at most a port above 0"
         )
     return public
+
+
+def _called(public: str) -> str:
+    """The name of an address as browsers send it in the header Host; ValueError where it is none."""
+    host = urlsplit(public).hostname or ""
+    if ":" in host:
+        return _written(ipaddress.IPv6Address(host).compressed)
+    name = host if host.isascii() else idna.encode(host, uts46=True).decode()
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name")
+    return name
 
 
 def _own() -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from plaudit.batches import Episodes, Rollout
 from plaudit.environments.control.actions import to_environment
 from plaudit.environments.control.sources import Source
-from plaudit.errors import PlauditError
+from plaudit.errors import Diverged, PlauditError
 from plaudit.models.actor_critic import ActorCritic, Spaces
 from plaudit.models.moments import RunningMoments
 from plaudit.models.transitions import Transitions
@@ -247,10 +247,7 @@ def _refuse_divergence(episodes: Episodes) -> None:
     for name in ("logp", "values", "rewards"):
         tensor = getattr(episodes, name)
         if tensor is not None and not torch.isfinite(tensor[episodes.mask]).all():
-            raise PlauditError(
-                f"learning has diverged: {name} is no longer finite; lower trainer.learning_rate or "
-                "settings.clip, or set trainer.max_grad_norm"
-            )
+            raise Diverged(f"{name} is")
 
 
 def _first(alive: np.ndarray, limit: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from plaudit.environments.language.answers import Answers, Graded
 from plaudit.environments.language.callables import Reward
 from plaudit.environments.language.caps import Bootstrap, Cap, Penalty, Score
 from plaudit.environments.language.prompts import Prompt, PromptQueue
-from plaudit.errors import PlauditError
+from plaudit.errors import Diverged, PlauditError
 from plaudit.maths import kl, masked
 from plaudit.models.language import tokens
 from plaudit.models.language.generation import Sampling
@@ -185,10 +185,7 @@ def _refuse_divergence(found: dict[str, Tensor | None], mask: Bool[Tensor, "B T"
     """A NaN would pass for a choice or for `no estimate` further on."""
     for name, tensor in found.items():
         if tensor is not None and not torch.isfinite(tensor[mask]).all():
-            raise PlauditError(
-                f"learning has diverged: {name} is no longer finite; lower trainer.learning_rate or "
-                "settings.clip, or set trainer.max_grad_norm"
-            )
+            raise Diverged(f"{name} is")
 
 
 def _refuse_misfits(graded: Graded, lengths: list[int]) -> None:

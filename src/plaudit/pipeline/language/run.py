@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from plaudit.environments.language.collect import Language, talk
-from plaudit.errors import PlauditError
+from plaudit.errors import Diverged, PlauditError
 from plaudit.models.language import adapters, loading, reward_model
 from plaudit.pipeline import algorithms
 from plaudit.pipeline.language import origins, samples
@@ -21,11 +21,6 @@ from plaudit.trainers import on_policy
 
 MEMORY = "policy.rows, trainer.piece, language.batch or language.answer_tokens; or set policy.gradient_checkpointing"
 """What to lower where memory runs out."""
-DIVERGED = (
-    "learning has diverged: the weights are no longer finite; lower trainer.learning_rate or settings.clip, or set "
-    "trainer.max_grad_norm"
-)
-
 UNJUDGED = "watch.stop: nobody answered the held-out judgements, so the policy of the last update was kept"
 
 
@@ -95,7 +90,7 @@ class LanguageRun:
             except ValueError as error:
                 raise PlauditError(f"{config.algorithm}: {error}") from error
             if not torch.isfinite(state.optimiser.flat).all():  # before it could get into a checkpoint
-                raise PlauditError(DIVERGED)
+                raise Diverged("the weights are")
             return state.metrics | said | priced(state.metrics, price) | self._watched()
 
     def finish(self, folder: RunFolder) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A store that was lost or damaged comes back, with every answer under the number it had."""
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
 from plaudit.pipeline.restore import restore
 from plaudit.pipeline.verify import verify
-from plaudit.storage import NewQuery, NewResponse, copies
+from plaudit.storage import NewQuery, NewResponse, copies, sqlite_file
 from plaudit.storage.office import Office, open_office
 from plaudit.storage.serving import held
-from plaudit.web.mirror import line
+from plaudit.web.mirror import Mirror
 from tests.web.asking import make_folder
 
 PAIRS = 30
@@ -46,9 +47,17 @@ def answer(office: Office, who: str, count: int) -> list[dict[str, Any]]:
 
 
 def mirror(office: Office, run: Path) -> None:
-    """Write responses.jsonl as a server does."""
-    text = "".join(line(response, sha256) for response, sha256 in office.reception.after(0))
-    (run / "responses.jsonl").write_text(text, encoding="utf-8")
+    """Write questions.jsonl and responses.jsonl as a server does."""
+    beside = Mirror(office.reception, run / "responses.jsonl")
+    beside.start()
+    beside.close()
+
+
+def tables(run: Path) -> list[list[Any]]:
+    """All of what the store holds of questions and answers."""
+    with closing(sqlite_file.connect(run / "feedback.db", "ro")) as connection:
+        names = ("queries", "repeats", "responses")
+        return [connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names]
 
 
 def proven(run: Path, receipts: list[dict[str, Any]]) -> None:
@@ -110,27 +119,96 @@ def test_repeats_that_were_asked_after_the_copy_come_back_too(tmp_path: Path) ->
     office.store.close()
 
 
-def test_answers_to_questions_that_the_copy_does_not_know_are_told(run: Path) -> None:
-    """They stay in the mirror; what comes after them does too, as numbers have no gaps."""
-    office = open_office(run / "feedback.db")
-    receipts = answer(office, "ann", 2)
-    copies.copy(run / "feedback.db")
-    receipts += answer(office, "ann", 1)
+def newer(office: Office, count: int) -> list[int]:
+    """Questions younger than the copy; the first shows the very options of an earlier one."""
     items = office.store.queries()[0].items
-    (new,) = office.store.enqueue([NewQuery("new", "comparison", items, 4, {})])
-    said = Comparison((items[0], items[1]), "first")
-    office.store.submit(NewResponse("late", new, "eve", said, (0, 1)))
+    new = [
+        NewQuery(f"new/{n}", "comparison", items, 4, {"prompt": "Why now?", "weight": 0.1}, 2)
+        for n in range(count)
+    ]
+    return office.store.enqueue(new)
+
+
+def test_questions_that_came_after_the_copy_come_back_with_their_answers(run: Path) -> None:
+    office = open_office(run / "feedback.db")
+    receipts = answer(office, "ann", 18)
+    copies.copy(run / "feedback.db")
+    ids = newer(office, 3)
+    receipts += answer(office, "ann", 15)
+    late = max(office.reception.repeats())
+    items = office.store.queries(ids)[0].items
+    for id in ids[:2]:  # the same options as the first question, and no repeat of it
+        said = NewResponse(f"eve-{id}", id, "eve", Comparison((items[0], items[1]), "second"), (0, 1))
+        receipts.append({"client_uuid": said.client_uuid} | asdict(office.store.submit(said)))
+    unanswered = office.store.enqueue([NewQuery("held-out/9/1", "comparison", items, 9, {})])
+    mirror(office, run)
+    before, lessons, waiting = tables(run), office.store.view(10**6), office.store.pending()
+    assert late > ids[-1] and {late, *ids, *unanswered} < {row[0] for row in before[0]}
+    office.store.close()
+    (run / "feedback.db").unlink()
+    found = restore(run)
+    assert (found.copied, found.added, found.left) == (18, 17, 0)
+    assert tables(run) == before
+    office = open_office(run / "feedback.db")
+    assert office.store.view(10**6) == lessons and office.store.pending() == waiting
+    mirror(office, run)
+    office.store.close()
+    proven(run, receipts)
+    assert len((run / "questions.jsonl").read_text().splitlines()) == len(before[0])
+
+
+def test_a_repeat_that_nobody_has_answered_yet_comes_back_as_it_was_shown(run: Path) -> None:
+    office = open_office(run / "feedback.db")
+    copies.copy(run / "feedback.db")
+    while not office.reception.repeats():
+        answer(office, "ann", 1)
+        office.reception.claim("ann", 1, 60.0)
+    (repeat,) = office.reception.repeats()
+    (shown,) = [query for query in office.reception.claim("ann", 9, 60.0) if query.id == repeat]
+    mirror(office, run)
+    office.store.close()
+    restore(run)
+    office = open_office(run / "feedback.db")
+    assert shown in office.reception.claim("ann", 9, 60.0)
+    assert repeat not in {query.id for query in office.reception.claim("eve", 40, 60.0)}
+    office.store.close()
+
+
+def test_without_a_list_of_questions_what_the_copy_does_not_know_is_told(run: Path) -> None:
+    """Such answers stay in the mirror; what comes after them does too, as numbers have no gaps."""
+    office = open_office(run / "feedback.db")
+    answer(office, "ann", 2)
+    copies.copy(run / "feedback.db")
+    answer(office, "ann", 1)
+    (new,) = newer(office, 1)
+    items = office.store.queries([new])[0].items
+    office.store.submit(NewResponse("late", new, "eve", Comparison((items[0], items[1]), "first"), (0, 1)))
     answer(office, "ann", 1)
     mirror(office, run)
     office.store.close()
+    (run / "questions.jsonl").unlink()
     found = restore(run)
     assert (found.copied, found.added, found.left) == (2, 1, 2)
-    assert found.kept == run / "responses.jsonl.before-1" and len(found.kept.read_text().splitlines()) == 5
+    assert found.kept == run / "responses.jsonl.before-1"
+    assert len((run / "responses.jsonl.before-1").read_text().splitlines()) == 5
     assert verify(run).faults == []  # what is left is told once, and is no fault of the store for ever
     office = open_office(run / "feedback.db")
     assert len(office.store.history()) == 3
     office.store.close()
     assert found.aside is not None and len(open_office(found.aside).store.history()) == 5
+
+
+def test_lists_of_another_store_are_refused(run: Path) -> None:
+    office = open_office(run / "feedback.db")
+    copies.copy(run / "feedback.db")
+    mirror(office, run)
+    office.store.close()
+    lines = (run / "questions.jsonl").read_text().replace('"key":"q1"', '"key":"other"')
+    (run / "questions.jsonl").write_text(lines)
+    with pytest.raises(
+        PlauditError, match=r"questions.jsonl, line 2: another question than question 2 of the copy"
+    ):
+        restore(run)
 
 
 def test_a_mirror_that_was_changed_is_refused_and_nothing_is_touched(run: Path) -> None:

@@ -141,10 +141,21 @@ class Reception:
         newest = select(responses.c.received_at).order_by(responses.c.seq.desc()).limit(1)
         return self._session.read(lambda c: c.execute(newest).scalar_one_or_none())
 
-    def questions(self, known: int) -> list[Query]:
-        """The questions that came after the first `known` of them, by id."""
-        later = select(queries).order_by(queries.c.id).offset(known)
-        return self._session.read(lambda c: [rows.to_query(row) for row in c.execute(later)])
+    def questions(self, after: int) -> list[tuple[Query, dict[str, Any] | None]]:
+        """The questions after an id, by id; with what `repeats` says of those that are a repeat."""
+        whose = (repeats.c.original_id, repeats.c.annotator, repeats.c.block)
+        later = (
+            select(queries, *whose)
+            .outerjoin(repeats, repeats.c.query_id == queries.c.id)
+            .where(queries.c.id > after)
+            .order_by(queries.c.id)
+        )
+
+        def of(row: Row[Any]) -> tuple[Query, dict[str, Any] | None]:
+            again = {column.name: getattr(row, column.name) for column in whose}
+            return rows.to_query(row), None if row.original_id is None else again
+
+        return self._session.read(lambda c: [of(row) for row in c.execute(later)])
 
     def repeats(self) -> dict[int, int]:
         """The question that each repeat repeats."""

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
 from plaudit.pipeline.restore import restore
 from plaudit.pipeline.verify import verify
-from plaudit.storage import NewQuery, NewResponse, copies, sqlite_file
+from plaudit.storage import Conflict, NewQuery, NewResponse, Query, copies, sqlite_file
 from plaudit.storage.office import Office, open_office
 from plaudit.storage.serving import held
+from plaudit.storage.store import NotYours
 from plaudit.web.mirror import Mirror
 from tests.web.asking import make_folder
 
@@ -27,22 +28,20 @@ def run(tmp_path: Path) -> Path:
     return make_folder(tmp_path / "run", PAIRS, wanted=2, stage="label")
 
 
+def said(who: str, query: Query) -> NewResponse:
+    """An answer to what was claimed, as a page sends it."""
+    items = tuple(query.items[place] for place in query.shown_order)
+    feedback = Comparison((items[0], items[1]), "first")
+    return NewResponse(f"{who}-{query.id}", query.id, who, feedback, query.shown_order, 900)
+
+
 def answer(office: Office, who: str, count: int) -> list[dict[str, Any]]:
     """Answer as many questions as asked for; the receipts."""
     receipts = []
     for _ in range(count):
         query = office.reception.claim(who, 1, 60.0)[0]
-        items = tuple(query.items[place] for place in query.shown_order)
-        said = NewResponse(
-            f"{who}-{query.id}",
-            query.id,
-            who,
-            Comparison((items[0], items[1]), "first"),
-            query.shown_order,
-            900,
-        )
-        receipt = office.reception.submit(said)
-        receipts.append({"client_uuid": said.client_uuid} | asdict(receipt))
+        given = said(who, query)
+        receipts.append({"client_uuid": given.client_uuid} | asdict(office.reception.submit(given)))
     return receipts
 
 
@@ -138,8 +137,8 @@ def test_questions_that_came_after_the_copy_come_back_with_their_answers(run: Pa
     late = max(office.reception.repeats())
     items = office.store.queries(ids)[0].items
     for id in ids[:2]:  # the same options as the first question, and no repeat of it
-        said = NewResponse(f"eve-{id}", id, "eve", Comparison((items[0], items[1]), "second"), (0, 1))
-        receipts.append({"client_uuid": said.client_uuid} | asdict(office.store.submit(said)))
+        given = NewResponse(f"eve-{id}", id, "eve", Comparison((items[0], items[1]), "second"), (0, 1))
+        receipts.append({"client_uuid": given.client_uuid} | asdict(office.store.submit(given)))
     unanswered = office.store.enqueue([NewQuery("held-out/9/1", "comparison", items, 9, {})])
     mirror(office, run)
     before, lessons, waiting = tables(run), office.store.view(10**6), office.store.pending()
@@ -171,6 +170,56 @@ def test_a_repeat_that_nobody_has_answered_yet_comes_back_as_it_was_shown(run: P
     office = open_office(run / "feedback.db")
     assert shown in office.reception.claim("ann", 9, 60.0)
     assert repeat not in {query.id for query in office.reception.claim("eve", 40, 60.0)}
+    office.store.close()
+
+
+def test_an_answer_that_waited_in_a_browser_during_the_loss_is_taken(run: Path) -> None:
+    office = open_office(run / "feedback.db")
+    copies.copy(run / "feedback.db")
+    (one, other) = office.reception.claim("ann", 2, 60.0)
+    mirror(office, run)
+    office.store.close()
+    restore(run)
+    office = open_office(run / "feedback.db")
+    wrong = replace(said("ann", one), shown_order=(0, 0))
+    with pytest.raises(NotYours, match="never given to you"):
+        office.reception.submit(wrong)
+    with pytest.raises(NotYours, match="never given to you"):
+        office.reception.submit(said("ann", one), "of before")
+    receipt = office.reception.submit(said("ann", one))
+    assert office.reception.submit(said("ann", one)) == receipt
+    ((kept, asked),) = office.reception.latest("ann", 9)
+    assert kept.feedback == said("ann", one).feedback and asked == one
+    held = [office.reception.claim(who, 40, 60.0) for who in ("bob", "eve")]
+    assert all(other.id in {query.id for query in some} for some in held)
+    with pytest.raises(Conflict, match="is with other people now"):
+        office.reception.submit(said("ann", other))
+    office.store.close()
+
+
+def test_nobody_answers_anothers_repeat_after_a_loss_either(run: Path) -> None:
+    office = open_office(run / "feedback.db")
+    copies.copy(run / "feedback.db")
+    while not office.reception.repeats():
+        answer(office, "ann", 1)
+        office.reception.claim("ann", 1, 60.0)
+    (repeat,) = office.reception.repeats()
+    mirror(office, run)
+    office.store.close()
+    restore(run)
+    office = open_office(run / "feedback.db")
+    (asked,) = office.store.queries([repeat])
+    with pytest.raises(NotYours, match="never given to you"):
+        office.reception.submit(said("bob", replace(asked, shown_order=(0, 1))))
+    office.store.close()
+
+
+def test_in_a_store_that_was_never_lost_only_what_was_given_is_answered(run: Path) -> None:
+    office = open_office(run / "feedback.db")
+    (query,) = office.store.queries([1])
+    with pytest.raises(NotYours, match="query 1 was never given to you"):
+        office.reception.submit(said("ann", replace(query, shown_order=(0, 1))))
+    assert office.store.history() == []
     office.store.close()
 
 

@@ -1,7 +1,7 @@
 """plaudit restore RUN: put the store of a run back after it was lost or damaged.
 
-`plaudit label` and `plaudit serve` copy it now and then to feedback.db.copy, and write every question and every answer to
-questions.jsonl and responses.jsonl too; this puts them together again. The file of before is kept under another name.
+`plaudit label` and `plaudit serve` copy it now and then to feedback.db.copy, and write every question and answer to
+questions.jsonl and responses.jsonl; this puts them together again. The file of before is kept under another name.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import from_json
-from plaudit.storage import repeats, rows
+from plaudit.storage import repeats, restored, rows
 from plaudit.storage.claiming import QUERY, enter, show
 from plaudit.storage.sql import add_queries
 from plaudit.storage.store import LARGEST, NewQuery, NewResponse
@@ -74,6 +74,7 @@ def catch_up(connection: Connection, mirrored: Mirrored) -> tuple[int, int, int]
         last += 1
     for question in again.values():
         _ask_again(connection, question)
+    restored.note(connection)
     added = last - copied
     return copied, added, len(later) - added
 

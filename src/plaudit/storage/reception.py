@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, update
 
 from plaudit.feedback.places import inverse, permuted
-from plaudit.storage import acceptance, claiming, rows, submitting
+from plaudit.storage import acceptance, claiming, restored, rows, submitting
 from plaudit.storage.repeats import FOR_ANYBODY, ask_again
 from plaudit.storage.session import Session
 from plaudit.storage.store import LARGEST, NewResponse, Query, Receipt, Response
@@ -75,6 +75,14 @@ class Reception:
             if asked is None:
                 raise acceptance.unknown_query(response.query_id)
             shown = claiming.shown_to(connection, response.query_id, response.annotator)
+            if (
+                shown is None
+                and supersedes is None
+                and _may_be_lost(connection, response, rows.to_query(asked))
+            ):
+                claiming.enter(connection, response.annotator)
+                given = rows.to_query(asked), response.annotator, response.shown_order
+                shown = claiming.show(connection, self._seed, *given)
             if shown is None:
                 raise acceptance.never_shown(response.query_id)
             query = rows.to_query(asked, shown)
@@ -169,6 +177,16 @@ class Reception:
         counted = select(func.count(), leased).select_from(slots).where(unfilled)
         total, held = self._session.read(lambda connection: connection.execute(counted).one())
         return total, held
+
+
+def _may_be_lost(connection: Connection, response: NewResponse, query: Query) -> bool:
+    """Whether this person may have been shown the question, and the store that knew it was lost since.
+
+    A repeat comes back with its showing, so that one without it is somebody else's.
+    """
+    whole = sorted(response.shown_order) == list(range(len(query.items)))
+    again = select(repeats.c.query_id).where(repeats.c.query_id == query.id)
+    return whole and restored.was(connection) and connection.execute(again).first() is None
 
 
 def _as_shown(said: Response, asked: Row[Any]) -> tuple[Response, Query]:

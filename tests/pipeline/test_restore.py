@@ -283,6 +283,88 @@ def test_without_a_copy_or_with_a_damaged_one(run: Path) -> None:
         restore(run)
 
 
+@pytest.mark.parametrize("content", [b"", None], ids=["empty", "no tables"])
+def test_a_file_without_a_store_is_no_copy(run: Path, content: bytes | None) -> None:
+    if content is None:
+        sqlite_file.connect(run / "feedback.db.copy", "rwc").execute(f"PRAGMA application_id = {sqlite_file.APPLICATION_ID}")
+    else:
+        (run / "feedback.db.copy").write_bytes(content)
+    with pytest.raises(PlauditError, match=r"feedback.db.copy: no store is in this file"):
+        restore(run)
+    assert not list(run.glob("feedback.db.before*"))
+
+
+def test_a_copy_of_another_run_is_refused(run: Path, tmp_path: Path) -> None:
+    other = make_folder(tmp_path / "other", 3, stage="label")
+    for folder in (run, other):
+        open_office(folder / "feedback.db").store.close()
+    foreign = copies.copy(other / "feedback.db")
+    with pytest.raises(
+        PlauditError, match=r"other/feedback.db.copy is a copy of another store than .*run/feedback"
+    ):
+        restore(run, foreign)
+    (run / "feedback.db").write_bytes(b"nonsense" * 2000)
+    assert restore(run, foreign).copied == 0  # nothing says whose a damaged one was
+
+
+DAMAGE = {
+    "no answer": ("responses.jsonl", {"text": 3}, "`client_uuid` is missing"),
+    "a text for a number": ("responses.jsonl", {"seq": "3"}, "`seq` is damaged"),
+    "a huge number": ("responses.jsonl", {"id": 10**30}, "`id` is damaged"),
+    "no feedback": ("responses.jsonl", {"feedback": {"kind": "nonsense"}}, "feedback"),
+    "no question": ("questions.jsonl", {"key": None}, "`key` is damaged"),
+    "no options": ("questions.jsonl", {"items": []}, "query.items"),
+    "half a repeat": ("questions.jsonl", {"repeat": {"block": 0}}, "`original_id` is missing"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_line_is_named(run: Path, damage: str) -> None:
+    name, changes, why = DAMAGE[damage]
+    office = open_office(run / "feedback.db")
+    copies.copy(run / "feedback.db")
+    newer(office, 1)
+    answer(office, "ann", 1)
+    mirror(office, run)
+    office.store.close()
+    *before, last = (run / name).read_text().splitlines()
+    row = changes if damage == "no answer" else json.loads(last) | changes
+    (run / name).write_text("\n".join([*before, json.dumps(row)]) + "\n")
+    with pytest.raises(PlauditError, match=rf"{name}, line {len(before) + 1}: .*{why}"):
+        restore(run)
+
+
+def test_lists_that_run_ahead_of_a_copy_put_back_by_hand_are_put_aside(run: Path) -> None:
+    office = open_office(run / "feedback.db")
+    answer(office, "ann", 2)
+    copies.copy(run / "feedback.db")
+    answer(office, "ann", 2)
+    mirror(office, run)
+    before = (run / "responses.jsonl").read_bytes()
+    office.store.close()
+    (run / "feedback.db.copy").replace(run / "feedback.db")
+    office = open_office(run / "feedback.db")
+    for _ in range(2):  # once is enough
+        answer(office, "bob", 1)
+        mirror(office, run)
+    office.store.close()
+    assert (run / "responses.jsonl.before-1").read_bytes() == before
+    assert [file.name for file in run.glob("*.before-*")].count("questions.jsonl.before-1") == 1
+    assert len(list(run.glob("*.before-*"))) == 2
+    assert verify(run).mirrored == 4 and verify(run).faults == []
+
+
+def test_lists_whose_end_is_damaged_are_written_anew(run: Path) -> None:
+    office = open_office(run / "feedback.db")
+    answer(office, "ann", 2)
+    mirror(office, run)
+    with (run / "responses.jsonl").open("a") as file:
+        file.write("nonsense\n")
+    mirror(office, run)
+    office.store.close()
+    assert verify(run).mirrored == 2 and (run / "responses.jsonl.before-1").exists()
+
+
 def test_a_run_that_is_served_is_left_alone(run: Path) -> None:
     copies.copy(run / "feedback.db")
     with held(run / "server.json"), pytest.raises(PlauditError, match="another server is serving it"):

@@ -33,6 +33,10 @@ def main(argv: Sequence[str]) -> int:
     )
     if found.aside is not None:
         print(f"The file of before is now {found.aside}.")
+    print(
+        "Who joined or was let go after the copy, which is at most a minute before the loss, must be invited or let go "
+        "again."
+    )
     if found.left:
         print(
             f"{found.left} answers stay in {found.kept} alone: their questions, or those before, are not known."

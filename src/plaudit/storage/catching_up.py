@@ -133,9 +133,9 @@ def _check(where: str, row: Row, fields: dict[str, tuple[type, ...]]) -> None:
     for name, kinds in fields.items():
         value = row.get(name)
         if type(value) not in kinds or (isinstance(value, int) and abs(value) > LARGEST):
+            state = "damaged" if name in row else "missing"
             raise PlauditError(
-                f"{where}: `{name}` is {'missing' if name not in row else 'damaged'}; drop this line and those after "
-                "it to restore what came before"
+                f"{where}: `{name}` is {state}; mend the line, or drop it to restore the others"
             )
 
 

@@ -78,9 +78,7 @@ def restore(store: Path, source: Path, mirrored: Mirrored) -> Restored:
     The file of before is kept, under another name. Answers get the numbers they had, so that receipts stay good.
     Raises PlauditError for a copy that is missing or damaged and for a line of the mirror that is.
     """
-    if not source.exists():
-        raise PlauditError(f"{source}: there is no such copy; give the path of one (--copy)")
-    sqlite_file.inspect(source)
+    _check_source(store, source)
     made = store.with_name(store.name + ".restored")
     for end in ("", *BESIDE):
         made.with_name(made.name + end).unlink(missing_ok=True)
@@ -93,6 +91,33 @@ def restore(store: Path, source: Path, mirrored: Mirrored) -> Restored:
     aside = put_aside(store)
     _swap(made, store)
     return Restored(copied, added, left, aside)
+
+
+def _check_source(store: Path, source: Path) -> None:
+    """Refuse what is no copy of this store."""
+    if not source.exists():
+        raise PlauditError(f"{source}: there is no such copy; give the path of one (--copy)")
+    sqlite_file.inspect(source)
+    try:
+        whose = _identity(source)
+    except sqlite3.DatabaseError:  # an empty file
+        raise PlauditError(f"{source}: no store is in this file; give the path of a copy (--copy)") from None
+    try:
+        own = _identity(store) if store.exists() else None
+    except sqlite3.DatabaseError:
+        return  # it is to be replaced
+    if own is not None and whose is not None and own != whose:
+        raise PlauditError(
+            f"{source} is a copy of another store than {store}; give a copy of this one (--copy), or rename "
+            f"{store.name} first if the copy is to take its place"
+        )
+
+
+def _identity(place: Path) -> str | None:
+    """What tells a store from all others; None: no server has opened it yet."""
+    with closing(sqlite_file.connect(place, "ro")) as connection:
+        found = connection.execute("SELECT value FROM settings WHERE name = 'identity'").fetchone()
+    return None if found is None else found[0]
 
 
 def put_aside(store: Path) -> Path | None:

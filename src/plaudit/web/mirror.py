@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.feedback import to_json
+from plaudit.storage.copies import put_aside
 from plaudit.storage.reception import Reception
-from plaudit.storage.store import Query, Response
+from plaudit.storage.store import LARGEST, Query, Response
 
 WAIT_SECONDS = 2.0
 GATHER_SECONDS = 0.25
@@ -27,11 +28,17 @@ class Mirror:
         self.questions, self.answers = path.with_name("questions.jsonl"), path
         self._new, self._stop = threading.Event(), threading.Event()
         self._id = self._seq = 0
+        self._key: Any = None
+        self._uuid: Any = None
         self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
 
     def start(self) -> None:
         """Begin to write; only once no other server may be writing to these files."""
         self._mend()
+        if not self._fits():  # somebody put another store in this place: these go on from the one of before
+            for path in (self.questions, self.answers):
+                put_aside(path)
+            self._mend()
         self._thread.start()
 
     def wake(self) -> None:
@@ -68,7 +75,16 @@ class Mirror:
                 self._seq = said[-1][0].seq
 
     def _mend(self) -> None:
-        self._id, self._seq = _last(self.questions).get("id", 0), _last(self.answers).get("seq", 0)
+        """Go on behind the last whole lines."""
+        self._id, self._key = _last(self.questions, "id", "key")
+        self._seq, self._uuid = _last(self.answers, "seq", "client_uuid")
+
+    def _fits(self) -> bool:
+        """Whether the store holds what the last lines say."""
+        asked = self.reception.questions(self._id - 1)[:1] if self._id else []
+        said = self.reception.after(self._seq - 1, 1) if self._seq else []
+        keys, uuids = [query.key for query, _ in asked], [response.client_uuid for response, _ in said]
+        return (keys or [None], uuids or [None]) == ([self._key], [self._uuid])
 
 
 def line(response: Response, sha256: str) -> str:
@@ -92,15 +108,20 @@ def _append(path: Path, lines: list[str]) -> None:
         file.write("".join(lines).encode())
 
 
-def _last(path: Path) -> dict[str, Any]:
-    """Cut off a line that was never finished; the last whole one, empty where there is none."""
+def _last(path: Path, number: str, name: str) -> tuple[int, Any]:
+    """Cut off a line that was never finished; two fields of the last whole one, 0 and None where there is none."""
     try:
         with path.open("r+b") as file:
             data = file.read()
             kept = data[: data.rfind(b"\n") + 1]
             file.truncate(len(kept))
-        last = kept.rstrip(b"\n").rpartition(b"\n")[2]
-        found = json.loads(last) if last else {}
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
-        return {}
+    except OSError:
+        return 0, None
+    last = kept.rstrip(b"\n").rpartition(b"\n")[2]
+    if not last:
+        return 0, None
+    try:
+        row = json.loads(last)
+        return min(int(row[number]), LARGEST), row[name]
+    except (ValueError, KeyError, TypeError):
+        return 0, "damaged"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from plaudit.cli.restore import main
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
 from plaudit.pipeline.restore import restore
@@ -223,6 +224,46 @@ def test_in_a_store_that_was_never_lost_only_what_was_given_is_answered(run: Pat
     office.store.close()
 
 
+def test_who_joined_after_the_copy_is_invited_again(run: Path) -> None:
+    office = open_office(run / "feedback.db")
+    office.people.join(office.people.invite("admin", "Ann")[1])
+    copies.copy(run / "feedback.db")
+    office.people.join(office.people.invite("annotator", "Bob")[1])
+    answer(office, "Bob", 2)
+    with pytest.raises(Conflict, match="'Bob' is taken"):
+        office.people.invite("annotator", "Bob")
+    mirror(office, run)
+    office.store.close()
+    restore(run)
+    office = open_office(run / "feedback.db")
+    for name in ("Ann", "bob"):
+        with pytest.raises(Conflict, match="is taken"):
+            office.people.invite("annotator", name)
+    with pytest.raises(
+        Conflict, match="'Bob' is taken"
+    ):  # nobody comes by another's answers through an open link
+        office.people.join(office.people.invite("annotator")[1], "Bob")
+    person, _ = office.people.join(office.people.invite("annotator", "Bob")[1])
+    assert person.name == "Bob" and len(office.reception.latest("Bob", 9)) == 2
+    with pytest.raises(Conflict, match="'Bob' is taken"):
+        office.people.invite("annotator", "Bob")
+    office.store.close()
+
+
+def test_the_command_tells_what_is_back_and_what_is_not(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office = open_office(run / "feedback.db")
+    copies.copy(run / "feedback.db")
+    answer(office, "ann", 2)
+    mirror(office, run)
+    office.store.close()
+    assert main([str(run)]) == 0
+    told = capsys.readouterr().out
+    assert "0 answers from the copy and 2 that came after it are in the store again." in told
+    assert "Who joined or was let go after the copy" in told and "must be invited or let go again" in told
+
+
 def test_without_a_list_of_questions_what_the_copy_does_not_know_is_told(run: Path) -> None:
     """Such answers stay in the mirror; what comes after them does too, as numbers have no gaps."""
     office = open_office(run / "feedback.db")
@@ -286,7 +327,9 @@ def test_without_a_copy_or_with_a_damaged_one(run: Path) -> None:
 @pytest.mark.parametrize("content", [b"", None], ids=["empty", "no tables"])
 def test_a_file_without_a_store_is_no_copy(run: Path, content: bytes | None) -> None:
     if content is None:
-        sqlite_file.connect(run / "feedback.db.copy", "rwc").execute(f"PRAGMA application_id = {sqlite_file.APPLICATION_ID}")
+        sqlite_file.connect(run / "feedback.db.copy", "rwc").execute(
+            f"PRAGMA application_id = {sqlite_file.APPLICATION_ID}"
+        )
     else:
         (run / "feedback.db.copy").write_bytes(content)
     with pytest.raises(PlauditError, match=r"feedback.db.copy: no store is in this file"):

@@ -1,7 +1,7 @@
 """plaudit restore RUN: put the store of a run back after it was lost or damaged.
 
-`plaudit label` and `plaudit serve` copy it now and then to feedback.db.copy, and write every answer to responses.jsonl
-too; this puts the two together again. The file of before is kept under another name.
+`plaudit label` and `plaudit serve` copy it now and then to feedback.db.copy, and write every question and answer to
+questions.jsonl and responses.jsonl; this puts them together again. The file of before is kept under another name.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,10 @@ def main(argv: Sequence[str]) -> int:
     )
     if found.aside is not None:
         print(f"The file of before is now {found.aside}.")
+    print(
+        "Who joined or was let go after the copy, which is at most a minute before the loss, must be invited or let go "
+        "again."
+    )
     if found.left:
         print(
             f"{found.left} answers stay in {found.kept} alone: their questions, or those before, are not known."

@@ -6,18 +6,19 @@ from pathlib import Path
 from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.lines import finished
 from plaudit.storage import copies
+from plaudit.storage.catching_up import Mirrored
 from plaudit.storage.serving import held
 
 
 def restore(run: Path, source: Path | None = None) -> copies.Restored:
-    """Put a copy back (none given: the one beside the store) and add the answers of responses.jsonl that came after it.
+    """Put a copy back (none given: the one beside the store), and what came after it by the lists beside it.
 
     Nobody may train or serve the run meanwhile. See `copies.restore`.
     """
     folder = RunFolder.open(run)
-    mirror = folder.path / "responses.jsonl"
+    asked, said = folder.path / "questions.jsonl", folder.path / "responses.jsonl"
     with folder.held(), held(folder.path / "server.json"):
-        rows = [row for _, row in finished(mirror)] if mirror.exists() else []
-        found = copies.restore(folder.feedback, source or copies.copy_path(folder.feedback), rows)
+        mirrored = Mirrored(*(list(finished(file)) if file.exists() else [] for file in (asked, said)))
+        found = copies.restore(folder.feedback, source or copies.copy_path(folder.feedback), mirrored)
         # a mirror that goes on behind the store would never be added to again; the next server writes it anew
-        return replace(found, kept=copies.put_aside(mirror)) if found.left else found
+        return replace(found, kept=copies.put_aside(said)) if found.left else found

@@ -1,36 +1,26 @@
 """Copies of a store in a SQLite file, and a store made again from one of them.
 
-A copy is whole or absent. Answers that came after it lie in responses.jsonl, which is written behind every commit;
-those to questions that the copy knows come back too.
+A copy is whole or absent. Questions and answers that came after it lie in questions.jsonl and responses.jsonl, which
+are written behind every commit; they come back too.
 """
 
 import os
 import sqlite3
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection, func, insert, select
 
 from plaudit.errors import PlauditError
-from plaudit.feedback import from_json
-from plaudit.storage import repeats, rows, sqlite_file
+from plaudit.storage import sqlite_file
 from plaudit.storage.artifacts import sync_folder
-from plaudit.storage.claiming import QUERY, enter, show
+from plaudit.storage.catching_up import Mirrored, catch_up
 from plaudit.storage.opening import open_engine
 from plaudit.storage.session import Session
-from plaudit.storage.store import NewResponse
-from plaudit.storage.submitting import FILL, LAST_SEQ
-from plaudit.storage.tables import queries, responses, slots
 
 MIRROR = "responses.jsonl"
 """Every answer once more, beside the store."""
 BESIDE = ("-wal", "-shm")
 """What SQLite keeps beside a file that is open."""
-GIVEN = ("client_uuid", "query_id", "annotator", "active_ms", "supersedes")
-"""What a line of responses.jsonl says of an answer as the store wants it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +32,7 @@ class Restored:
     added: int
     """Answers that came after it."""
     left: int
-    """Answers of the mirror to questions that the copy does not know, and those after them."""
+    """Answers of the mirror whose questions neither the copy nor the mirror knows, and those after them."""
     aside: Path | None
     """Where the file of before is now."""
     kept: Path | None = None
@@ -129,22 +119,20 @@ def copy(store: Path) -> Path:
     return target
 
 
-def restore(store: Path, source: Path, mirrored: Iterable[dict[str, Any]]) -> Restored:
-    """Put a copy in the place of a store that is lost or damaged, and add the mirrored answers that came after it.
+def restore(store: Path, source: Path, mirrored: Mirrored) -> Restored:
+    """Put a copy in the place of a store that is lost or damaged, and add what came after it by the lists beside it.
 
     The file of before is kept, under another name. Answers get the numbers they had, so that receipts stay good.
-    Raises PlauditError for a copy that is missing or damaged and for a mirrored answer that is not what was stored.
+    Raises PlauditError for a copy that is missing or damaged and for a line of the mirror that is.
     """
-    if not source.exists():
-        raise PlauditError(f"{source}: there is no such copy; give the path of one (--copy)")
-    sqlite_file.inspect(source)
+    _check_source(store, source)
     made = store.with_name(store.name + ".restored")
     for end in ("", *BESIDE):
         made.with_name(made.name + end).unlink(missing_ok=True)
     sqlite_file.backup(source, made)
     session = Session(*open_engine(made))
     try:
-        copied, added, left = session.write(lambda connection: _catch_up(connection, mirrored))
+        copied, added, left = session.write(lambda connection: catch_up(connection, mirrored))
     finally:
         session.engine.dispose()  # the last connection to a file empties its write-ahead log into it
     aside = put_aside(store)
@@ -152,58 +140,31 @@ def restore(store: Path, source: Path, mirrored: Iterable[dict[str, Any]]) -> Re
     return Restored(copied, added, left, aside)
 
 
-def _catch_up(connection: Connection, mirrored: Iterable[dict[str, Any]]) -> tuple[int, int, int]:
-    copied = last = connection.execute(LAST_SEQ).scalar_one()
-    known = set(connection.execute(select(queries.c.id)).scalars())
-    later = [row for row in mirrored if row["seq"] > copied]
-    for row in later:
-        if row["seq"] != last + 1 or not (row["query_id"] in known or _asked_again(connection, row)):
-            break  # those after it too: readers count on numbers without gaps
-        known.add(row["query_id"])
-        _add(connection, row)
-        last += 1
-    added = last - copied
-    return copied, added, len(later) - added
-
-
-def _asked_again(connection: Connection, row: dict[str, Any]) -> bool:
-    """Whether the question is a repeat for this person: the server asks these, and the copy may not know them yet."""
-    enter(connection, row["annotator"])
-    return repeats.made_again(connection, row["annotator"], from_json(row["feedback"]), row["query_id"])
-
-
-def _add(connection: Connection, row: dict[str, Any]) -> None:
-    """One answer, exactly as it was."""
-    given = {name: row[name] for name in GIVEN}
-    response = NewResponse(
-        **given, feedback=from_json(row["feedback"]), shown_order=tuple(row["shown_order"])
-    )
-    stored = rows.of_response(response)
-    if stored["sha256"] != row["sha256"]:
+def _check_source(store: Path, source: Path) -> None:
+    """Refuse what is no copy of this store."""
+    if not source.exists():
+        raise PlauditError(f"{source}: there is no such copy; give the path of one (--copy)")
+    sqlite_file.inspect(source)
+    try:
+        whose = _identity(source)
+    except sqlite3.DatabaseError:  # an empty file
+        raise PlauditError(f"{source}: no store is in this file; give the path of a copy (--copy)") from None
+    try:
+        own = _identity(store) if store.exists() else None
+    except sqlite3.DatabaseError:
+        return  # it is to be replaced
+    if own is not None and whose is not None and own != whose:
         raise PlauditError(
-            f"responses.jsonl: answer {row['seq']} is not what was stored (its SHA-256 differs); drop its line and "
-            "those after it to restore what came before"
+            f"{source} is a copy of another store than {store}; give a copy of this one (--copy), or rename "
+            f"{store.name} first if the copy is to take its place"
         )
-    enter(connection, response.annotator)
-    query = rows.to_query(connection.execute(QUERY, {"query": response.query_id}).one())
-    show(connection, 0, query, response.annotator, response.shown_order)
-    exact = {"id": row["id"], "seq": row["seq"], "received_at": row["received_at"]}
-    connection.execute(insert(responses).values({**exact, **stored}))
-    if response.supersedes is None:
-        _fill(connection, row["id"], response)
 
 
-def _fill(connection: Connection, number: int, response: NewResponse) -> None:
-    """The answer takes the slot of this person, or else any open one: leases may have moved since the copy."""
-    own = func.coalesce(slots.c.holder == response.annotator, False)
-    free = (
-        select(slots.c.id)
-        .where(slots.c.query_id == response.query_id, slots.c.response_id.is_(None))
-        .order_by(own.desc(), slots.c.id)
-        .limit(1)
-    )
-    slot = connection.execute(free).scalar_one()
-    connection.execute(FILL, {"slot": slot, "response": number, "who": response.annotator})
+def _identity(place: Path) -> str | None:
+    """What tells a store from all others; None: no server has opened it yet."""
+    with closing(sqlite_file.connect(place, "ro")) as connection:
+        found = connection.execute("SELECT value FROM settings WHERE name = 'identity'").fetchone()
+    return None if found is None else found[0]
 
 
 def put_aside(store: Path) -> Path | None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, true, update
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
+from plaudit.storage import restored
 from plaudit.storage.claiming import enter
 from plaudit.storage.session import Session
 from plaudit.storage.store import Conflict, Unknown
@@ -171,7 +172,7 @@ def _invite(
     role, name, person = who
     now, seconds = when
     if name is not None and person is None:
-        _refuse_taken(connection, name)
+        _refuse_taken(connection, name, invited=True)
     token = secrets.token_urlsafe(32)
     row = {
         "token_sha256": digest(token),
@@ -200,7 +201,7 @@ def _join(connection: Connection, token: str, chosen: str | None, now: float) ->
         name = link.name or chosen
         if name is None:
             raise PlauditError("name: this link does not say who you are; give a name")
-        _refuse_taken(connection, name)
+        _refuse_taken(connection, name, invited=link.name is not None)
         enter(connection, name)
         added = insert(people).values(name=name, role=link.role, created_at=now).returning(*people.c)
         person = _to_person(connection.execute(added).one())
@@ -211,9 +212,14 @@ def _join(connection: Connection, token: str, chosen: str | None, now: float) ->
     return person, own
 
 
-def _refuse_taken(connection: Connection, name: str) -> None:
-    """Also names of simulated people, and such as look alike in small letters."""
-    known = connection.execute(select(annotators.c.name)).scalars()
+def _refuse_taken(connection: Connection, name: str, invited: bool) -> None:
+    """Also names of simulated people, and such as look alike in small letters.
+
+    Who joined after the copy that a store was put back from has answers in it and no entry: an admin may invite them.
+    """
+    known = set(connection.execute(select(annotators.c.name)).scalars())
+    if invited and restored.was(connection):
+        known -= {name} - set(connection.execute(select(people.c.name)).scalars())
     if name.casefold() in {other.casefold() for other in known}:
         raise Conflict(f"name: {name!r} is taken; choose another one")
 

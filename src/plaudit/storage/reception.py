@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, update
 
 from plaudit.feedback.places import inverse, permuted
-from plaudit.storage import acceptance, claiming, rows, submitting
+from plaudit.storage import acceptance, claiming, restored, rows, submitting
 from plaudit.storage.repeats import FOR_ANYBODY, ask_again
 from plaudit.storage.session import Session
 from plaudit.storage.store import LARGEST, NewResponse, Query, Receipt, Response
@@ -75,6 +75,14 @@ class Reception:
             if asked is None:
                 raise acceptance.unknown_query(response.query_id)
             shown = claiming.shown_to(connection, response.query_id, response.annotator)
+            if (
+                shown is None
+                and supersedes is None
+                and _may_be_lost(connection, response, rows.to_query(asked))
+            ):
+                claiming.enter(connection, response.annotator)
+                given = rows.to_query(asked), response.annotator, response.shown_order
+                shown = claiming.show(connection, self._seed, *given)
             if shown is None:
                 raise acceptance.never_shown(response.query_id)
             query = rows.to_query(asked, shown)
@@ -141,10 +149,21 @@ class Reception:
         newest = select(responses.c.received_at).order_by(responses.c.seq.desc()).limit(1)
         return self._session.read(lambda c: c.execute(newest).scalar_one_or_none())
 
-    def questions(self, known: int) -> list[Query]:
-        """The questions that came after the first `known` of them, by id."""
-        later = select(queries).order_by(queries.c.id).offset(known)
-        return self._session.read(lambda c: [rows.to_query(row) for row in c.execute(later)])
+    def questions(self, after: int) -> list[tuple[Query, dict[str, Any] | None]]:
+        """The questions after an id, by id; with what `repeats` says of those that are a repeat."""
+        whose = (repeats.c.original_id, repeats.c.annotator, repeats.c.block)
+        later = (
+            select(queries, *whose)
+            .outerjoin(repeats, repeats.c.query_id == queries.c.id)
+            .where(queries.c.id > after)
+            .order_by(queries.c.id)
+        )
+
+        def of(row: Row[Any]) -> tuple[Query, dict[str, Any] | None]:
+            again = {column.name: getattr(row, column.name) for column in whose}
+            return rows.to_query(row), None if row.original_id is None else again
+
+        return self._session.read(lambda c: [of(row) for row in c.execute(later)])
 
     def repeats(self) -> dict[int, int]:
         """The question that each repeat repeats."""
@@ -158,6 +177,16 @@ class Reception:
         counted = select(func.count(), leased).select_from(slots).where(unfilled)
         total, held = self._session.read(lambda connection: connection.execute(counted).one())
         return total, held
+
+
+def _may_be_lost(connection: Connection, response: NewResponse, query: Query) -> bool:
+    """Whether this person may have been shown the question, and the store that knew it was lost since.
+
+    A repeat comes back with its showing, so that one without it is somebody else's.
+    """
+    whole = sorted(response.shown_order) == list(range(len(query.items)))
+    again = select(repeats.c.query_id).where(repeats.c.query_id == query.id)
+    return whole and restored.was(connection) and connection.execute(again).first() is None
 
 
 def _as_shown(said: Response, asked: Row[Any]) -> tuple[Response, Query]:

@@ -5,12 +5,12 @@ alone, and the trainer does not learn from it.
 """
 
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
-from plaudit.feedback import Feedback, kind_of, options_of
-from plaudit.storage import rows, wire
-from plaudit.storage.claiming import shown_to
+from plaudit.storage import rows
+from plaudit.storage.claiming import QUERY, shown_to
 from plaudit.storage.keys import REPEAT
 from plaudit.storage.store import NewQuery
 from plaudit.storage.tables import queries, repeats, responses, showings, slots
@@ -39,22 +39,6 @@ EARLIER = (
 )
 
 
-SAME = (
-    select(responses.c.query_id)
-    .join(queries, queries.c.id == responses.c.query_id)
-    .where(
-        *OWN,
-        queries.c.kind == bindparam("kind"),
-        queries.c["items"] == bindparam("same"),
-        responses.c.query_id.not_in(select(repeats.c.query_id)),
-    )
-    .order_by(responses.c.seq.desc())
-    .limit(1)
-)
-"""What this person has answered that shows the very same options."""
-BLOCKS = select(repeats.c.block).where(repeats.c.annotator == bindparam("who"))
-
-
 def ask_again(connection: Connection, seed: int, annotator: str, until: float) -> None:
     """Give this person a repeat if one is due; held for them until then, and for nobody else ever."""
     answered = connection.execute(ANSWERED, {"who": annotator}).scalar_one()
@@ -69,40 +53,29 @@ def ask_again(connection: Connection, seed: int, annotator: str, until: float) -
         _repeat(connection, chosen, (annotator, block), until)
 
 
-def made_again(connection: Connection, annotator: str, said: Feedback, query_id: int) -> bool:
-    """Make the repeat with this number once more, which is known from its answer alone; whether it can be one."""
-    options = wire.canonical("query.items", list(options_of(said)))
-    values = {"who": annotator, "kind": kind_of(said), "same": options}
-    original = connection.execute(SAME, values).scalar_one_or_none()
-    if original is None:
-        return False
-    taken = set(connection.execute(BLOCKS, {"who": annotator}).scalars())
-    block = connection.execute(ANSWERED, {"who": annotator}).scalar_one() // BLOCK
-    while block in taken:  # it may have been answered some time after it was asked
-        block = block - 1 if block > 0 else max(taken) + 1
-    _repeat(connection, original, (annotator, block), 0.0, query_id)
-    return True
-
-
-def _repeat(
-    connection: Connection, original: int, whose: tuple[str, int], until: float, number: int | None = None
-) -> None:
+def _repeat(connection: Connection, original: int, whose: tuple[str, int], until: float) -> None:
     annotator, block = whose
     old = rows.to_query(connection.execute(select(queries).where(queries.c.id == original)).one())
     new = NewQuery(f"{REPEAT}{annotator}/{block}", old.kind, old.items, old.tick, old.payload)
-    row = rows.of_query(new) | ({} if number is None else {"id": number})
-    added = insert(queries).values(row).returning(queries.c.id)
-    query_id = connection.execute(added).scalar_one()
-    row = {"query_id": query_id, "original_id": original, "annotator": annotator, "block": block}
+    added = insert(queries).values(rows.of_query(new)).returning(queries.c.id)
+    id = connection.execute(added).scalar_one()
+    row = {"query_id": id, "original_id": original, "annotator": annotator, "block": block}
+    give(connection, row, until)
+
+
+def give(connection: Connection, row: dict[str, Any], until: float) -> None:
+    """Make a question the repeat that a row of `repeats` says, held for its person until then."""
+    query_id, annotator = row["query_id"], row["annotator"]
+    asked = rows.to_query(connection.execute(QUERY, {"query": query_id}).one())
     connection.execute(insert(repeats).values(row))
     connection.execute(insert(slots).values(query_id=query_id, holder=annotator, lease_until=until))
-    shown = shown_to(connection, original, annotator) or tuple(range(len(old.items)))
+    shown = shown_to(connection, row["original_id"], annotator) or tuple(range(len(asked.items)))
     connection.execute(
         insert(showings).values(
             query_id=query_id,
             annotator=annotator,
-            options=len(old.items),
-            position=-1 - block,  # beside the balanced blocks of four, which count from 0
+            options=len(asked.items),
+            position=-1 - row["block"],  # beside the balanced blocks of four, which count from 0
             shown_order=rows.of_order(shown[::-1]),
         )
     )

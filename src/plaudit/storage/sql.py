@@ -33,7 +33,7 @@ class SqlStore:
         new: dict[str, dict[str, Any]] = {}
         for row in [rows.of_query(query) for query in queries]:
             new.setdefault(row["key"], row)
-        ids = self._session.write(lambda connection: _enqueue(connection, new)) if new else {}
+        ids = self._session.write(lambda connection: add_queries(connection, new)) if new else {}
         return [ids[query.key] for query in queries]
 
     def claim(
@@ -128,8 +128,8 @@ def identity(session: Session) -> str:
     return session.write(action)
 
 
-def _enqueue(connection: Connection, new: dict[str, dict[str, Any]]) -> dict[str, int]:
-    """Add what is not there yet; the id of every key."""
+def add_queries(connection: Connection, new: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Add what is not there yet, each with its slots; the id of every key."""
     ids = {row.key: row.id for row in _by(connection, "key", list(new))}
     fresh = [row for key, row in new.items() if key not in ids]
     if fresh:

@@ -1,6 +1,7 @@
-"""responses.jsonl: every answer once more, one a line, in the order of seq; for people, grep and `plaudit verify`.
+"""questions.jsonl and responses.jsonl: every question and every answer once more, one a line, in their order.
 
-It is written after the commit, by a thread of its own, and can be made again from the store at any time.
+For people, grep, `plaudit verify` and `plaudit restore`. They are written after the commit, by a thread of its own, and
+can be made again from the store at any time. The question of an answer that stands here stands here too.
 """
 
 import json
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.feedback import to_json
+from plaudit.storage.copies import put_aside
 from plaudit.storage.reception import Reception
-from plaudit.storage.store import Response
+from plaudit.storage.store import LARGEST, Query, Response
 
 WAIT_SECONDS = 2.0
 GATHER_SECONDS = 0.25
@@ -22,14 +24,21 @@ class Mirror:
     """Appends what is new in the store."""
 
     def __init__(self, reception: Reception, path: Path):
-        self.reception, self.path = reception, path
+        self.reception = reception
+        self.questions, self.answers = path.with_name("questions.jsonl"), path
         self._new, self._stop = threading.Event(), threading.Event()
-        self._seq = 0
+        self._id = self._seq = 0
+        self._key: Any = None
+        self._uuid: Any = None
         self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
 
     def start(self) -> None:
-        """Begin to write; only once no other server may be writing to this file."""
-        self._seq = _mend(self.path)
+        """Begin to write; only once no other server may be writing to these files."""
+        self._mend()
+        if not self._fits():  # somebody put another store in this place: these go on from the one of before
+            for path in (self.questions, self.answers):
+                put_aside(path)
+            self._mend()
         self._thread.start()
 
     def wake(self) -> None:
@@ -44,38 +53,75 @@ class Mirror:
             self._thread.join(10)
 
     def _follow(self) -> None:
-        while not self._stop.is_set():
+        last = False
+        while not last:
             self._new.wait(WAIT_SECONDS)
-            self._stop.wait(GATHER_SECONDS)
+            last = self._stop.wait(GATHER_SECONDS)
             self._new.clear()
             try:
                 self._catch_up()
-            except Exception:  # a full disk, say: the store has the answers, the next turn tries again
-                self._seq = _mend(self.path)
+            except Exception:  # a full disk, say: the store has it all, the next turn tries again
+                self._mend()
 
     def _catch_up(self) -> None:
-        while found := self.reception.after(self._seq):
-            with self.path.open("ab") as file:
-                file.write(b"".join(line(response, sha256).encode() for response, sha256 in found))
-            self._seq = found[-1][0].seq
+        more = True
+        while more:
+            said = self.reception.after(self._seq)
+            if asked := self.reception.questions(self._id):  # read after the answers, written before them
+                _append(self.questions, [question_line(*one) for one in asked])
+                self._id = asked[-1][0].id
+            if more := bool(said):
+                _append(self.answers, [line(*one) for one in said])
+                self._seq = said[-1][0].seq
+
+    def _mend(self) -> None:
+        """Go on behind the last whole lines."""
+        self._id, self._key = _last(self.questions, "id", "key")
+        self._seq, self._uuid = _last(self.answers, "seq", "client_uuid")
+
+    def _fits(self) -> bool:
+        """Whether the store holds what the last lines say."""
+        asked = self.reception.questions(self._id - 1)[:1] if self._id else []
+        said = self.reception.after(self._seq - 1, 1) if self._seq else []
+        keys, uuids = [query.key for query, _ in asked], [response.client_uuid for response, _ in said]
+        return (keys or [None], uuids or [None]) == ([self._key], [self._uuid])
 
 
 def line(response: Response, sha256: str) -> str:
     """An answer with its receipt, as a line."""
-    row: dict[str, Any] = asdict(response) | {"feedback": to_json(response.feedback), "sha256": sha256}
+    return _line(asdict(response) | {"feedback": to_json(response.feedback), "sha256": sha256})
+
+
+def question_line(query: Query, repeat: dict[str, Any] | None) -> str:
+    """A question as a line; with the original, the person and the block of a repeat."""
+    row = asdict(query) | {"repeat": repeat}
+    del row["shown_order"]  # of one person
+    return _line(row)
+
+
+def _line(row: dict[str, Any]) -> str:
     return json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
-def _mend(path: Path) -> int:
-    """Cut off a line that was never finished; the seq of the last whole one, 0 where there is none."""
+def _append(path: Path, lines: list[str]) -> None:
+    with path.open("ab") as file:
+        file.write("".join(lines).encode())
+
+
+def _last(path: Path, number: str, name: str) -> tuple[int, Any]:
+    """Cut off a line that was never finished; two fields of the last whole one, 0 and None where there is none."""
     try:
         with path.open("r+b") as file:
             data = file.read()
             kept = data[: data.rfind(b"\n") + 1]
             file.truncate(len(kept))
-        last = kept.rstrip(b"\n").rpartition(b"\n")[2]
-        return int(json.loads(last)["seq"]) if last else 0
-    except FileNotFoundError:
-        return 0
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+    except OSError:
+        return 0, None
+    last = kept.rstrip(b"\n").rpartition(b"\n")[2]
+    if not last:
+        return 0, None
+    try:
+        row = json.loads(last)
+        return min(int(row[number]), LARGEST), row[name]
+    except (ValueError, KeyError, TypeError):
+        return 0, "damaged"

@@ -37,7 +37,7 @@ class Tally:
         self._seq = 0
         self._standing: dict[int, _Said] = {}
         self._checks: dict[int, int] = {}
-        self._queries = 0
+        self._queries = self._last = 0
 
     def read(self) -> bool:
         """Take in what is new; whether there was any."""
@@ -95,10 +95,11 @@ class Tally:
         return sorted(found.values(), key=lambda row: row["name"])
 
     def _read_questions(self) -> bool:
-        fresh = self.office.reception.questions(self._queries)
-        for query in fresh:
+        fresh = self.office.reception.questions(self._last)
+        for query, _ in fresh:
             if query.key.startswith(HELD_OUT):
                 self._checks[query.id] = _update(query)
+            self._last = query.id
         self._queries += len(fresh)
         return bool(fresh)
 

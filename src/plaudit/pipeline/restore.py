@@ -16,7 +16,7 @@ def restore(run: Path, source: Path | None = None) -> copies.Restored:
     Nobody may train or serve the run meanwhile. See `copies.restore`.
     """
     folder = RunFolder.open(run)
-    asked, said = folder.path / "questions.jsonl", folder.path / "responses.jsonl"
+    asked, said = folder.path / "questions.jsonl", folder.path / copies.MIRROR
     with folder.held(), held(folder.path / "server.json"):
         mirrored = Mirrored(*(list(finished(file)) if file.exists() else [] for file in (asked, said)))
         found = copies.restore(folder.feedback, source or copies.copy_path(folder.feedback), mirrored)

@@ -75,14 +75,10 @@ def refuse_lost(store: Path) -> None:
 
 def identity(place: Path) -> str | None:
     """What tells a store, and its copies, from every other one; None: it has no name yet, or is gone or damaged."""
-    if not place.exists():
+    try:
+        return _identity(place) if place.exists() else None
+    except sqlite3.DatabaseError:
         return None
-    with closing(sqlite_file.connect(place, "ro")) as connection:
-        try:
-            found = connection.execute("SELECT value FROM settings WHERE name = 'identity'").fetchone()
-        except sqlite3.DatabaseError:
-            return None
-    return found and found[0]
 
 
 def counts(place: Path) -> tuple[int, int]:
@@ -149,10 +145,7 @@ def _check_source(store: Path, source: Path) -> None:
         whose = _identity(source)
     except sqlite3.DatabaseError:  # an empty file
         raise PlauditError(f"{source}: no store is in this file; give the path of a copy (--copy)") from None
-    try:
-        own = _identity(store) if store.exists() else None
-    except sqlite3.DatabaseError:
-        return  # it is to be replaced
+    own = identity(store)  # where it is damaged it says nothing
     if own is not None and whose is not None and own != whose:
         raise PlauditError(
             f"{source} is a copy of another store than {store}; give a copy of this one (--copy), or rename "
@@ -161,7 +154,6 @@ def _check_source(store: Path, source: Path) -> None:
 
 
 def _identity(place: Path) -> str | None:
-    """What tells a store from all others; None: no server has opened it yet."""
     with closing(sqlite_file.connect(place, "ro")) as connection:
         found = connection.execute("SELECT value FROM settings WHERE name = 'identity'").fetchone()
     return None if found is None else found[0]

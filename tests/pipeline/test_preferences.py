@@ -1,8 +1,10 @@
 """Asking and learning in a loop: how many are asked when, and that asking again changes nothing."""
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plaudit.batches import Comparisons
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
+from plaudit.likelihoods import bradley_terry
 from plaudit.pipeline import optimise, preferences
 from plaudit.pipeline.control import saved
 from plaudit.pipeline.control.config import FeedbackSettings, from_mapping
@@ -48,6 +52,27 @@ def test_a_schedule_by_hand() -> None:
     assert schedule(FeedbackSettings(labels=0)) == []
     assert schedule(FeedbackSettings(labels=5, first=50)) == [(0.0, 5)]
     assert sum(c for _, c in schedule(FeedbackSettings(labels=9, first=4, rounds=0))) == 9
+
+
+@pytest.mark.parametrize("mistakes", [0.0, 0.3])
+@pytest.mark.parametrize("known", [False, True])
+def test_forecasts_are_those_of_the_likelihood_that_is_learned(mistakes: float, known: bool) -> None:
+    """The reports judge the logged probabilities: they are of the same people as the loss."""
+    returns = torch.tensor([[3.0, -2.0], [0.5, 1.0], [-4.0, 2.0], [1.0, 1.0]], dtype=torch.float64)
+    said = torch.tensor([0.0, 1.0, 0.0, 0.5], dtype=torch.float64)
+    people = Comparisons(said)
+    if known:
+        people = Comparisons(said, reliability=torch.full_like(said, 0.8), side_bias=torch.ones_like(said))
+    likelihood = bradley_terry.Config(scale=2.0, mistakes=mistakes)
+    learner = SimpleNamespace(likelihood=likelihood, returns=lambda _: returns)
+    found = preferences.foretold(learner, SimpleNamespace(judgements=people))
+    forecasts = found["reward/fresh_probabilities"]
+    nll = [
+        -y * math.log(p) - (1 - y) * math.log(1 - p) for p, y in zip(forecasts, said.tolist(), strict=True)
+    ]
+    assert found["reward/fresh_nll"] == pytest.approx(sum(nll) / len(nll), rel=1e-6)
+    if mistakes and not known:  # nobody who errs in 15 % of the cases is foretold with more than 85 %
+        assert all(0.15 <= p <= 0.85 for p in forecasts)
 
 
 def config(**feedback: Any) -> Any:

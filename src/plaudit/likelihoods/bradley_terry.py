@@ -23,19 +23,33 @@ class Config:
     """Weight of (first + second)^2, which keeps returns near zero."""
 
 
-def loss(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config) -> Loss:
-    """Weighted mean negative log-likelihood of who was preferred.
+def logits(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config) -> Float[Tensor, "P"]:
+    """d = scale * (R_1 - R_2) + delta, where delta is the side bias of whoever judged."""
+    d = config.scale * (rewards[:, 0] - rewards[:, 1])
+    return d if judgements.side_bias is None else d + judgements.side_bias
 
-    P(first preferred) = eta sigma(d) + (1 - eta) sigma(-d), d = scale * (R_1 - R_2) + delta, where eta is the
-    person's reliability and delta their side bias. An equal answer counts half for either side.
+
+def log_probabilities(
+    d: Float[Tensor, "P"], judgements: Comparisons, config: Config
+) -> tuple[Float[Tensor, "P"], Float[Tensor, "P"]]:
+    """log P(first preferred) and log P(second preferred) by these logits.
+
+    P(first preferred) = eta sigma(d) + (1 - eta) sigma(-d), where eta is the person's reliability.
+    """
+    eta = judgements.reliability
+    eta = torch.full_like(d, 1 - config.mistakes / 2) if eta is None else eta
+    ahead, behind = logsigmoid(d), logsigmoid(-d)
+    return log_mixture(ahead, behind, eta), log_mixture(behind, ahead, eta)
+
+
+def loss(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config) -> Loss:
+    """Weighted mean negative log-likelihood of who was preferred (see `log_probabilities`).
+
+    An equal answer counts half for either side.
     """
     j = judgements
-    d = config.scale * (rewards[:, 0] - rewards[:, 1])
-    if j.side_bias is not None:
-        d = d + j.side_bias
-    eta = torch.full_like(d, 1 - config.mistakes / 2) if j.reliability is None else j.reliability
-    ahead, behind = logsigmoid(d), logsigmoid(-d)
-    first, second = log_mixture(ahead, behind, eta), log_mixture(behind, ahead, eta)
+    d = logits(rewards, j, config)
+    first, second = log_probabilities(d, j, config)
     nll = -(j.preference * first + (1 - j.preference) * second)
     weight = torch.ones_like(nll) if j.weight is None else j.weight
     leaning = torch.sign(j.preference - 0.5) * d  # towards the side that won; 0 for a tie

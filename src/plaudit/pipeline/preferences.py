@@ -240,13 +240,14 @@ class Preferences:
 def foretold(learner: Any, pairs: Any) -> dict[str, Any]:
     """How well a reward foretells answers it has not learned from."""
     returns = learner.returns(pairs)
-    logits = learner.likelihood.scale * (returns[:, 0] - returns[:, 1])
+    logits = bradley_terry.logits(returns, pairs.judgements, learner.likelihood)
+    first, _ = bradley_terry.log_probabilities(logits, pairs.judgements, learner.likelihood)
     likelihood = reward_fit.Likelihood(bradley_terry, learner.likelihood)
     metrics = reward_fit.assess(returns, pairs.judgements, likelihood)
     return {
         "reward/fresh_accuracy": metrics["reward/accuracy"],
         "reward/fresh_nll": metrics["reward/nll"],
-        "reward/fresh_probabilities": logits.sigmoid().tolist(),
+        "reward/fresh_probabilities": first.exp().tolist(),
         "reward/fresh_answers": pairs.judgements.preference.tolist(),
     }
 

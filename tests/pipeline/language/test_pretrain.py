@@ -132,6 +132,30 @@ def test_texts_in_rows_are_learned_whole(lessons: list[Any], tmp_path: Path) -> 
     assert all(row[1:] == said for row, said in zip(rows_of(train), decided(train), strict=True))
 
 
+@pytest.mark.parametrize("prompt", [True, False])
+def test_nothing_that_was_learned_is_held_out(prompt: bool, lessons: list[Any], tmp_path: Path) -> None:
+    """Rows come twice, and prompts with several answers: a held-out loss on what was learned would say nothing."""
+    rows: list[dict[str, str]] = []
+    for i in [*range(6), *range(6)]:
+        answers = ("yes", "no", "perhaps")
+        rows += (
+            [{"prompt": f"say {i}:", "completion": a} for a in answers] if prompt else [{"text": f"say {i}:"}]
+        )
+    file = write_rows(tmp_path / "d.jsonl", rows)
+    pretrain(config(learn="everything", held_out=0.3), str(file), tmp_path / "lm", quiet)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "lm")
+    ((train, held),) = lessons
+    one, other = ({tokenizer.decode(row).split(":")[0] for row in rows_of(side)} for side in (train, held))
+    assert len(one) == 4 and len(other) == 2 and not one & other
+    assert len(train.mask) + len(held.mask) == len(rows)
+
+
+def test_a_single_prompt_cannot_be_divided(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "d.jsonl", [{"prompt": "say:", "completion": str(i)} for i in range(9)])
+    with pytest.raises(PlauditError, match="9 demonstrations are too few .* of one prompt"):
+        pretrain(config(), str(file), tmp_path / "lm", quiet)
+
+
 def test_conversations_go_through_the_chat_template(lessons: list[Any], tmp_path: Path) -> None:
     talks = [
         [

@@ -20,6 +20,7 @@ from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language.asking import without_beginning
 from plaudit.pipeline.language.config import SERVICE
+from plaudit.pipeline.language.dividing import divided
 from plaudit.pipeline.run_folder import seed_of
 from plaudit.pipeline.threads import threads
 from plaudit.readers.texts import RAW_ENDINGS, TextDemonstration, read_raw, read_text_demonstrations
@@ -53,7 +54,8 @@ class PretrainConfig:
     """A demonstration longer than that: an error, left out, or its prompt cut at the beginning; of an answer that alone
     is longer, and of a text, the end is learned."""
     held_out: float = 0.05
-    """Share kept for the held-out loss: of a text its end, of demonstrations any."""
+    """Share kept for the held-out loss: of a text its end, of demonstrations any of the different prompts with all
+    their answers."""
     trainer: supervised.Config = supervised.Config(
         learning_rate=3e-3,
         weight_decay=0.01,
@@ -130,9 +132,7 @@ def _pretrain(config: PretrainConfig, place: str, out: Path, watch: Any) -> dict
     device = loading.device(config.device)
     policy = LanguagePolicy(lm.to(device), replace(config.policy, critic="none"), generator)
     context = _context(config, lm)
-    lessons = (
-        _of_text(text, spoken, context, config) if raw else _of_rows(rows, spoken, context, config, generator)
-    )
+    lessons = _of_text(text, spoken, context, config) if raw else _of_rows(rows, spoken, context, config)
     train, held_out = _moved(lessons.train, device), _moved(lessons.held_out, device)
     metrics: dict[str, Any] = {}
     for metrics in supervised.train(
@@ -207,13 +207,10 @@ def _of_text(text: str, spoken: Vocabulary, context: int, config: PretrainConfig
 
 
 def _of_rows(
-    rows: Sequence[TextDemonstration],
-    spoken: Vocabulary,
-    context: int,
-    config: PretrainConfig,
-    generator: torch.Generator,
+    rows: Sequence[TextDemonstration], spoken: Vocabulary, context: int, config: PretrainConfig
 ) -> Lessons:
-    sequences, decisions, characters = [], [], []
+    """Demonstrations in tokens; those of one prompt (without prompts: of one text) are all learned or all held out."""
+    sequences, decisions, characters, keys = [], [], [], []
     for row in rows:
         with placed(row.where):
             prompt = [] if row.prompt is None else spoken.prompt(_plain(row.prompt))
@@ -235,18 +232,18 @@ def _of_rows(
         first = max(1, len(prompt)) if config.learn == "answers" else 1
         decisions.append(range(first, len(sequences[-1])))
         characters.append(len(spoken.decode(sequences[-1][first:])))
-    order = torch.randperm(len(sequences), generator=generator).tolist()
-    kept = max(1, round(config.held_out * len(sequences)))
-    if kept >= len(sequences):
+        keys.append(row.completion if row.prompt is None else row.prompt)
+    rest, held = divided(keys, config.held_out, seed_of(config.seed, "held out"))
+    if not rest:
         raise PlauditError(
-            f"{len(sequences)} demonstrations are too few to learn from and hold some out; give more"
+            f"{len(sequences)} demonstrations are too few to learn from and hold some out, as those of one prompt stay "
+            "together; give more, of other prompts"
         )
 
     def side(places: list[int]) -> Demonstrations:
         record = tokens.record([sequences[i] for i in places], [decisions[i] for i in places])
         return Demonstrations(record.mask, record)
 
-    held, rest = order[:kept], order[kept:]
     count = sum(len(decisions[i]) for i in held)
     left_out = len(rows) - len(sequences)
     return Lessons(side(rest), side(held), sum(characters[i] for i in held) / count, left_out)

@@ -1,6 +1,9 @@
 """The commands of the language half, one after another on a tiny model: what each says and what it leaves behind."""
 
 import json
+import os
+import subprocess
+import sys
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
@@ -97,6 +100,18 @@ def test_sample_and_chat(plaudit: Run, model: str, monkeypatch: pytest.MonkeyPat
     assert code == 1 and "standard input: not UTF-8 text" in err
     code, out, err = plaudit("sample", model, "--prompt", "caf\udce9", "--answer-tokens", "4")
     assert code == 1 and "--prompt: not UTF-8 text" in err
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
+def test_a_chat_in_other_bytes_ends_in_one_sentence(locale: str, tmp_path: Path) -> None:
+    """In these locales Python reads standard input without complaint, whatever its bytes are."""
+    made_of("<|user|>say<|assistant|>it\n", tmp_path / "lm", context=60)
+    code = "import sys; from plaudit.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "chat", str(tmp_path / "lm"), "--answer-tokens", "3"]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONIOENCODING"} | {"LC_ALL": locale}
+    said = subprocess.run(command, input=b"caf\xe9\n", capture_output=True, env=environment, timeout=120)
+    assert said.returncode == 1 and b"Traceback" not in said.stderr
+    assert b"standard input: not UTF-8 text" in said.stderr
 
 
 def test_flags_go_on_top_of_what_a_run_says(plaudit: Run, tmp_path: Path) -> None:

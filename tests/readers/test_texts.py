@@ -244,13 +244,28 @@ def test_messages_are_parted_at_the_longest_that_fits(lead: Any, a: Any, b: Any)
         part_shared(chosen, rejected, "here")
 
 
+@pytest.mark.parametrize("messages", [False, True])
+@pytest.mark.parametrize("exported", [False, True])
+def test_one_answer_of_a_pair_may_be_empty(messages: bool, exported: bool, tmp_path: Path) -> None:
+    """A model may end at once, and people say what they think of that."""
+    prompt, empty, other = (list(Q), [assistant("")], [assistant("r")]) if messages else ("p", "", "r")
+    row = {"prompt": prompt, "chosen": other, "rejected": empty}
+    if exported:
+        row = {"prompt": prompt, "first": empty, "second": other, "answer": "second"}
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    (pair,) = read_text_pairs(file)
+    given = tuple(other) if messages else other
+    assert (pair.chosen, pair.rejected) == (given, tuple(empty) if messages else empty)
+
+
 P, C, R = {"prompt": "p"}, {"chosen": "c"}, {"rejected": "r"}
 BAD: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (read_text_pairs, {}, "not a pair, whose columns are `prompt`, `chosen` and `rejected`;"),
     (read_text_pairs, {**P, **C, "x": 1}, "(found: 'prompt', 'chosen', 'x')"),
     (read_text_pairs, {**P, **C, "rejected": None}, "(found: 'prompt', 'chosen')"),
     (read_text_pairs, {**C, **R}, "share no '\\n\\nAssistant:'"),
-    (read_text_pairs, {**P, **C, "rejected": ""}, "`rejected` is empty"),
+    (read_text_pairs, {**P, "chosen": "", "rejected": ""}, "`chosen` and `rejected` are both empty"),
     (read_text_pairs, {**P, **C, "rejected": 3}, "`rejected` is of type int; give text, or a list of messages"),
     (read_text_pairs, {**P, **C, "rejected": {"role": "user"}}, "`rejected` is of type dict"),
     (read_text_pairs, {**C, **R, "prompt": " \n"}, "`prompt` is empty or white space alone"),
@@ -285,7 +300,12 @@ BAD: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     ),
     (
         read_text_pairs,
-        {"prompt": Q, "chosen": [assistant("")], "rejected": [assistant("r")]},
+        {"prompt": Q, "chosen": [assistant("")], "rejected": [assistant("")]},
+        "`chosen` and `rejected` are both empty",
+    ),
+    (
+        read_text_pairs,
+        {"chosen": [*Q, assistant("")], "rejected": [*Q, assistant("r")]},
         "`chosen[0].content` is empty",
     ),
     (read_text_pairs, {"chosen": f"q{TURN}", "rejected": f"q{TURN} r"}, "`chosen` ends where its answer should"),
@@ -299,8 +319,11 @@ BAD: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (read_text_pairs, {**EXPORTED, "answer": "left"}, "not a comparison with an answer (one of first, second,"),
     (read_text_pairs, {**EXPORTED, "answer": ["first"]}, "not a comparison with an answer"),
     (read_text_pairs, {**EXPORTED, "answer": "first", "kind": "rating"}, "not a comparison with an answer"),
-    (read_text_pairs, {**EXPORTED, "answer": "first", "second": ""}, "`second` is empty"),
-    (read_text_pairs, {**EXPORTED, "answer": "second", "second": ""}, "`second` is empty"),
+    (
+        read_text_pairs,
+        {**EXPORTED, "answer": "second", "first": "", "second": ""},
+        "`second` and `first` are both empty",
+    ),
     (
         read_text_pairs,
         {"prompt": "q", "chosen": [*Q, assistant("c")], "rejected": [user("s"), assistant("r")]},

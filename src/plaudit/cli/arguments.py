@@ -12,7 +12,7 @@ from plaudit.errors import PlauditError
 from plaudit.pipeline import kinds, settings
 from plaudit.pipeline.kinds import AnyConfig
 
-__all__ = ["override", "parse", "parse_with", "take", "whole"]
+__all__ = ["override", "parse", "parse_with", "sound", "take", "whole"]
 
 Parsed = TypeVar("Parsed")
 SHORT = {"--env": "--environment.id", "--envs": "--environment.envs", "--prompts": "--language.prompts"}
@@ -62,6 +62,18 @@ def whole(value: str | None, name: str) -> int:
     if value is None or not value.isdigit() or int(value) < 1:
         raise PlauditError(f"--{name}: {value!r} is not a whole number above 0")
     return int(value)
+
+
+def sound(text: str, otherwise: str) -> str:
+    """The text, where it is one; PlauditError with these words where it is not.
+
+    Python lets other bytes of a command line, and in some locales of standard input, through as half characters.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PlauditError(otherwise) from None
+    return text
 
 
 def _algorithm(config: AnyConfig, flags: list[str]) -> AnyConfig:

@@ -12,6 +12,8 @@ import torch
 from plaudit.cli import arguments
 from plaudit.errors import PlauditError
 
+INPUT = "standard input: not UTF-8 text; convert it, perhaps with `iconv -t utf-8`"
+
 
 def main(argv: Sequence[str]) -> int:
     """Read lines, print answers."""
@@ -43,8 +45,7 @@ def _read() -> str:
     if sys.stdin.isatty():
         print("> ", end="", flush=True)
     try:
-        return sys.stdin.readline().rstrip("\n")
+        line = sys.stdin.readline()
     except UnicodeDecodeError:
-        raise PlauditError(
-            "standard input: not UTF-8 text; convert it, perhaps with `iconv -t utf-8`"
-        ) from None
+        raise PlauditError(INPUT) from None
+    return arguments.sound(line, INPUT).rstrip("\n")

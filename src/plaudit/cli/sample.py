@@ -12,6 +12,8 @@ import torch
 from plaudit.cli import arguments
 from plaudit.errors import PlauditError
 
+PROMPT = "--prompt: not UTF-8 text; write it in UTF-8, or give a file with --prompts"
+
 
 def main(argv: Sequence[str]) -> int:
     """Answer some prompts."""
@@ -32,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     if sum(given is not None for given in (text, file, service)) != 1:
         raise PlauditError("sample: give one of --prompt TEXT, --prompts FILE and --service N")
     if text is not None:
-        asked = [TextPrompt(_sound(text), {}, "--prompt")]
+        asked = [TextPrompt(arguments.sound(text, PROMPT), {}, "--prompt")]
     elif file is not None:
         asked = read_text_prompts(Path(file))
     else:
@@ -45,14 +47,3 @@ def main(argv: Sequence[str]) -> int:
         else:
             print(f"{prompt}\n  -> {completion.strip()}\n")
     return 0
-
-
-def _sound(text: str) -> str:
-    """The text, where it is one: Python lets other bytes of a command line through as half characters."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise PlauditError(
-            "--prompt: not UTF-8 text; write it in UTF-8, or give a file with --prompts"
-        ) from None
-    return text

@@ -77,7 +77,7 @@ class LanguageTuner:
 
     def save(self, folder: Path) -> None:
         """Write the model as transformers reads it."""
-        loading.keep_shaping(self.policy, self.shaping)
+        loading.keep_shaping(self.policy, self.shaping, self.vocabulary.stops())
         loading.save(folder, self.policy, self.vocabulary)
 
     def _config(self, feedback: Feedback, given: dict[str, Any]) -> RunConfig:

@@ -211,7 +211,7 @@ class PPOTrainer:
 
     def save(self, folder: str | Path) -> None:
         """Write the model, and the tokenizer where there is one, as transformers reads them."""
-        keep_shaping(self.model, self.args.config.policy.shaping)
+        keep_shaping(self.model, self.args.config.policy.shaping, self.special.stops)
         with quiet():
             self.model.save_pretrained(folder)
             if self.tokenizer is not None:

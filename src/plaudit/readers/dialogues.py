@@ -51,6 +51,11 @@ def refuse_blank(text: Text, name: str, where: str) -> None:
         raise PlauditError(f"{where}: `{field}` is empty or white space alone; mend or drop the row")
 
 
+def is_empty(text: Text) -> bool:
+    """Whether the text, or every one of its messages, has not a single character."""
+    return not (text if isinstance(text, str) else "".join(message["content"] for message in text))
+
+
 def refuse_empty(text: Text, name: str, where: str) -> None:
     """Raise PlauditError where the text, or its last message, has not a single character."""
     field, last = _last(text, name)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plaudit.errors import PlauditError
-from plaudit.readers.dialogues import Text, as_text
+from plaudit.readers.dialogues import Text, as_text, refuse_empty
 from plaudit.readers.texts import Row, check_compared, compared, has, missing, others, rows_of, texts
 
 Ask = Literal["comparison", "ranking", "rating", "binary"]
@@ -56,7 +56,9 @@ def _question(row: Row, where: str, ask: Ask | None) -> TextQuestion:
     else:
         raise missing(row, "a question", FORMS, where)
     for number, option in enumerate(options):
-        check_compared(prompt, option, used[-1] if len(options) == 1 else f"answer {number + 1}", where)
+        name = used[-1] if len(options) == 1 else f"answer {number + 1}"
+        check_compared(prompt, option, name, where)
+        refuse_empty(option, name, where)
     return TextQuestion(_kind(len(options), where, ask), prompt, tuple(options), others(row, *used), where)
 
 

@@ -16,6 +16,7 @@ from plaudit.readers.dialogues import (
     Text,
     as_text,
     check_answer,
+    is_empty,
     part_last,
     part_shared,
     refuse_blank,
@@ -57,7 +58,7 @@ class TextPair:
     prompt: Text
     """What both answer."""
     chosen: Text
-    """The answer that was preferred; where both are equal, the first. It may be white space, but is never empty."""
+    """The answer that was preferred; where both are equal, the first. One of the two may be empty."""
     rejected: Text
     """The other answer, of the same kind as the first: plain, or messages."""
     preference: float
@@ -200,8 +201,7 @@ def pair_of(row: Row, where: str) -> TextPair | None:
             return None
         names = ("second", "first") if answer == "second" else ("first", "second")
         prompt, chosen, rejected = texts(row, where, "prompt", *names)
-        for name, text in zip(names, (chosen, rejected), strict=True):
-            check_compared(prompt, text, name, where)
+        _check_both(prompt, dict(zip(names, (chosen, rejected), strict=True)), where)
         preference = 0.5 if answer == "equal" else 1.0
     else:
         raise missing(row, "a pair", PAIR_FORMS, where)
@@ -215,18 +215,28 @@ def compared(row: Row, where: str) -> tuple[Text, Text, Text]:
     # UltraFeedback repeats the first message of the dialogues as a plain prompt
     if given is None or (restates(given, chosen) and restates(given, rejected)):
         prompt, chosen, rejected = part_shared(chosen, rejected, where)
+        for name, answer in (("chosen", chosen), ("rejected", rejected)):
+            refuse_empty(answer, name, where)  # a dialogue that breaks off, more likely than an answer
     else:
         prompt = given
-    for name, answer in (("chosen", chosen), ("rejected", rejected)):
-        check_compared(prompt, answer, name, where)
+    _check_both(prompt, {"chosen": chosen, "rejected": rejected}, where)
     return prompt, chosen, rejected
 
 
+def _check_both(prompt: Text, answers: dict[str, Text], where: str) -> None:
+    """Raise PlauditError where people could not compare these; one may be empty: its model ended at once."""
+    for name, answer in answers.items():
+        check_compared(prompt, answer, name, where)
+    if all(is_empty(answer) for answer in answers.values()):
+        raise PlauditError(
+            f"{where}: {' and '.join(f'`{n}`' for n in answers)} are both empty; mend or drop the row"
+        )
+
+
 def check_compared(prompt: Text, answer: Text, name: str, where: str) -> None:
-    """Raise PlauditError where people could not judge this answer to this prompt."""
+    """Raise PlauditError where people could not judge this answer to this prompt, empty or not."""
     refuse_blank(prompt, "prompt", where)
     check_answer(prompt, answer, name, where)
-    refuse_empty(answer, name, where)  # people do compare an answer that is a single space
 
 
 def _demonstration(row: Row, where: str) -> TextDemonstration:
@@ -247,6 +257,7 @@ def _demonstration(row: Row, where: str) -> TextDemonstration:
         if restates(prompt, completion):
             prompt, completion = part_last(completion, "chosen", where)
         check_compared(prompt, completion, "chosen", where)
+        refuse_empty(completion, "chosen", where)
     elif has(row, "chosen", "rejected"):
         used = ("prompt", "chosen", "rejected")
         prompt, completion, _ = compared(row, where)

@@ -75,11 +75,15 @@ def test_a_policy_answers_as_it_learned_to(tmp_path: Path) -> None:
     model = lm()
     loading.save(tmp_path / "base", model, words())
     assert loading.shaping_of(loading.load(str(tmp_path / "base"))[0]) == Shaping()
-    loading.keep_shaping(model, Shaping(temperature=0.7, top_p=0.9))
+    loading.keep_shaping(model, Shaping(temperature=0.7, top_p=0.9), {words().end, 7})
     loading.save(tmp_path / "policy", model, words())
     assert loading.shaping_of(loading.load(str(tmp_path / "policy"))[0]) == Shaping(0.7, 0.9)
     theirs = GenerationConfig.from_pretrained(tmp_path / "policy")
     assert (theirs.do_sample, theirs.temperature, theirs.top_p) == (True, 0.7, 0.9)
+    assert theirs.top_k == 0, "transformers takes the likeliest 50 alone where nothing is said"
+    assert theirs.eos_token_id == sorted({words().end, 7})
+    again = loading.load(str(tmp_path / "policy"))[1]
+    assert again.stops() == {words().end, 7}, "it ends its answers as it learned to"
 
 
 def test_weights_of_another_precision_are_loaded_in_single(tmp_path: Path) -> None:

@@ -193,6 +193,17 @@ def test_a_reward_is_learned(world: World, tmp_path: Path) -> None:
     assert again["reward model"] == results["reward model"]  # going on from it, a step of size 0
 
 
+def test_an_export_with_an_empty_answer_is_learned_from(world: World, tmp_path: Path) -> None:
+    """Of a model that ended at once: its end token is still there to read."""
+    rows = [
+        {"kind": "comparison", "prompt": f"say {i}:", "first": "", "second": f" a{i}", "answer": "second"}
+        for i in range(10)
+    ]
+    train, test = read([write_rows(tmp_path / "said.jsonl", rows)], config(world.lm, held_out=0.3))
+    results = learn(train, test, config(world.lm, epochs=1), tmp_path / "rm")
+    assert results["longer wins"].mean == 1 and math.isfinite(results["reward model"].mean)
+
+
 def test_the_same_seed_is_the_same_model(world: World, tmp_path: Path) -> None:
     state = torch.get_rng_state()
     found = []

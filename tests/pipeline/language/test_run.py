@@ -91,6 +91,9 @@ def test_what_a_run_leaves(run: RunFolder, world: World) -> None:
 
     model = AutoModelForCausalLM.from_pretrained(run.path / "policy")
     tokenizer = AutoTokenizer.from_pretrained(run.path / "policy")
+    assert model.generation_config.top_k == 0 and model.generation_config.eos_token_id == [
+        tokenizer.eos_token_id
+    ]
     ids = tokenizer("say ka:", return_tensors="pt")
     said = model.generate(
         **ids, max_new_tokens=6, do_sample=False, pad_token_id=tokenizer.pad_token_id

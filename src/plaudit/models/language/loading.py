@@ -222,10 +222,14 @@ def shaping_of(model: Any) -> Shaping:
     return Shaping(getattr(said, "temperature", None) or 1.0, getattr(said, "top_p", None) or 1.0)
 
 
-def keep_shaping(model: Any, shaping: Shaping) -> None:
-    """Let a model be saved with the temperature and nucleus it has learned with: with others it is another policy."""
+def keep_shaping(model: Any, shaping: Shaping, stops: Collection[int]) -> None:
+    """Let a model be saved with the temperature, the nucleus and the tokens that end an answer it has learned with.
+
+    With others, or with the likeliest 50 alone, which transformers takes where nothing is said, it is another policy.
+    """
     said = model.generation_config
-    said.do_sample, said.temperature, said.top_p = True, shaping.temperature, shaping.top_p
+    said.do_sample, said.temperature, said.top_p, said.top_k = True, shaping.temperature, shaping.top_p, 0
+    said.eos_token_id = sorted(stops) or said.eos_token_id
 
 
 def context_of(model: Any) -> int | None:

@@ -106,7 +106,7 @@ class LanguageRun:
             rows = samples.side_by_side(models, asked, made.speech, self.judges, made.model, seed)
         write_whole(folder.path / samples.NAME, samples.text(rows))
         lm = adapters.merged(policy.lm, policy.adapted)
-        loading.keep_shaping(lm, self.config.policy.shaping)
+        loading.keep_shaping(lm, self.config.policy.shaping, made.speech.stops)
         loading.save(folder.path / "policy", lm, made.speech.vocabulary)
         if made.model is not None and self.config.feedback.labels:
             reward_model.save(folder.path / "reward", made.model)

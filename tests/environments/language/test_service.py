@@ -170,9 +170,9 @@ def test_the_mixture_has_its_shares_and_they_are_independent() -> None:
     rambling = np.array([len(text.split()) >= 30 for text in lower])
     wrong = np.array([bool(mistakes(case)) for case in drawn])
     expected = [
-        (rude, 0.2), (polite, 0.4), (~rude & ~polite, 0.4), (rambling, 0.5), (wrong, 0.2),
-        (rude & rambling, 0.1), (polite & wrong, 0.08), (rambling & wrong, 0.1),
-        (polite & ~rambling & ~wrong, 0.16),
+        (rude, 1 / 3), (polite, 1 / 3), (~rude & ~polite, 1 / 3), (rambling, 0.5), (wrong, 0.2),
+        (rude & rambling, 1 / 6), (polite & wrong, 1 / 15), (rambling & wrong, 0.1),
+        (polite & ~rambling & ~wrong, 2 / 15),
     ]  # fmt: skip
     for found, share in expected:
         assert abs(found.mean() - share) < 5 * np.sqrt(share * (1 - share) / len(drawn))

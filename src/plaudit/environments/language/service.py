@@ -233,8 +233,8 @@ def is_held_out(topic: str, values: dict[str, str]) -> bool:
 
 
 def draw_style(generator: np.random.Generator) -> Style:
-    """A clerk: rude 20 %, neutral 40 %, polite 40 %; rambling 50 %; one fact wrong 20 %; independently."""
-    politeness: Politeness = _one(("rude", "neutral", "neutral", "polite", "polite"), generator)
+    """A clerk: rude, neutral or polite, a third each; rambling 50 %; one fact wrong 20 %; independently."""
+    politeness: Politeness = _one(("rude", "neutral", "polite"), generator)
     return Style(politeness, bool(generator.random() < 0.5), bool(generator.random() < 0.2))
 
 

@@ -24,7 +24,7 @@ def lessons(folder: Path, seed: int) -> list[tuple[str, PretrainConfig, Path]]:
         learn="everything",
         held_out=0.01,
         count=6000,
-        trainer=_descent(6e-3, 300),
+        trainer=_descent(6e-3, 400),
         seed=seed,
     )
     clerk = PretrainConfig(

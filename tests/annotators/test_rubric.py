@@ -233,8 +233,9 @@ def test_what_perfect_and_average_demonstrations_score() -> None:
     assert np.mean(perfect) > 0.95 * highest and min(perfect) == highest
     assert 0.6 < np.mean(mixed) / highest < 0.75
     shares = np.histogram(np.array(mixed) / highest, bins=10, range=(0, 1))[0] / len(mixed)
-    assert max(shares) < 0.25 and sum(shares > 0.04) >= 7
-    assert 0.13 < np.mean(np.array(mixed) > 0.95 * highest) < 0.19
+    assert max(shares) < 0.3 and sum(shares > 0.04) >= 7
+    polite_short_and_right = 1 / 3 * 0.5 * 0.8
+    assert abs(np.mean(np.array(mixed) > 0.95 * highest) - polite_short_and_right) < 0.02
 
 
 @pytest.mark.parametrize("completion", [None, 3, b"Thanks.", ["Thanks."], math.nan])

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from plaudit.errors import PlauditError
-from plaudit.storage import Conflict
+from plaudit.storage import Conflict, recent
 from plaudit.storage.office import Office
 from plaudit.storage.people import SESSION_SECONDS, Gone, People, Person, clean_name
 from plaudit.storage.store import Unknown
@@ -189,3 +189,33 @@ def test_script_in_a_name_is_a_name() -> None:
 def test_an_unknown_role_is_refused(people: People) -> None:
     with pytest.raises(PlauditError, match="role"):
         people.invite("owner")
+
+
+def test_a_session_is_remembered_for_a_moment_and_forgotten_once_any_is_ended(
+    people: People, clock: Clock
+) -> None:
+    _, boss = people.join(people.invite("admin", "Boss")[1])
+    ada, session = people.join(people.invite("annotator", "Ada")[1])
+    assert people.recent(session) is None
+    assert people.who(session) == people.recent(session) == ada
+    clock.now += recent.SECONDS
+    assert people.recent(session) is None
+    for end in (lambda: people.leave(boss), lambda: people.revoke(ada.id)):
+        assert people.who(session) == people.recent(session) == ada
+        end()
+        assert people.recent(session) is None
+    assert people.who(session) is None and people.recent(session) is None
+
+
+def test_what_was_read_before_a_session_ended_is_not_remembered(people: People) -> None:
+    """A request may read who it is from just before they are signed out, and go on just after."""
+    ada, session = people.join(people.invite("annotator", "Ada")[1])
+    keep = people._recent.keep
+
+    def late(*given: object) -> None:
+        people.leave(session)
+        keep(*given)
+
+    people._recent.keep = late
+    assert people.who(session) == ada
+    assert people.recent(session) is None

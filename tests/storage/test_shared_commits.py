@@ -1,6 +1,7 @@
 """Threads that write to one SQLite file at once share a commit, and nothing else."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,52 @@ def test_an_interrupted_leader_hands_over(session: Session) -> None:
     assert results[1:] == [2, 3]
     assert session.write(_insert(4)) == 4
     assert _numbers(session) == [2, 3, 4]
+
+
+def test_who_wakes_late_takes_nothing_from_whoever_leads_by_then(session: Session) -> None:
+    """The first serves the second, who wakes only once the third has served itself and while the fourth waits."""
+    queue, answers, threads = session._writers, {}, []
+    held = {n: (threading.Event(), threading.Event()) for n in (0, 1, 3)}
+    settled, woken = threading.Event(), threading.Event()
+    original = queue._hand_over
+
+    def start(n: int) -> None:
+        def action(connection: Connection) -> int:
+            if n in held:
+                held[n][0].set()
+                assert held[n][1].wait(20)
+            return n
+
+        action.n = n  # type: ignore[attr-defined]
+        threads.append(
+            threading.Thread(target=lambda: answers.update({n: session.write(action)}), daemon=True)
+        )
+        before = len(queue._waiting)
+        threads[-1].start()
+        while len(queue._waiting) <= before:
+            time.sleep(0.001)
+
+    def hand_over(job: Any) -> None:
+        if job.action.n == 2:
+            assert settled.wait(20)
+        if job.action.n == 3:
+            settled.set()
+            assert woken.wait(20)
+        original(job)
+        if job.action.n == 2:
+            woken.set()
+
+    queue._hand_over = hand_over
+    start(0)
+    assert held[0][0].wait(20)  # leads
+    start(1), start(2)
+    held[0][1].set()
+    assert held[1][0].wait(20)  # leads, for both
+    start(3)
+    held[1][1].set()
+    assert held[3][0].wait(20)  # leads
+    start(4)
+    held[3][1].set()
+    for thread in threads:
+        thread.join(20)
+    assert answers == {n: n for n in range(5)}

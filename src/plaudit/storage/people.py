@@ -18,6 +18,7 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import fields
 from plaudit.storage import restored
 from plaudit.storage.claiming import enter
+from plaudit.storage.recent import Recent
 from plaudit.storage.session import Session
 from plaudit.storage.store import Conflict, Unknown
 from plaudit.storage.tables import annotators, invitations, people, sessions
@@ -78,6 +79,7 @@ class People:
 
     def __init__(self, session: Session, clock: Callable[[], float] = time.time):
         self._session, self._clock = session, clock
+        self._recent: Recent[Person] = Recent()
 
     def invite(
         self, role: str, name: str | None = None, seconds: float = LINK_SECONDS
@@ -105,9 +107,16 @@ class People:
 
     def who(self, token: str) -> Person | None:
         """Whose session this is; None where it has ended."""
-        values = {"token": digest(token), "now": self._clock()}
+        values, endings = {"token": digest(token), "now": self._clock()}, self._recent.endings
         row = self._session.read(lambda c: c.execute(WHO, values).one_or_none())
-        return None if row is None else _to_person(row)
+        if row is None:
+            return None
+        self._recent.keep(values["token"], found := _to_person(row), values["now"], endings)
+        return found
+
+    def recent(self, token: str) -> Person | None:
+        """The same from memory, for whoever was looked up a moment ago; None: ask `who`."""
+        return self._recent.get(digest(token), self._clock())
 
     def leave(self, token: str) -> None:
         """End a session."""
@@ -117,6 +126,7 @@ class People:
             .values(revoked_at=self._clock())
         )
         self._session.write(lambda connection: connection.execute(ended))
+        self._recent.forget()
 
     def everyone(self) -> list[Person]:
         """Everybody who ever came in, by id."""
@@ -149,6 +159,7 @@ class People:
         Where it is an admin, no open link stays good: they may have made any of them, for themselves to come back by.
         """
         self._session.write(lambda connection: _revoke(connection, person_id, self._clock()))
+        self._recent.forget()
 
 
 def digest(token: str) -> str:

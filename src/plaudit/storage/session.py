@@ -63,19 +63,19 @@ class _Queue:
         self._name = name
         self._lock = threading.Lock()
         self._waiting: list[_Job] = []
-        self._led = False
+        self._leader: _Job | None = None
+        """Who does the writes now; the only one that takes others out of the queue."""
 
     def write(self, action: Action[Result]) -> Result:
         """Do it, together with the writes of others; returns after the commit."""
         job = _Job(action)
         with self._lock:
             self._waiting.append(job)
-            if not self._led:
-                self._led = True
-                job.called.set()
+            if self._leader is None:
+                self._lead(job)
         try:
             job.called.wait()
-            if not job.settled:
+            if self._leader is job:
                 self._run(self._waiting.copy())
         finally:
             self._hand_over(job)
@@ -84,30 +84,36 @@ class _Queue:
         return job.result
 
     def _hand_over(self, job: _Job) -> None:
-        """Wake whose writes are done. Who led, even where it was interrupted, calls the next to lead."""
+        """Leave the queue. Who led, even where it was interrupted, wakes whose writes are done and calls the next."""
         with self._lock:
-            led = job in self._waiting and job.called.is_set()
-            self._waiting, ended = (
-                [other for other in self._waiting if not other.settled and other is not job],
-                [other for other in self._waiting if other.settled],
-            )
-            if led:
-                self._led = bool(self._waiting)
-                ended += self._waiting[:1]
-            for other in ended:
+            if job in self._waiting:
+                self._waiting.remove(job)
+            if self._leader is not job:
+                return
+            served = [other for other in self._waiting if other.settled]
+            self._waiting = [other for other in self._waiting if not other.settled]
+            self._leader = None
+            for other in served:
                 other.called.set()
+            if self._waiting:
+                self._lead(self._waiting[0])
+
+    def _lead(self, job: _Job) -> None:
+        self._leader = job
+        job.called.set()
 
     def _run(self, batch: list[_Job]) -> None:
         """All in one transaction; where that fails, each in one of its own."""
-        if len(batch) > 1:
+        for action in (_together, _apart) if len(batch) > 1 else ():
             try:
-                ended = _within(self._engine, lambda connection: [_apart(connection, job) for job in batch])
+                ended = _within(
+                    self._engine, lambda connection, act=action: [act(connection, job) for job in batch]
+                )
             except Exception:
-                pass  # nothing of it was stored; below, each gets the error that is its own
-            else:
-                for job, (result, error) in zip(batch, ended, strict=True):
-                    job.settle(result, error)
-                return
+                continue  # nothing of it was stored; in the end, each gets the error that is its own
+            for job, (result, error) in zip(batch, ended, strict=True):
+                job.settle(result, error)
+            return
         for job in batch:
             self._alone(job)
 
@@ -116,6 +122,11 @@ class _Queue:
             job.settle(retrying(lambda: _within(self._engine, job.action), self._name))
         except Exception as error:
             job.settle(error=error)
+
+
+def _together(connection: Connection, job: _Job) -> tuple[Any, None]:
+    """Within a shared transaction, which is undone where this job is refused: savepoints cost more than most jobs."""
+    return job.action(connection), None
 
 
 def _apart(connection: Connection, job: _Job) -> tuple[Any, PlauditError | None]:

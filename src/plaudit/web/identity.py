@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 
 from plaudit.storage.people import Person
 from plaudit.web.guard import Refusal
@@ -36,16 +37,18 @@ async def served(request: Request) -> Served:
 TheServed = Annotated[Served, Depends(served)]
 
 
-def visitor(request: Request, served: TheServed) -> Caller | None:
+async def visitor(request: Request, served: TheServed) -> Caller | None:
     """Whoever is signed in, if anybody is."""
-    token = request.cookies.get(served.cookie, "")
-    person = served.office.people.who(token) if token else None
+    token, people = request.cookies.get(served.cookie), served.office.people
+    if not token:
+        return None
+    person = people.recent(token) or await run_in_threadpool(people.who, token)
     return None if person is None else Caller(person, token)
 
 
-def caller(request: Request, served: TheServed) -> Caller:
+async def caller(request: Request, served: TheServed) -> Caller:
     """Whoever is signed in; whoever changes something also proves that the page did it, not another site."""
-    found = visitor(request, served)
+    found = await visitor(request, served)
     if found is None:
         raise Refusal(
             401, "signed_out", "You are not signed in; open your invitation link, or ask for a new one."

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from plaudit.errors import PlauditError
 from plaudit.storage.artifacts import Artifacts
@@ -65,12 +66,12 @@ class Served:
         self.mirror.start()
         self.copying.start()
 
-    @property
+    @cached_property
     def store(self) -> str:
         """What tells this store in this folder from every other one; copies of a folder hold the same people."""
         return hashlib.sha256(f"{self.folder.path.resolve()}/{self.office.identity}".encode()).hexdigest()[:8]
 
-    @property
+    @cached_property
     def cookie(self) -> str:
         """A name of its own: browsers send the cookies of one server to every other one at the same address."""
         return f"plaudit_{self.store}"

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 LABELS = 60
 CONFIG = {
     "environment": {"id": "Pendulum-v1", "envs": 32},
-    "steps": 99_200,
+    "steps": 198_400,
     "rollout": 100,
     "settings": {"discount": 0.97, "entropy_coef": 0.01},
     "trainer": {"learning_rate": 1e-3, "epochs": 10, "minibatch": 320},

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from pydantic import BaseModel
 
 from plaudit.feedback import from_json, to_json
 from plaudit.storage.store import NewResponse
@@ -32,8 +33,8 @@ ENDED = ("label", "over")
 KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
-@router.post("/tasks")
-def claim(wish: Claim, caller: TheCaller, served: TheServed) -> Tasks:
+@router.post("/tasks", response_model=Tasks)
+def claim(wish: Claim, caller: TheCaller, served: TheServed) -> Response:
     """Lease up to three questions; one after another, as `besides` says what is at hand."""
     reception, who = served.office.reception, caller.person.name
     state = served.trainer.state()  # before the claim: what a trainer asks before its end is not missed
@@ -42,7 +43,7 @@ def claim(wish: Claim, caller: TheCaller, served: TheServed) -> Tasks:
     more = len(claimed) == wish.count or state not in ENDED or reception.may_get(who, held)
     tasks = [served.shop.task(query) for query in claimed]
     found = {"tasks": tasks, "lease_seconds": served.lease_seconds, "more": more, "state": state}
-    return Tasks.model_validate(found)
+    return _told(Tasks.model_validate(found))
 
 
 @router.post("/tasks/{query_id}/release")
@@ -52,8 +53,8 @@ def release(query_id: Id, _: Empty, caller: TheCaller, served: TheServed) -> Rel
     return Released()
 
 
-@router.post("/answers")
-def submit(answer: NewAnswer, caller: TheCaller, served: TheServed) -> Receipt:
+@router.post("/answers", response_model=Receipt)
+def submit(answer: NewAnswer, caller: TheCaller, served: TheServed) -> Response:
     """Store an answer; what is returned was committed before."""
     response = NewResponse(
         client_uuid=answer.client_uuid,
@@ -65,7 +66,7 @@ def submit(answer: NewAnswer, caller: TheCaller, served: TheServed) -> Receipt:
     )
     receipt = served.office.reception.submit(response, answer.supersedes)
     served.mirror.wake()
-    return Receipt(client_uuid=answer.client_uuid, **asdict(receipt))
+    return _told(Receipt(client_uuid=answer.client_uuid, **asdict(receipt)))
 
 
 @router.get("/answers")
@@ -93,3 +94,8 @@ def artifact(sha256: Sha256, caller: TheCaller, served: TheServed) -> Response:
         raise Refusal(403, "forbidden", "This belongs to no question of yours.")
     content, kind = served.shop.content(sha256)
     return Response(content, media_type=kind, headers=KEPT)
+
+
+def _told(reply: BaseModel) -> Response:
+    """A reply as it is: given the model, FastAPI would check it once more, in another thread."""
+    return Response(reply.model_dump_json(), media_type="application/json")

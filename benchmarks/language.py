@@ -4,7 +4,8 @@
 
 `demo`: what `plaudit demo --only language` does. `over_optimised`: the same model, but 60 labels of which a quarter
 are wrong and hardly a price for KL; held-out judgements (wrong as often) decide which policy is kept. Every run goes
-through `plaudit.pipeline`, in a process of its own with one thread. The table is written to results/language.md.
+through `plaudit.pipeline`, in a process of its own with one thread. The table is written to
+results/language.md; exit status 1 where anything must not be.
 """
 
 import argparse
@@ -110,6 +111,27 @@ def over_table(found: Sequence[dict[str, Any]]) -> list[str]:
 CASES = {"demo": demo_table, "over_optimised": over_table}
 
 
+def missed(name: str, found: Sequence[dict[str, Any]]) -> list[str]:
+    """What must not be."""
+    faults = []
+    for r in found:
+        points = r["curve"]
+        start, peak, end = points[0][3], max(p[3] for p in points), points[-1][3]
+        kept = next(p[3] for p in points if p[0] == r["kept_update"]) if name == "over_optimised" else peak
+        wrong = {
+            "demo": {
+                "better than before in less than .80": r["win_rate"] < 0.8,
+                "its interval begins below .70": r["win_low"] < 0.7,
+            },
+            "over_optimised": {
+                "the hidden score does not rise, then fall": not start < peak > end,
+                "less than 90 % of the peak was kept": kept < 0.9 * peak,
+            },
+        }
+        faults += [f"{name}, seed {r['seed']}: {what}" for what, holds in wrong[name].items() if holds]
+    return faults
+
+
 def main() -> int:
     """Run the cases and write the table."""
     parser = argparse.ArgumentParser(
@@ -124,15 +146,16 @@ def main() -> int:
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.jobs, mp_context=fresh, max_tasks_per_child=1) as pool:
         found = list(pool.map(work, range(given.seeds)))
-    parts = [f"# Language: the demo and over-optimisation\n\n{described(*PACKAGES)}.\n"]
+    parts, faults = [f"# Language: the demo and over-optimisation\n\n{described(*PACKAGES)}.\n"], []
     for name in given.only:
-        table = CASES[name]([of_seed[name] for of_seed in found])
+        of_case = [of_seed[name] for of_seed in found]
+        table, faults = CASES[name](of_case), faults + missed(name, of_case)
         parts.append("\n".join([f"## {name}", "", str(CASES[name].__doc__), "", *table, ""]))
     text = "\n".join(parts)
-    print(text)
+    print("\n".join([text, *faults]))
     if set(given.only) == set(CASES):
         (RESULTS / "language.md").write_text(text, encoding="utf-8")
-    return 0
+    return int(bool(faults))
 
 
 if __name__ == "__main__":

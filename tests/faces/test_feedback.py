@@ -79,9 +79,9 @@ TEXTS = {"prompt": "p", "completions": ["a", "b"]}
             "line 2: `completions` and `ranks` are lists of two",
         ),
         ({"prompt": "p", "completions": ["a", 3], "ranks": [1, 2]}, r"line 2: `completions\[1\]`"),
-        ({"prompt": "p", "completions": ["a", ""], "ranks": [1, 2]}, r"line 2: `completions\[1\]` is empty"),
         ({"prompt": " ", "completion": "a", "rating": 1}, "line 2: `prompt` is empty"),
         ({"prompt": "p", "completion": "a"}, "line 2: `rating` .* is missing"),
+        ({"prompt": "p", "completions": ["", ""], "ranks": [1, 2]}, "line 2: `completions` are all empty"),
         (
             {"prompt": "p", "completion": "a", "rating": "good"},
             "line 2: rating: 'good' is not a finite number",

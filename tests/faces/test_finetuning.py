@@ -71,6 +71,23 @@ def test_a_language_model_learns_and_is_saved_as_transformers_reads_it(
     assert np.isfinite(model.metrics["objective/kl_per_answer"])
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"prompt": f"say {i}:", "completions": ["", " a", " b"], "ranks": [3, 1, 2]} for i in range(8)],
+        [{"prompt": f"say {i}:", "completion": " a" * (i % 2), "rating": i % 2} for i in range(8)],
+    ],
+    ids=["ranking", "rating"],
+)
+def test_a_reward_learns_about_empty_answers(
+    spoken: World, tmp_path: Path, said: list[dict[str, Any]]
+) -> None:
+    """Of a model that ended at once: as a run exports them."""
+    feedback = plaudit.load_feedback(write(tmp_path / "f.jsonl", said))
+    reward = plaudit.RewardModel.fit(feedback, like=plaudit.ppo.PPO(spoken.lm))
+    assert all(torch.isfinite(p).all() for p in reward.model.model.parameters())
+
+
 @pytest.mark.slow
 def test_a_language_model_says_more_of_what_people_want(spoken: World, tmp_path: Path) -> None:
     model = plaudit.ppo.PPO(spoken.lm)

@@ -16,9 +16,9 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import fields
 from plaudit.feedback.ranking import from_ranks
 from plaudit.readers.comparisons import LABELS, UNDECIDED, segment
-from plaudit.readers.dialogues import Text, as_text, check_answer, refuse_blank, refuse_empty
+from plaudit.readers.dialogues import Text, as_text, is_empty
 from plaudit.readers.lines import lessons
-from plaudit.readers.texts import pair_of
+from plaudit.readers.texts import check_compared, pair_of
 
 Kind = Literal["comparison", "ranking", "rating"]
 Medium = Literal["text", "control"]
@@ -114,6 +114,8 @@ def _ranking(row: dict[str, Any], where: str) -> Judged:
         return Judged("ranking", None, options, said, None, where)
     prompt = as_text(row["prompt"], "prompt", where)
     answers = tuple(_answer(prompt, one, f"completions[{i}]", where) for i, one in enumerate(given))
+    if all(map(is_empty, answers)):
+        raise PlauditError(f"{where}: `completions` are all empty; mend or drop the row")
     return Judged("ranking", prompt, answers, said, None, where)
 
 
@@ -158,7 +160,5 @@ def _scale(row: dict[str, Any], where: str) -> tuple[float, float] | None:
 
 def _answer(prompt: Text, value: Any, name: str, where: str) -> Text:
     answer = as_text(value, name, where)
-    refuse_blank(prompt, "prompt", where)
-    check_answer(prompt, answer, name, where)
-    refuse_empty(answer, name, where)
+    check_compared(prompt, answer, name, where)
     return answer

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from plaudit.errors import PlauditError
-from plaudit.storage import Conflict, recent
+from plaudit.storage import Conflict
 from plaudit.storage.office import Office
-from plaudit.storage.people import SESSION_SECONDS, Gone, People, Person, clean_name
+from plaudit.storage.people import REMEMBERED_SECONDS, SESSION_SECONDS, Gone, People, Person, clean_name
 from plaudit.storage.store import Unknown
 from tests.storage.asking import ask, claimed, reply
 
@@ -40,8 +40,10 @@ def test_a_link_lets_in_once_and_the_session_lasts(people: People, clock: Clock)
     assert people.open_invitations() == []
     with pytest.raises(Gone, match="was used"):
         people.join(token, "Eve")
-    clock.now += SESSION_SECONDS + 1
-    assert people.who(session) is None
+    clock.now += SESSION_SECONDS - 1
+    assert people.who(session) == ada
+    clock.now += 1
+    assert people.who(session) is None and people.recent(session) is None
 
 
 def test_no_token_is_in_the_database(people: People, office: Office) -> None:
@@ -198,7 +200,7 @@ def test_a_session_is_remembered_for_a_moment_and_forgotten_once_any_is_ended(
     ada, session = people.join(people.invite("annotator", "Ada")[1])
     assert people.recent(session) is None
     assert people.who(session) == people.recent(session) == ada
-    clock.now += recent.SECONDS
+    clock.now += REMEMBERED_SECONDS
     assert people.recent(session) is None
     for end in (lambda: people.leave(boss), lambda: people.revoke(ada.id)):
         assert people.who(session) == people.recent(session) == ada

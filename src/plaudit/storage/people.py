@@ -19,7 +19,7 @@ from plaudit.feedback import fields
 from plaudit.storage import restored
 from plaudit.storage.claiming import enter
 from plaudit.storage.recent import Recent
-from plaudit.storage.session import Session
+from plaudit.storage.session import Action, Session
 from plaudit.storage.store import Conflict, Unknown
 from plaudit.storage.tables import annotators, invitations, people, sessions
 
@@ -31,9 +31,12 @@ SESSION_SECONDS = 90 * DAY
 LINK_SECONDS = 7 * DAY
 LONGEST_NAME = 60
 
+REMEMBERED_SECONDS = 2.0
+"""How long a session is good without another look; one that is ended by this process is forgotten at once."""
+
 
 WHO = (
-    select(people)
+    select(people, sessions.c.expires_at)
     .join(sessions, sessions.c.person_id == people.c.id)
     .where(
         sessions.c.token_sha256 == bindparam("token"),
@@ -111,7 +114,8 @@ class People:
         row = self._session.read(lambda c: c.execute(WHO, values).one_or_none())
         if row is None:
             return None
-        self._recent.keep(values["token"], found := _to_person(row), values["now"], endings)
+        until = min(values["now"] + REMEMBERED_SECONDS, row.expires_at)
+        self._recent.keep(values["token"], found := _to_person(row), until, endings)
         return found
 
     def recent(self, token: str) -> Person | None:
@@ -125,8 +129,7 @@ class People:
             .where(sessions.c.token_sha256 == digest(token), sessions.c.revoked_at.is_(None))
             .values(revoked_at=self._clock())
         )
-        self._session.write(lambda connection: connection.execute(ended))
-        self._recent.forget()
+        self._end(lambda connection: connection.execute(ended))
 
     def everyone(self) -> list[Person]:
         """Everybody who ever came in, by id."""
@@ -158,8 +161,14 @@ class People:
 
         Where it is an admin, no open link stays good: they may have made any of them, for themselves to come back by.
         """
-        self._session.write(lambda connection: _revoke(connection, person_id, self._clock()))
-        self._recent.forget()
+        self._end(lambda connection: _revoke(connection, person_id, self._clock()))
+
+    def _end(self, action: Action[Any]) -> None:
+        """End sessions; forget them even where the database could not say that it is done."""
+        try:
+            self._session.write(action)
+        finally:
+            self._recent.forget()
 
 
 def digest(token: str) -> str:

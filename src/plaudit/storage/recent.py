@@ -5,8 +5,6 @@ from typing import Generic, TypeVar
 
 Whose = TypeVar("Whose")
 
-SECONDS = 2.0
-"""How long a session is good without another look; one that is ended by this process is forgotten at once."""
 MOST = 1000
 
 
@@ -21,16 +19,16 @@ class Recent(Generic[Whose]):
 
     def get(self, token: str, now: float) -> Whose | None:
         """Whose it is; None where that is not known any more."""
-        person, at = self._found.get(token, (None, 0.0))
-        return person if at <= now < at + SECONDS else None
+        person, until = self._found.get(token, (None, 0.0))
+        return person if now < until else None
 
-    def keep(self, token: str, person: Whose, now: float, endings: int) -> None:
-        """Remember for a while, unless a session was ended since `endings` was read."""
+    def keep(self, token: str, person: Whose, until: float, endings: int) -> None:
+        """Remember until then, unless a session was ended since `endings` was read."""
         with self._lock:
             if len(self._found) >= MOST:
                 self._found.clear()
             if endings == self.endings:
-                self._found[token] = person, now
+                self._found[token] = person, until
 
     def forget(self) -> None:
         """A session was ended."""

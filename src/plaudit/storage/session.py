@@ -69,16 +69,21 @@ class _Queue:
     def write(self, action: Action[Result]) -> Result:
         """Do it, together with the writes of others; returns after the commit."""
         job = _Job(action)
-        with self._lock:
-            self._waiting.append(job)
-            if self._leader is None:
-                self._lead(job)
         try:
+            with self._lock:
+                self._waiting.append(job)
+                if self._leader is None:
+                    self._leader = job
+                    job.called.set()
             job.called.wait()
             if self._leader is job:
                 self._run(self._waiting.copy())
         finally:
-            self._hand_over(job)
+            try:
+                self._hand_over(job)
+            except BaseException:  # interrupted; doing all of it twice does no harm
+                self._hand_over(job)
+                raise
         if job.error is not None:
             raise job.error
         return job.result
@@ -88,19 +93,14 @@ class _Queue:
         with self._lock:
             if job in self._waiting:
                 self._waiting.remove(job)
-            if self._leader is not job:
-                return
-            served = [other for other in self._waiting if other.settled]
-            self._waiting = [other for other in self._waiting if not other.settled]
-            self._leader = None
-            for other in served:
-                other.called.set()
-            if self._waiting:
-                self._lead(self._waiting[0])
-
-    def _lead(self, job: _Job) -> None:
-        self._leader = job
-        job.called.set()
+            if self._leader is job:
+                for other in self._waiting:
+                    if other.settled:
+                        other.called.set()
+                self._waiting = [other for other in self._waiting if not other.settled]
+                self._leader = self._waiting[0] if self._waiting else None
+            if self._leader is not None:
+                self._leader.called.set()
 
     def _run(self, batch: list[_Job]) -> None:
         """All in one transaction; where that fails, each in one of its own."""
@@ -109,8 +109,10 @@ class _Queue:
                 ended = _within(
                     self._engine, lambda connection, act=action: [act(connection, job) for job in batch]
                 )
+            except PlauditError:
+                continue  # somebody is refused, and nothing of it was stored
             except Exception:
-                continue  # nothing of it was stored; in the end, each gets the error that is its own
+                break  # the same; below, each gets the error that is its own
             for job, (result, error) in zip(batch, ended, strict=True):
                 job.settle(result, error)
             return

@@ -83,8 +83,9 @@ def run(case: Case, seed: int, demonstrations: Path) -> dict[str, Any]:
 
 
 def _optimise(case: Case, seed: int, folder: str) -> dict[str, Any]:
-    from plaudit.pipeline import optimise, settings
+    from plaudit.pipeline import optimise
     from plaudit.pipeline.control import config
+    from plaudit.runs import settings
 
     path = EXAMPLES / f"{case.example}.yaml"
     mapping = _merged(settings.load_yaml(path), case.changes | {"seed": seed})
@@ -194,7 +195,7 @@ def table(rows: dict[str, Any]) -> str:
 
 
 def _line(case: Case, row: dict[str, Any]) -> str:
-    from plaudit.pipeline.statistics import mean_interval
+    from plaudit.runs.statistics import mean_interval
 
     runs = row["runs"]
     returns = [run["return"] for run in runs]

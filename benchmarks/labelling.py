@@ -26,7 +26,7 @@ import httpx2
 from benchmarks.annotating import Annotator, Notes, Pace
 from benchmarks.dropping import DroppingProxy
 from benchmarks.machine import RESULTS, described
-from plaudit.pipeline.verify import verify
+from plaudit.stages.verify import verify
 from plaudit.storage import Artifacts, NewQuery, open_store
 from plaudit.storage.store import LARGEST
 

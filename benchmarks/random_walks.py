@@ -50,7 +50,7 @@ from plaudit.models.language.generation import Sampling
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
 from plaudit.models.language.tokens import Tokens
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.pipeline.statistics import mean_interval
+from plaudit.runs.statistics import mean_interval
 from plaudit.trainers import on_policy, supervised
 
 NODES, GOAL, LONGEST, WALKS, EDGE = 21, 0, 10, 1000, 0.1

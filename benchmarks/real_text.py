@@ -25,13 +25,15 @@ import torch
 from benchmarks.machine import RESULTS, merged, today
 from benchmarks.ngrams import baseline
 from benchmarks.real_text_tables import SHOWN, tables
+from plaudit import report
 from plaudit.models.language import reward_model
-from plaudit.pipeline import optimise, report, settings
+from plaudit.pipeline import optimise
 from plaudit.pipeline.language.config import from_mapping
 from plaudit.pipeline.language.learn_reward import LearnRewardConfig, as_pairs, learn, longer_by, read, scored
 from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain
-from plaudit.pipeline.statistics import rank_correlation
 from plaudit.readers.texts import read_text_pairs
+from plaudit.runs import settings
+from plaudit.runs.statistics import rank_correlation
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TEXT, PAIRS = Path("text_corpus/tinyshakespeare.txt"), Path("text_pairs/hh_pairs.jsonl.gz")

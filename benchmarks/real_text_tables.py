@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import described
-from plaudit.pipeline.statistics import mean_interval
+from plaudit.runs.statistics import mean_interval
 
 PACKAGES = ("plaudit", "torch", "transformers", "tokenizers", "numpy")
 REQUIRED, TF_IDF = 0.55, 0.550

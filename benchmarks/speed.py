@@ -44,8 +44,9 @@ def plaudit(seed: int) -> Timing:
     import torch
 
     from plaudit.environments.control.collect import Control
-    from plaudit.pipeline import optimise, settings
+    from plaudit.pipeline import optimise
     from plaudit.pipeline.control import config
+    from plaudit.runs import settings
     from plaudit.trainers import on_policy
 
     torch.set_num_threads(1)

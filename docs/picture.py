@@ -21,7 +21,7 @@ from plaudit.environments.control.actions import to_environment
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.pipeline.control import saved
 from plaudit.pipeline.control.config import load
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.folder import RunFolder
 
 SHOWN = (0, 12, 24, 36, 48, 60, 199)
 """Steps of the episode of which a frame is shown."""

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plaudit import agents, envs, ppo
-    from plaudit.faces.feedback import load_feedback
-    from plaudit.faces.reward import RewardModel
-    from plaudit.faces.trainer import PPOConfig, PPOTrainer
+    from plaudit.api.feedback import load_feedback
+    from plaudit.api.reward import RewardModel
+    from plaudit.api.trainer import PPOConfig, PPOTrainer
 
 __all__ = ["PPOConfig", "PPOTrainer", "RewardModel", "agents", "envs", "load_feedback", "ppo"]
 
 _HOMES = {
-    "PPOConfig": "plaudit.faces.trainer",
-    "PPOTrainer": "plaudit.faces.trainer",
-    "RewardModel": "plaudit.faces.reward",
-    "load_feedback": "plaudit.faces.feedback",
+    "PPOConfig": "plaudit.api.trainer",
+    "PPOTrainer": "plaudit.api.trainer",
+    "RewardModel": "plaudit.api.reward",
+    "load_feedback": "plaudit.api.feedback",
 }
 
 

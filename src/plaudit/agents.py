@@ -1,6 +1,6 @@
 """Agents by name."""
 
+from plaudit.api.agent import Evaluation, PPOAgent
 from plaudit.environments.control.collect import environment_reward
-from plaudit.faces.agent import Evaluation, PPOAgent
 
 __all__ = ["Evaluation", "PPOAgent", "environment_reward"]

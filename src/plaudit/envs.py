@@ -1,6 +1,6 @@
 """Environments by name, and rewards learned from people in place of an environment's own."""
 
-from plaudit.faces.environments import GymEnv
-from plaudit.faces.wrappers import RewardWrapper, sb3_reward_wrapper
+from plaudit.api.environments import GymEnv
+from plaudit.api.wrappers import RewardWrapper, sb3_reward_wrapper
 
 __all__ = ["GymEnv", "RewardWrapper", "sb3_reward_wrapper"]

@@ -1,5 +1,5 @@
 """PPO on a policy that exists already."""
 
-from plaudit.faces.finetuning import PPO
+from plaudit.api.finetuning import PPO
 
 __all__ = ["PPO"]

@@ -10,7 +10,7 @@ import pytest
 
 from plaudit.cli import running
 from plaudit.cli.main import main
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.folder import RunFolder
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -11,10 +11,10 @@ import pytest
 
 from plaudit.models.language.adapters import Lora
 from plaudit.pipeline import kinds, optimise
-from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.texts import read_text_pairs
+from plaudit.runs.folder import RunFolder
 from tests.cli.conftest import Run
-from tests.pipeline.language.world import made_of, make_world, quiet, write_rows
+from tests.text_world import made_of, make_world, quiet, write_rows
 
 SMALL = [
     "--new.layers",

@@ -15,7 +15,7 @@ import yaml
 
 from plaudit.cli import running
 from plaudit.cli.main import main
-from tests.pipeline.processes import contents, differences, in_child, metrics
+from tests.processes import contents, differences, in_child, metrics
 
 Run = Callable[..., tuple[int, str, str]]
 CARTPOLE = {

@@ -15,10 +15,10 @@ import yaml
 from plaudit.algorithms.on_policy import ppo
 from plaudit.pipeline import optimise
 from plaudit.pipeline.control.config import from_mapping
-from plaudit.pipeline.export import export_feedback
 from plaudit.readers.arrays import read_pairs
 from plaudit.readers.comparisons import read_comparisons
 from plaudit.readers.lines import read_lines, write_lines
+from plaudit.stages.export import export_feedback
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -9,8 +9,8 @@ import pytest
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
-from plaudit.pipeline import verify
-from plaudit.pipeline.questions import Items, prepare
+from plaudit.stages import verify
+from plaudit.stages.label import Items, prepare
 from plaudit.storage import NewResponse, open_store
 from plaudit.storage.copies import copy
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import control
-from plaudit.pipeline import settings
 from plaudit.pipeline.control import config
+from plaudit.runs import settings
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 

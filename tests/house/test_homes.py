@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.house.reading import ROOT, Source, by_rule, sources
 
 HOMES = {
-    "gymnasium": ("environments", "faces"),
+    "gymnasium": ("environments", "api"),
     "minari": ("readers",),
     "envpool": ("environments",),
     "transformers": ("models",),
@@ -22,24 +22,37 @@ HOMES = {
     "fastapi": ("web",),
     "starlette": ("web",),
     "uvicorn": ("web", "cli"),
-    "jinja2": ("web", "pipeline"),
+    "jinja2": ("web", "report"),
     "pydantic": ("web",),
     "idna": ("web",),
-    "matplotlib": ("pipeline.report",),
+    "matplotlib": ("report",),
     "ray": ("pipeline", "trainers"),
     "optuna": ("pipeline",),
     "tensorboard": ("trackers",),
     "torch.utils.tensorboard": ("trackers",),
     "wandb": ("trackers",),
     "trackio": ("trackers",),
-    "rich": ("cli", "pipeline", "trackers", "faces"),
-    "stable_baselines3": ("faces",),
+    "rich": ("cli", "report", "trackers", "api"),
+    "stable_baselines3": ("api",),
 }
 """Where each library may be imported: packages of plaudit, or modules whose name starts so."""
 
 PURE = ("batches", "maths", "algorithms", "likelihoods", "feedback")
 PURE_MAY_IMPORT = {"torch", "jaxtyping", "plaudit"} | set(sys.stdlib_module_names)
-RIM = ("pipeline", "web", "trackers", "faces", "cli", "__main__", "envs", "agents", "ppo")
+RIM = (
+    "stages",
+    "runs",
+    "pipeline",
+    "report",
+    "web",
+    "trackers",
+    "api",
+    "cli",
+    "__main__",
+    "envs",
+    "agents",
+    "ppo",
+)
 """Only here may anything be printed or logged."""
 
 
@@ -129,7 +142,7 @@ def test_rules_notice(tmp_path: Path) -> None:
     write(tmp_path, "maths/gae.py", "import numpy as np\nimport logging\nfrom ..batches import rows\n")
     write(tmp_path, "models/net.py", "def f():\n    from gymnasium import spaces\n    print(1)\n")
     write(tmp_path, "pipeline/stages.py", "import matplotlib.pyplot as plt\nimport sys\nprint(sys.argv)\n")
-    write(tmp_path, "pipeline/report_curves.py", "import matplotlib\n")
+    write(tmp_path, "report/curves.py", "import matplotlib\n")
     write(tmp_path, "environments/control/collect.py", "import gymnasium.vector\n")
     write(tmp_path, "queries/random.py", "import numpy\nimport raylib\n")
     assert [text.split(" imports")[0] for text in homeless(tmp_path)] == [

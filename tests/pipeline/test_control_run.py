@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from plaudit.errors import PlauditError
-from plaudit.pipeline import commands, optimise
+from plaudit.pipeline import optimise
 from plaudit.pipeline.control import config
 from plaudit.pipeline.control.run import EARLY_END, ControlRun
-from plaudit.pipeline.run_folder import RunFolder
-from plaudit.storage import MemoryStore, open_store
+from plaudit.runs.folder import RunFolder
+from plaudit.storage import MemoryStore, commands, open_store
 
 SMALL: dict[str, Any] = {
     "environment": {"id": "Pendulum-v1", "envs": 4},

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from plaudit.annotators.simulated import SimulatedPerson
-from plaudit.pipeline.commands import Commands
 from plaudit.pipeline.desk import Desk
 from plaudit.pipeline.preferences import people
 from plaudit.storage import Artifacts
+from plaudit.storage.commands import Commands
 from plaudit.storage.keys import HELD_OUT
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import NewQuery

@@ -23,7 +23,7 @@ from plaudit.pipeline.control.run import ControlRun
 from plaudit.pipeline.control.segments import Window, cut, from_bytes, stack, to_bytes
 from plaudit.pipeline.control.teaching import ControlTeaching
 from plaudit.pipeline.preferences import schedule
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.folder import RunFolder
 from plaudit.storage import open_store
 from plaudit.storage.store import NewResponse
 

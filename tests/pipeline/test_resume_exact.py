@@ -13,9 +13,9 @@ from plaudit.errors import PlauditError
 from plaudit.pipeline import optimise
 from plaudit.pipeline.control.config import RunConfig, from_mapping
 from plaudit.pipeline.control.run import ControlRun
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.folder import RunFolder
 from plaudit.storage.sql import SqlStore
-from tests.pipeline.processes import contents, differences, in_child, kill_me, metrics
+from tests.processes import contents, differences, in_child, kill_me, metrics
 
 TINY = {"hidden": [8]}
 PENDULUM = {

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from plaudit.errors import PlauditError
-from plaudit.pipeline.verify import verify
+from plaudit.stages.verify import verify
 from plaudit.storage import open_store
 from plaudit.web.folder import Folder
 from plaudit.web.served import Served
@@ -99,7 +99,7 @@ def test_a_very_large_body_is_refused_unread(folder: Path) -> None:
 
 def test_it_starts_without_torch_and_the_trainers_libraries(folder: Path) -> None:
     code = (
-        "import sys; import plaudit.cli.label, plaudit.cli.serve, plaudit.pipeline.questions, plaudit.web.server; "
+        "import sys; import plaudit.cli.label, plaudit.cli.serve, plaudit.stages.label, plaudit.web.server; "
         "from pathlib import Path; from plaudit.web.served import Served; from plaudit.web.folder import Folder; "
         "from plaudit.web.app import make_app; make_app(Served.open(Folder(Path(sys.argv[1])))); "
         "print(sorted({'torch', 'gymnasium', 'transformers', 'matplotlib'} & set(sys.modules)))"

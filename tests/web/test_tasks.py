@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from plaudit.pipeline.questions import Items, prepare
+from plaudit.stages.label import Items, prepare
 from plaudit.storage import open_store
 from plaudit.storage.artifacts import Artifacts
 from plaudit.web.tasks import Shop

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from plaudit.pipeline import settings
 from plaudit.pipeline.control import config
+from plaudit.runs import settings
 from plaudit.web.metrics import Metrics
 from plaudit.web.trainer import Trainer
 from tests.web.asking import Door, Someone, pair

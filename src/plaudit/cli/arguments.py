@@ -9,8 +9,9 @@ import yaml
 
 from plaudit.cli.flags import parse, read
 from plaudit.errors import PlauditError
-from plaudit.pipeline import kinds, settings
+from plaudit.pipeline import kinds
 from plaudit.pipeline.kinds import AnyConfig
+from plaudit.runs import settings
 
 __all__ = ["override", "parse", "parse_with", "sound", "take", "whole"]
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from plaudit.cli.running import resume_one
 from plaudit.errors import PlauditError
-from plaudit.pipeline import settings
 from plaudit.pipeline.kinds import AnyConfig, settled
-from plaudit.pipeline.run_folder import RunFolder, seed_of
-from plaudit.pipeline.threads import threads
+from plaudit.runs import settings
+from plaudit.runs.folder import RunFolder
+from plaudit.runs.threads import threads
+from plaudit.seeds import seed_of
 from plaudit.storage import open_store
 
 START_SECONDS = 20.0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plaudit.errors import PlauditError
-from plaudit.pipeline import compare
+from plaudit.stages import compare
 
 
 def main(argv: Sequence[str]) -> int:

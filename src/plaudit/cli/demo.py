@@ -13,7 +13,7 @@ import torch
 from plaudit.cli import arguments
 from plaudit.cli.running import length, reported, run_one
 from plaudit.errors import PlauditError
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.folder import RunFolder
 from plaudit.trackers.console import ProgressBar
 
 

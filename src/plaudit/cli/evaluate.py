@@ -15,7 +15,7 @@ import tyro
 from plaudit.cli import arguments
 from plaudit.errors import PlauditError
 from plaudit.pipeline import kinds
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import tyro
 
 from plaudit.cli import arguments
-from plaudit.pipeline.export import Form, export_feedback
+from plaudit.stages.export import Form, export_feedback
 
 
 @dataclass(frozen=True)

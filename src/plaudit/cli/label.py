@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _prepared(given: Label) -> Path:
-    from plaudit.pipeline.questions import Items, prepare
+    from plaudit.stages.label import Items, prepare
 
     assert given.items is not None
     folder = given.out or Path("runs") / f"{given.items.name.split('.')[0]}-labels"

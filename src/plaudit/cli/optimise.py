@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.cli.running import run_all
-from plaudit.pipeline import algorithms, kinds
+from plaudit.pipeline import kinds
+from plaudit.runs import algorithms
 
 
 def main(argv: Sequence[str]) -> int:

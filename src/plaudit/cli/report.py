@@ -8,8 +8,8 @@ from typing import Literal
 import tyro
 
 from plaudit.cli import arguments
-from plaudit.pipeline.report import write_report
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.report import write_report
+from plaudit.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)

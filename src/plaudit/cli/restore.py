@@ -11,7 +11,7 @@ from pathlib import Path
 import tyro
 
 from plaudit.cli.flags import parse
-from plaudit.pipeline.restore import restore
+from plaudit.stages.restore import restore
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from rich.console import Console
 
 from plaudit.cli import arguments
 from plaudit.errors import PlauditError
-from plaudit.pipeline import compare, kinds, optimise, settings
+from plaudit.pipeline import kinds, optimise
 from plaudit.pipeline.kinds import AnyConfig, load, settled
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs import settings
+from plaudit.runs.folder import RunFolder
+from plaudit.stages import compare
 from plaudit.trackers.console import ProgressBar
 
 CONSOLE = Console(stderr=True)
@@ -93,7 +95,7 @@ def said(result: dict[str, Any]) -> str:
 def reported(write: Callable[[Any], Path]) -> str:
     """Where the report is; where nothing can draw it, how it is made up for."""
     try:
-        return f"report {write(import_module('plaudit.pipeline.report'))}"
+        return f"report {write(import_module('plaudit.report'))}"
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "matplotlib":
             raise

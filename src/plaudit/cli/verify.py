@@ -12,7 +12,7 @@ import tyro
 
 from plaudit.cli.flags import parse
 from plaudit.errors import PlauditError
-from plaudit.pipeline.verify import Verdict, verify
+from plaudit.stages.verify import Verdict, verify
 
 SHOWN = 20
 """Faults that are printed."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
-from plaudit.pipeline.commands import Commands
 from plaudit.storage import keys
 from plaudit.storage.artifacts import Artifacts
+from plaudit.storage.commands import Commands
 from plaudit.storage.store import Response, Store
 
 

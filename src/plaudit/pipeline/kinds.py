@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from plaudit.pipeline import settings
 from plaudit.pipeline.preferences import Preferences
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs import settings
+from plaudit.runs.folder import RunFolder
 from plaudit.trainers import on_policy
 
 OF_LANGUAGE = ("updates", "hidden", "watch", "evaluate_prompts", "device")

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.errors import PlauditError
-from plaudit.pipeline import kinds, settings
-from plaudit.pipeline.commands import Stopped
+from plaudit.pipeline import kinds
 from plaudit.pipeline.kinds import AnyConfig, Run
-from plaudit.pipeline.run_folder import RunFolder
-from plaudit.pipeline.threads import threads
+from plaudit.runs import settings
+from plaudit.runs.folder import RunFolder
+from plaudit.runs.threads import threads
+from plaudit.storage.commands import Stopped
 from plaudit.storage.copies import refuse_lost
 from plaudit.trackers.jsonl import JsonLines
 

@@ -13,9 +13,9 @@ from plaudit.annotators.client import SimulatedAnnotator
 from plaudit.annotators.simulated import SimulatedPerson
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
-from plaudit.pipeline.commands import POLL_SECONDS
 from plaudit.pipeline.desk import Desk
-from plaudit.pipeline.run_folder import seed_of
+from plaudit.seeds import seed_of
+from plaudit.storage.commands import POLL_SECONDS
 from plaudit.storage.store import LARGEST, NewQuery, Response
 from plaudit.trainers import reward_fit
 

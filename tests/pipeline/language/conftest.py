@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.pipeline.language.world import World, make_world
+from tests.text_world import World, make_world
 
 
 @pytest.fixture(scope="session", autouse=True)

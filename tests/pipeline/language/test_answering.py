@@ -15,7 +15,7 @@ from plaudit.pipeline import optimise
 from plaudit.pipeline.language.answering import AnswerConfig, EvaluateConfig, Speaker, assess, of_run
 from plaudit.pipeline.language.config import LanguageSettings
 from plaudit.readers.texts import TextPrompt
-from tests.pipeline.language.world import World, made_of, quiet, write_rows
+from tests.text_world import World, made_of, quiet, write_rows
 
 
 def evaluation(world: World, **changes: Any) -> EvaluateConfig:

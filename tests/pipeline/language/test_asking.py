@@ -14,7 +14,7 @@ from plaudit.pipeline.language.asking import Prompts, fitted, generated, prompts
 from plaudit.pipeline.language.config import LanguageSettings
 from plaudit.pipeline.language.dividing import divided
 from plaudit.readers.texts import TextPrompt
-from tests.pipeline.language.world import World, write_rows
+from tests.text_world import World, write_rows
 
 
 @pytest.fixture(scope="module")

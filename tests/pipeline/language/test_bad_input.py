@@ -18,10 +18,10 @@ from plaudit.models.language.policy import LanguagePolicy
 from plaudit.models.language.reward_model import TextReward
 from plaudit.pipeline import kinds, optimise
 from plaudit.pipeline.language.run import LanguageRun
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.folder import RunFolder
 from plaudit.trainers.descent import Adam
-from tests.pipeline.language.world import World, quiet, write_rows
-from tests.pipeline.processes import contents, differences, metrics
+from tests.processes import contents, differences, metrics
+from tests.text_world import World, quiet, write_rows
 
 
 def refused(config: Any, path: Path) -> str:

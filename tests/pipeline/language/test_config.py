@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from plaudit.errors import PlauditError
-from plaudit.pipeline import kinds, settings
+from plaudit.pipeline import kinds
 from plaudit.pipeline.language.config import RunConfig, from_mapping, settled
+from plaudit.runs import settings
 
 ALONE: dict[str, Any] = {
     "start": "lm", "language": {}, "reward": {"weights": {"mine": 1}, "functions": {"mine": "f.py:g"}}

@@ -19,9 +19,9 @@ from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline.language import hidden
 from plaudit.pipeline.language.asking import fitted
 from plaudit.pipeline.language.evaluate import Judges, evaluate, wins
-from plaudit.pipeline.statistics import mean_interval
 from plaudit.readers.texts import TextPrompt
-from tests.pipeline.language.world import World
+from plaudit.runs.statistics import mean_interval
+from tests.text_world import World
 
 SHAPING = PolicyConfig(shaping=Shaping(temperature=0.8))
 

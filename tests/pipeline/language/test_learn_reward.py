@@ -14,7 +14,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from plaudit.errors import PlauditError
 from plaudit.models.language import reward_model
 from plaudit.models.language.reward_model import TextReward
-from plaudit.pipeline import settings
 from plaudit.pipeline.language.learn_reward import (
     LearnRewardConfig,
     as_pairs,
@@ -27,7 +26,8 @@ from plaudit.pipeline.language.learn_reward import (
 )
 from plaudit.pipeline.language.teaching import sequence
 from plaudit.readers.texts import TextPair, read_text_pairs
-from tests.pipeline.language.world import World, made_of, write_rows
+from plaudit.runs import settings
+from tests.text_world import World, made_of, write_rows
 
 
 def config(start: Any = "lm", **changes: Any) -> LearnRewardConfig:

@@ -10,8 +10,8 @@ from plaudit.environments.language.prompts import Prompt
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading
 from plaudit.pipeline.language import origins
-from plaudit.pipeline.run_folder import RunFolder
-from tests.pipeline.language.world import World
+from plaudit.runs.folder import RunFolder
+from tests.text_world import World
 
 
 def test_weights(world: World, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import torch
 from plaudit.errors import PlauditError
 from plaudit.models.language import reward_model
 from plaudit.pipeline.language.run import LanguageRun
-from plaudit.pipeline.run_folder import RunFolder
-from tests.pipeline.language.world import World, made_of
+from plaudit.runs.folder import RunFolder
+from tests.text_world import World, made_of
 
 FOUR = ("trl", "trlx", "compute_score", "texts")
 

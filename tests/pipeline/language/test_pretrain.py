@@ -15,11 +15,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from plaudit.environments.language import service
 from plaudit.errors import PlauditError
 from plaudit.models.language.policy import LanguagePolicy
-from plaudit.pipeline import settings
 from plaudit.pipeline.language import pretrain as stage
 from plaudit.pipeline.language.origins import of_weights
 from plaudit.pipeline.language.pretrain import PretrainConfig, demonstrations, pretrain
-from tests.pipeline.language.world import NEW, World, quiet, write_rows
+from plaudit.runs import settings
+from tests.text_world import NEW, World, quiet, write_rows
 
 TEXT = "".join(f"The {noun} is {colour}.\n" for noun in ("dög", "cat", "bird", "bee", "frog") * 9
                for colour in ("red", "green", "grey"))  # fmt: skip

@@ -9,13 +9,14 @@ import pytest
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import generation, loading
-from plaudit.pipeline import checkpoint, optimise
+from plaudit.pipeline import optimise
 from plaudit.pipeline.language.run import LanguageRun
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs import checkpoint
+from plaudit.runs.folder import RunFolder
 from plaudit.storage.sql import SqlStore
 from plaudit.trainers.descent import Adam
-from tests.pipeline.language.world import World, quiet
-from tests.pipeline.processes import contents, differences, in_child, kill_me, metrics
+from tests.processes import contents, differences, in_child, kill_me, metrics
+from tests.text_world import World, quiet
 
 EVERYTHING: dict[str, Any] = {
     "updates": 7,

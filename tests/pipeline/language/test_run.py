@@ -20,9 +20,10 @@ from plaudit.pipeline.language import run as language_run
 from plaudit.pipeline.language.evaluate import Evaluation
 from plaudit.pipeline.language.origins import of_weights
 from plaudit.pipeline.language.run import LanguageRun
-from plaudit.pipeline.run_folder import RunFolder, seed_of
-from tests.pipeline.language.world import World, quiet
-from tests.pipeline.processes import metrics
+from plaudit.runs.folder import RunFolder
+from plaudit.seeds import seed_of
+from tests.processes import metrics
+from tests.text_world import World, quiet
 
 
 def alone(world: World, **changes: Any) -> Any:
@@ -219,9 +220,9 @@ def test_the_reference_is_the_same_after_learning(
 
 
 def test_a_reference_that_cannot_be_compared_is_refused(world: World, tmp_path: Path) -> None:
-    from plaudit.pipeline import settings
     from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain
-    from tests.pipeline.language.world import NEW
+    from plaudit.runs import settings
+    from tests.text_world import NEW
 
     (tmp_path / "text.txt").write_text("zebra quartz " * 40)
     new = settings.build(PretrainConfig, {"new": NEW, "trainer": {"epochs": 1}}, "")

@@ -10,8 +10,8 @@ import torch
 from plaudit.models.language.reward_model import texts
 from plaudit.pipeline.language import samples
 from plaudit.pipeline.language.run import LanguageRun
-from plaudit.pipeline.run_folder import RunFolder
-from tests.pipeline.language.world import World, made_of
+from plaudit.runs.folder import RunFolder
+from tests.text_world import World, made_of
 
 
 def build(config: Any, path: Path) -> LanguageRun:

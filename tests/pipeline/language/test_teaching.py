@@ -25,10 +25,10 @@ from plaudit.pipeline import optimise
 from plaudit.pipeline.language.run import LanguageRun
 from plaudit.pipeline.language.teaching import LanguageTeaching, learned, question, same_tokens, sequence
 from plaudit.pipeline.preferences import foretold
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.folder import RunFolder
 from plaudit.storage import Artifacts, open_store
 from plaudit.storage.store import NewResponse, Response
-from tests.pipeline.language.world import World, made_of, quiet, write_rows
+from tests.text_world import World, made_of, quiet, write_rows
 
 
 def build(config: Any, path: Path) -> LanguageRun:

@@ -10,17 +10,17 @@ import torch
 
 from plaudit.feedback import Comparison
 from plaudit.pipeline import optimise
-from plaudit.pipeline.checkpoint import load_tree
 from plaudit.pipeline.language import run as run_module
 from plaudit.pipeline.language import watching
 from plaudit.pipeline.language.run import LanguageRun
 from plaudit.pipeline.language.watching import START, Check, best, counted, fallen
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.checkpoint import load_tree
+from plaudit.runs.folder import RunFolder
 from plaudit.storage import open_store
 from plaudit.storage.keys import HELD_OUT
 from plaudit.storage.store import NewResponse, Response
-from tests.pipeline.language.world import World, quiet
-from tests.pipeline.processes import metrics
+from tests.processes import metrics
+from tests.text_world import World, quiet
 
 # ---- when to stop ----------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig
-from plaudit.pipeline import algorithms, aliases, settings
 from plaudit.pipeline.checked import checked
+from plaudit.runs import algorithms, aliases, settings
 from plaudit.trainers import on_policy, reward_fit
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from plaudit.errors import PlauditError
 from plaudit.feedback import options_of
 from plaudit.models.transitions import Transitions
-from plaudit.pipeline.columns import columns
 from plaudit.pipeline.control.segments import from_bytes
-from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.comparisons import LABELS
+from plaudit.runs.folder import RunFolder
+from plaudit.stages.columns import columns
 from plaudit.storage import Artifacts, keys, open_store
 from plaudit.storage.store import LARGEST
 

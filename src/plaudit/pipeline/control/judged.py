@@ -11,8 +11,8 @@ from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.models.transitions import Transitions
 from plaudit.pipeline import judged
 from plaudit.pipeline.control.segments import stack
-from plaudit.pipeline.run_folder import seed_of
 from plaudit.readers.judgements import Judged, Segment
+from plaudit.seeds import seed_of
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 

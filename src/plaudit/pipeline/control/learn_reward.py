@@ -16,8 +16,8 @@ from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.models.transitions import Transitions
 from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.control import saved
-from plaudit.pipeline.run_folder import seed_of
 from plaudit.readers.arrays import RecordedPairs
+from plaudit.seeds import seed_of
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 

@@ -20,8 +20,8 @@ from plaudit.models.transitions import Transitions
 from plaudit.pipeline.control import saved
 from plaudit.pipeline.control.evaluate import true_returns
 from plaudit.pipeline.optimise import Watch
-from plaudit.pipeline.run_folder import seed_of
 from plaudit.readers.arrays import RecordedSteps
+from plaudit.seeds import seed_of
 from plaudit.trainers import supervised
 
 

@@ -10,8 +10,6 @@ from plaudit.environments.control.tape import Replay
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardEnsemble
-from plaudit.pipeline import algorithms
-from plaudit.pipeline.commands import Commands
 from plaudit.pipeline.control import saved
 from plaudit.pipeline.control.config import RunConfig
 from plaudit.pipeline.control.evaluate import true_returns
@@ -19,8 +17,11 @@ from plaudit.pipeline.control.segments import Window
 from plaudit.pipeline.control.teaching import Archive, ControlTeaching
 from plaudit.pipeline.desk import Desk
 from plaudit.pipeline.preferences import Preferences, people
-from plaudit.pipeline.run_folder import RunFolder, seed_of
+from plaudit.runs import algorithms
+from plaudit.runs.folder import RunFolder
+from plaudit.seeds import seed_of
 from plaudit.storage import Artifacts, open_store
+from plaudit.storage.commands import Commands
 from plaudit.trainers import on_policy
 
 EARLY_END = (

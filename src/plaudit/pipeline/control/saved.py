@@ -13,8 +13,8 @@ from plaudit.environments.control.make import EnvironmentConfig
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
-from plaudit.pipeline import settings
-from plaudit.pipeline.whole_files import write_whole
+from plaudit.runs import settings
+from plaudit.runs.files import write_whole
 
 WEIGHTS, CARD = "model.safetensors", "plaudit.json"
 

@@ -26,8 +26,8 @@ from plaudit.pipeline.language.config import LanguageSettings, RewardSettings
 from plaudit.pipeline.language.evaluate import Evaluation, Judges, evaluate, paid, wins
 from plaudit.pipeline.language.parts import mixture
 from plaudit.pipeline.language.teaching import same_tokens
-from plaudit.pipeline.run_folder import RunFolder
 from plaudit.readers.texts import TextPrompt
+from plaudit.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)

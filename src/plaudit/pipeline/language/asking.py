@@ -13,8 +13,8 @@ from plaudit.errors import PlauditError, placed
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline.language.config import SERVICE, LanguageSettings
 from plaudit.pipeline.language.dividing import divided
-from plaudit.pipeline.run_folder import seed_of
 from plaudit.readers.texts import TextPrompt, read_text_prompts
+from plaudit.seeds import seed_of
 
 SHORTER = "shorten it, lower language.answer_tokens, or set language.too_long to `leave out` or `cut`"
 """What can be done about a prompt that does not fit."""

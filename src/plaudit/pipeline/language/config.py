@@ -9,8 +9,8 @@ from plaudit.environments.language.caps import Cap, Score
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.language.policy import PolicyConfig
-from plaudit.pipeline import algorithms, aliases, settings
 from plaudit.pipeline.checked import LEARNER, in_range, learner_agrees
+from plaudit.runs import algorithms, aliases, settings
 from plaudit.trainers import on_policy, reward_fit
 
 SERVICE = "service"

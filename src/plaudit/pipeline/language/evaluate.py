@@ -14,7 +14,7 @@ from plaudit.environments.language.prompts import Prompt
 from plaudit.maths import kl
 from plaudit.models.language.tokens import Tokens
 from plaudit.pipeline.language.hidden import Hidden
-from plaudit.pipeline.statistics import mean_interval
+from plaudit.runs.statistics import mean_interval
 
 
 @dataclass(frozen=True)

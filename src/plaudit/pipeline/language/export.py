@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from plaudit.feedback import options_of
-from plaudit.pipeline.columns import columns
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.folder import RunFolder
+from plaudit.stages.columns import columns
 from plaudit.storage import Artifacts, keys, open_store
 from plaudit.storage.store import LARGEST
 

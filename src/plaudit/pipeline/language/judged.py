@@ -12,8 +12,8 @@ from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextReward, option_scores, text_options, texts
 from plaudit.pipeline import judged
 from plaudit.pipeline.language.learn_reward import encode
-from plaudit.pipeline.run_folder import seed_of
 from plaudit.readers.judgements import Judged
+from plaudit.seeds import seed_of
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 

@@ -18,9 +18,9 @@ from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language.dividing import divided
 from plaudit.pipeline.language.evaluate import wins
 from plaudit.pipeline.language.teaching import fit_pairs
-from plaudit.pipeline.run_folder import seed_of
-from plaudit.pipeline.threads import threads
 from plaudit.readers.texts import Text, TextPair, read_text_pairs
+from plaudit.runs.threads import threads
+from plaudit.seeds import seed_of
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
 

@@ -9,7 +9,7 @@ import torch
 
 from plaudit.environments.language.prompts import Prompt
 from plaudit.errors import PlauditError
-from plaudit.pipeline.run_folder import RunFolder
+from plaudit.runs.folder import RunFolder
 
 FIELD = "made_of"
 """In the manifest."""

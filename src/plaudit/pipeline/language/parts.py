@@ -17,7 +17,6 @@ from plaudit.models.language.generation import Sampling
 from plaudit.models.language.policy import LanguagePolicy, as_it_was
 from plaudit.models.language.reward_model import TextReward
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.pipeline.commands import Commands
 from plaudit.pipeline.desk import Desk
 from plaudit.pipeline.language import hidden, origins
 from plaudit.pipeline.language.asking import Prompts, prompts
@@ -26,8 +25,10 @@ from plaudit.pipeline.language.evaluate import Judges
 from plaudit.pipeline.language.hidden import Hidden
 from plaudit.pipeline.language.teaching import Archive, LanguageTeaching, learned, same_tokens
 from plaudit.pipeline.preferences import Preferences, people
-from plaudit.pipeline.run_folder import RunFolder, seed_of
+from plaudit.runs.folder import RunFolder
+from plaudit.seeds import seed_of
 from plaudit.storage import Artifacts, open_store
+from plaudit.storage.commands import Commands
 
 
 @dataclass

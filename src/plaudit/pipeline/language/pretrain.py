@@ -21,9 +21,9 @@ from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language.asking import without_beginning
 from plaudit.pipeline.language.config import SERVICE
 from plaudit.pipeline.language.dividing import divided
-from plaudit.pipeline.run_folder import seed_of
-from plaudit.pipeline.threads import threads
 from plaudit.readers.texts import RAW_ENDINGS, TextDemonstration, read_raw, read_text_demonstrations
+from plaudit.runs.threads import threads
+from plaudit.seeds import seed_of
 from plaudit.trainers import supervised
 
 MEMORY = "trainer.piece, trainer.minibatch, policy.rows or context; or set policy.gradient_checkpointing"

@@ -7,7 +7,6 @@ import torch
 from plaudit.environments.language.collect import Language, talk
 from plaudit.errors import Diverged, PlauditError
 from plaudit.models.language import adapters, loading, reward_model
-from plaudit.pipeline import algorithms
 from plaudit.pipeline.language import origins, samples
 from plaudit.pipeline.language.config import RunConfig
 from plaudit.pipeline.language.evaluate import Evaluation, evaluate, measured, paid, wins
@@ -15,8 +14,10 @@ from plaudit.pipeline.language.parts import generator, parts, preferences
 from plaudit.pipeline.language.pricing import priced
 from plaudit.pipeline.language.watching import Watcher
 from plaudit.pipeline.preferences import foretold
-from plaudit.pipeline.run_folder import RunFolder, seed_of
-from plaudit.pipeline.whole_files import write_whole
+from plaudit.runs import algorithms
+from plaudit.runs.files import write_whole
+from plaudit.runs.folder import RunFolder
+from plaudit.seeds import seed_of
 from plaudit.trainers import on_policy
 
 MEMORY = "policy.rows, trainer.piece, language.batch or language.answer_tokens; or set policy.gradient_checkpointing"

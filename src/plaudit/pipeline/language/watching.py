@@ -12,11 +12,11 @@ from typing import Any
 from plaudit.environments.language.collect import Talk
 from plaudit.feedback import Comparison
 from plaudit.models.language.policy import LanguagePolicy
-from plaudit.pipeline.checkpoint import load_tree, save_tree
 from plaudit.pipeline.desk import Desk
 from plaudit.pipeline.language.config import WatchSettings
 from plaudit.pipeline.language.teaching import Archive, question
 from plaudit.pipeline.preferences import SAID
+from plaudit.runs.checkpoint import load_tree, save_tree
 from plaudit.storage.keys import HELD_OUT
 from plaudit.storage.store import Response
 

@@ -1,7 +1,0 @@
-"""The report of a run as one HTML file: plain words, figures, and nothing fetched from outside."""
-
-from plaudit.pipeline.report.joint import write_joint_report
-from plaudit.pipeline.report.run_report import write_report
-from plaudit.pipeline.report.seeds import write_seeds_report
-
-__all__ = ["write_joint_report", "write_report", "write_seeds_report"]

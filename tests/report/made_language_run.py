@@ -1,0 +1,174 @@
+"""A folder as a language run leaves it, made by hand: every number in it is known."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from plaudit.feedback import Comparison
+from plaudit.runs.folder import RunFolder
+from plaudit.storage import open_store
+from plaudit.storage.store import NewQuery, NewResponse
+
+EVERY, PROMPTS = 2, 16
+RISING = (0.50, 0.55, 0.60, 0.65, 0.70, 0.75, 0.80)
+FALLING = (0.50, 0.62, 0.70, 0.68, 0.60, 0.50, 0.40)
+"""Hidden scores at the start and at every second update."""
+PROXY = (0.0, 0.4, 0.8, 1.1, 1.4, 1.6, 1.8)
+KL = (0.0, 0.6, 1.3, 2.1, 3.0, 4.2, 5.5)
+BEFORE = {"proxy": [i / 10 - 0.8 for i in range(PROMPTS)], "hidden": [i / PROMPTS for i in range(PROMPTS)]}
+AFTER = {"proxy": [2 - i / 10 for i in range(PROMPTS)], "hidden": [i / PROMPTS for i in range(PROMPTS)]}
+"""Before, both scores put the answers in the same order; after, in the opposite one."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What differs between made-up runs."""
+
+    hidden: Sequence[float] | None = RISING
+    proxy: Sequence[float] = PROXY
+    kl: Sequence[float] | None = KL
+    std: float = 0.1
+    """Spread of the hidden score between prompts."""
+    tokens: Sequence[float] = (20, 21, 20, 22, 21, 20, 22)
+    capped: Sequence[float] = (0.0,) * 7
+    repetition: Sequence[float] = (0.01,) * 7
+    wins: tuple[float, float, float] = (0.75, 0.6, 0.9)
+    """Win rate at the end, low, high."""
+    kept: int = 12
+    watched: Sequence[float] = ()
+    """Win rates of checks after updates 3, 6, 9 and 12, by ten judgements each."""
+
+
+def make(path: Path, made: Made = Made()) -> RunFolder:
+    """Write the folder."""
+    path.mkdir(parents=True)
+    folder = RunFolder(path)
+    folder.config.write_text(yaml.safe_dump(config(made)))
+    folder.metrics.write_text("".join(json.dumps(row) + "\n" for row in rows(made)))
+    folder.manifest.write_text(json.dumps(manifest(made)))
+    (path / "samples.json").write_text(json.dumps(samples(made.hidden is not None)))
+    answered(folder)
+    return folder
+
+
+def config(made: Made) -> dict[str, Any]:
+    """config.yaml."""
+    watch = {"every": 3 if made.watched else 0, "judgements": 10, "stop": made.kept != 12}
+    people = [{"mistake": 0.1}] if made.hidden is not None else []
+    return {
+        "start": "somewhere/lm",
+        "language": {"prompts": "service", "answer_tokens": 64, "batch": 8},
+        "reference": None,
+        "algorithm": "ppo",
+        "settings": {"kl_in_reward": 0.05},
+        "updates": 12,
+        "reward": {"weights": {"learned": 1.0}},
+        "feedback": {"labels": 40, "first": 20, "rounds": 1, "people": people},
+        "hidden": "rubric" if made.hidden is not None else None,
+        "watch": watch,
+        "evaluate_every": EVERY,
+        "evaluate_prompts": PROMPTS,
+        "seed": 3,
+    }
+
+
+def rows(made: Made) -> list[dict[str, Any]]:
+    """metrics.jsonl: twelve updates; new answers before updates 1 and 5."""
+    found = []
+    for update in range(1, 13):
+        row: dict[str, Any] = {
+            "update": update,
+            "decisions": 160 * update,
+            "objective/scores": made.proxy[update // EVERY] - 0.05,
+            "objective/entropy": 3.0 - update / 10,
+            "rollout/answer_tokens": 20.5,
+            "rollout/capped": 0.0,
+            "rollout/repetition": 0.02,
+            "feedback/labels": 20 if update < 5 else 40,
+            "time/seconds": 10.0 * update,
+        }
+        if made.kl is not None:
+            row["objective/kl_per_answer"] = made.kl[update // EVERY] + 0.01
+        if update == 1:
+            row |= {f"start/{name}": value for name, value in evaluation(made, 0).items()}
+            row["reward/accuracy"] = 0.8
+        if update == 5:
+            row |= {
+                "reward/accuracy": 0.9,
+                "reward/fresh_probabilities": [0.9, 0.8, 0.7, 0.2, 0.5],
+                "reward/fresh_answers": [1.0, 1.0, 0.0, 0.0, 0.5],
+            }
+        if update % EVERY == 0:
+            row |= {f"eval/{name}": value for name, value in evaluation(made, update // EVERY).items()}
+        if made.watched and update % 3 == 0:
+            row |= {
+                "watch/win_rate": made.watched[update // 3 - 1],
+                "watch/judgements": 10,
+                "watch/kl_per_answer": update / 2,
+                "watch/fresh_probabilities": [0.6] * 10,
+                "watch/fresh_answers": [1.0] * 7 + [0.0] * 3,
+            }
+        found.append(row)
+    return found
+
+
+def evaluation(made: Made, i: int) -> dict[str, float]:
+    """The measures of evaluation i."""
+    found = {"proxy_mean": made.proxy[i], "tokens": made.tokens[i], "capped": made.capped[i]}
+    found["repetition"] = made.repetition[i]
+    if made.hidden is not None:
+        found |= {"hidden_mean": made.hidden[i], "hidden_std": made.std}
+    return found | ({} if made.kl is None else {"kl_per_answer": made.kl[i]})
+
+
+def manifest(made: Made) -> dict[str, Any]:
+    """manifest.json of a finished run."""
+    rate, low, high = made.wins
+    scores = {"before": dict[str, Any](BEFORE), "after": dict[str, Any](AFTER)}
+    if made.hidden is None:
+        scores = {which: found | {"hidden": None} for which, found in scores.items()}
+    wins = {"win_rate": rate, "win_low": low, "win_high": high, "win_ties": 0.25, "win_prompts": PROMPTS}
+    result = evaluation(made, made.kept // EVERY) | wins
+    result |= {
+        "win_by": "learned reward" if made.hidden is None else "hidden score",
+        "kept_update": made.kept,
+    }
+    result |= {"before": evaluation(made, 0), "scores": scores}
+    return {"status": "finished", "seed": 3, "result": result, "notes": [], "versions": {"plaudit": "0"}}
+
+
+def samples(hidden: bool) -> list[dict[str, Any]]:
+    """samples.json: six prompts with short answers; the scores of prompt i are multiples of i."""
+    found = []
+    for i in range(6):
+        said = {
+            "before": ("No idea.", 0.1, -0.2),
+            "after": ("It is here.", 0.5, 0.6),
+            "best": ("Here.", 0.3, 0.9),
+        }
+        row: dict[str, Any] = {"prompt": f"Customer {i}: where is it?\nClerk:"}
+        for side, (text, worth, proxy) in said.items():
+            words = text.split(" ")
+            tokens = [words[0], *(f" {word}" for word in words[1:]), "<|end|>"]
+            adds = [(-1) ** k * (k + 1) / 10 for k in range(len(tokens))]
+            row[side] = {"text": text, "tokens": tokens, "adds": adds, "proxy": proxy * i}
+            row[side]["hidden"] = worth * i if hidden else None
+        found.append(row)
+    return found
+
+
+def answered(folder: RunFolder) -> None:
+    """feedback.db: three answers to learn from and two held-out judgements, by two people."""
+    a, b = "a" * 64, "b" * 64
+    store = open_store(folder.feedback)
+    keys = ["1/0", "1/1", "5/0", "held-out/3/0", "held-out/3/1"]
+    ids = store.enqueue([NewQuery(key, "comparison", (a, b), 1, {}) for key in keys])
+    said = ["first", "second", "skip", "first", "first"]
+    for place, (query, answer) in enumerate(zip(ids, said, strict=True)):
+        feedback = Comparison((a, b), answer)  # pyright: ignore
+        store.submit(NewResponse(f"r{place}", query, "ann" if place else "bob", feedback, (0, 1)))
+    store.close()

@@ -83,7 +83,7 @@ def run(case: Case, seed: int, demonstrations: Path) -> dict[str, Any]:
 
 
 def _optimise(case: Case, seed: int, folder: str) -> dict[str, Any]:
-    from plaudit.pipeline import optimise
+    from plaudit.stages import optimise
     from plaudit.pipeline.control import config
     from plaudit.runs import settings
 
@@ -102,7 +102,8 @@ def _optimise(case: Case, seed: int, folder: str) -> dict[str, Any]:
 
 
 def _clone(case: Case, seed: int, demonstrations: Path, folder: str) -> dict[str, Any]:
-    from plaudit.pipeline.control import config, pretrain
+    from plaudit.pipeline.control import config
+    from plaudit.stages import pretrain
     from plaudit.readers.arrays import read_demonstrations
 
     environment = config.load(EXAMPLES / f"{case.example}.yaml").environment

@@ -39,8 +39,9 @@ def runs(names: Sequence[str], seed: int, keep: Path | None = None) -> dict[str,
     """One seed of every case, all from one taught model; what came out, in plain numbers."""
     import torch
 
-    from plaudit.pipeline import kinds, optimise
-    from plaudit.pipeline.language import demo
+    from plaudit.pipeline import kinds
+    from plaudit.stages import optimise
+    from plaudit.stages import demo
     from plaudit.pipeline.language.pretrain import pretrain
     from plaudit.runs import settings
 

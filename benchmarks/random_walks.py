@@ -41,8 +41,8 @@ from benchmarks.machine import RESULTS, described
 from plaudit.algorithms.imitation import bc
 from plaudit.algorithms.on_policy import ppo
 from plaudit.batches import Demonstrations
-from plaudit.environments.language.answers import Answers, Graded
-from plaudit.environments.language.collect import Language, Speech, talk
+from plaudit.environments.language.answers import Answers, Rewards
+from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig, talk
 from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.maths.advantage import GAE
 from plaudit.models.language import loading, tokens
@@ -63,10 +63,10 @@ class Plan:
 
     model: loading.NewModel = loading.NewModel(layers=2, width=64, heads=4, context=LONGEST)
     cloning: supervised.Config = supervised.Config(
-        learning_rate=3e-3, weight_decay=0.01, epochs=20, minibatch=50, schedule="linear", max_grad_norm=1.0
+        learning_rate=3e-3, weight_decay=0.01, epochs=20, minibatch_size=50, schedule="linear", max_grad_norm=1.0
     )
     settings: ppo.Config = ppo.Config(discount=1.0, advantage=GAE(0.95), value_coef=0.5, kl_in_reward=0.02)
-    trainer: on_policy.Config = on_policy.Config(learning_rate=6e-4, epochs=2, minibatch=64)
+    trainer: on_policy.Config = on_policy.Config(learning_rate=6e-4, epochs=2, minibatch_size=64)
     batch: int = 128
     """Answers to learn from at a time."""
     updates: int = 150
@@ -146,7 +146,7 @@ class Run:
     def __init__(self, graph: Graph, walks: list[list[int]], seed: int, plan: Plan):
         self.graph, self.walks, self.plan = graph, walks, plan
         self.vocabulary, self.generator = letters(), torch.Generator().manual_seed(seed)
-        self.speech = Speech(self.vocabulary, self.vocabulary.stops(), Sampling(LONGEST - 1, rows=256))
+        self.speech = GenerationConfig(self.vocabulary, self.vocabulary.stops(), Sampling(LONGEST - 1, rows=256))
         self.prompts = [Prompt((node,), self.vocabulary.decode([node])) for node in graph.starts]
 
     def pretrained(self) -> LanguagePolicy:
@@ -165,7 +165,7 @@ class Run:
         plan = self.plan
         policy = LanguagePolicy(deepcopy(reference.lm), PolicyConfig(rows=256), self.generator)
         queue = PromptQueue(self.prompts, self.generator)
-        environment = Language(queue, self.speech, plan.batch, self.generator)
+        environment = LanguageRollouts(queue, self.speech, plan.batch, self.generator)
         learner = on_policy.Learner(ppo, plan.settings, plan.trainer)
         state = on_policy.start(policy, plan.trainer, self.generator)
         for update in range(plan.updates):
@@ -173,11 +173,11 @@ class Run:
             on_policy.update(state, rollout, learner, 1 - update / plan.updates)
         return policy
 
-    def reward(self, answers: Answers) -> Graded:
+    def reward(self, answers: Answers) -> Rewards:
         """The optimality of start and answer, token by token a node."""
         starts = [self.vocabulary.encode(prompt)[0] for prompt in answers.prompts]
         walks = [[start, *said] for start, said in zip(starts, answers.tokens, strict=True)]
-        return Graded(torch.tensor([self.graph.optimality(walk) for walk in walks]))
+        return Rewards(torch.tensor([self.graph.optimality(walk) for walk in walks]))
 
     def answered(self, policy: LanguagePolicy, greedy: bool = False) -> tuple[float, Tokens]:
         """Mean optimality of EACH answers to every start node, or of the likeliest one; and these answers."""

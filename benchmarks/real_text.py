@@ -27,7 +27,7 @@ from benchmarks.ngrams import baseline
 from benchmarks.real_text_tables import SHOWN, tables
 from plaudit import report
 from plaudit.models.language import reward_model
-from plaudit.pipeline import optimise
+from plaudit.stages import optimise
 from plaudit.pipeline.language.config import from_mapping
 from plaudit.pipeline.language.learn_reward import LearnRewardConfig, as_pairs, learn, longer_by, read, scored
 from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain

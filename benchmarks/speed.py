@@ -43,8 +43,8 @@ def plaudit(seed: int) -> Timing:
     """Our CartPole example, through the pipeline: metrics and checkpoints are written as in any run."""
     import torch
 
-    from plaudit.environments.control.collect import Control
-    from plaudit.pipeline import optimise
+    from plaudit.environments.control.rollouts import ControlRollouts
+    from plaudit.stages import optimise
     from plaudit.pipeline.control import config
     from plaudit.runs import settings
     from plaudit.trainers import on_policy

@@ -84,7 +84,7 @@ def measured(variant: str, updates: int, threads: int) -> dict[str, Any]:
     """Updates of plaudit in this process."""
     import torch
 
-    from plaudit.environments.language.collect import Language
+    from plaudit.environments.language.rollouts import Language
 
     torch.set_num_threads(threads)
     state, language, reference, reward, learner = made(variant)
@@ -126,14 +126,14 @@ def made(variant: str) -> tuple[Any, ...]:
     from transformers import PreTrainedTokenizerFast
 
     from plaudit.algorithms.on_policy import ppo
-    from plaudit.environments.language.collect import Language, Speech
+    from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig
     from plaudit.environments.language.prompts import Prompt, PromptQueue
     from plaudit.maths.advantage import GAE
     from plaudit.models.language import loading, reward_model
     from plaudit.models.language.generation import Sampling
     from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
     from plaudit.models.language.vocabulary import Vocabulary
-    from plaudit.pipeline.language.teaching import learned
+    from plaudit.rewards.text import learned
     from plaudit.trainers import on_policy
 
     seen["imported"] = memory()
@@ -158,15 +158,15 @@ def made(variant: str) -> tuple[Any, ...]:
     ids = torch.randint(0, VOCABULARY - 2, (PROMPTS, PROMPT), generator=generator).tolist()
     prompts = [Prompt(tuple(row), " ".join(map(str, row))) for row in ids]
     # no token ends an answer, so that all have 48, as the peer's have
-    speech = Speech(vocabulary, frozenset(), Sampling(max_new_tokens=ANSWER))
+    speech = GenerationConfig(vocabulary, frozenset(), Sampling(max_new_tokens=ANSWER))
     settings = ppo.Config(
         discount=1.0, advantage=GAE(0.95), value_clip=0.2, value_coef=0.1, kl_in_reward=0.05
     )
     how = on_policy.Config(
-        learning_rate=3e-6, schedule="constant", epochs=EPOCHS, minibatch=MINIBATCH, max_grad_norm=None
+        learning_rate=3e-6, schedule="constant", epochs=EPOCHS, minibatch_size=MINIBATCH, max_grad_norm=None
     )
     state = on_policy.start(policy, how, generator)
-    language = Language(PromptQueue(prompts, generator), speech, PROMPTS, generator)
+    language = LanguageRollouts(PromptQueue(prompts, generator), speech, PROMPTS, generator)
     return (
         state,
         language,

@@ -19,7 +19,7 @@ from matplotlib.figure import SubFigure
 
 from plaudit.environments.control.actions import to_environment
 from plaudit.models.actor_critic import ActorCritic
-from plaudit.pipeline.control import saved
+from plaudit.runs import saved
 from plaudit.pipeline.control.config import load
 from plaudit.runs.folder import RunFolder
 

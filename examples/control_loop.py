@@ -13,21 +13,22 @@ from torch import Tensor
 
 from plaudit.algorithms.on_policy import ppo
 from plaudit.batches import Comparisons
-from plaudit.environments.control.collect import Control, RewardScale, Walk
-from plaudit.environments.control.make import EnvironmentConfig, make
+from plaudit.environments.control.rollouts import ControlRollouts, RewardScale, Trajectories
+from plaudit.environments.control.make import Control, make
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.queries import random, segments
-from plaudit.trainers import on_policy, reward_fit
-from plaudit.trainers.descent import Adam
+from plaudit.trainers import on_policy
+from plaudit.rewards.learned import fit as reward_fit
+from plaudit.trainers.steps import AdamOptimiser
 
 STEPS, ROLLOUT, ENVS, LABELS, CLIP = 192_000, 100, 32, 200, 100
 
 PPO = ppo.Config(discount=0.97, entropy_coef=0.01)
-DESCENT = on_policy.Config(learning_rate=1e-3, epochs=10, minibatch=320)
+DESCENT = on_policy.Config(learning_rate=1e-3, epochs=10, minibatch_size=320)
 LIKELIHOOD = reward_fit.Likelihood(bradley_terry, bradley_terry.Config(scale=0.1))
-FIT = reward_fit.Config(drawn=0.125)
+FIT = reward_fit.Config(subsample=0.125)
 
 
 def prefers_first(first: Tensor, second: Tensor) -> Tensor:
@@ -40,10 +41,10 @@ class Teacher:
 
     def __init__(self, model: RewardEnsemble, generator: torch.Generator):
         self.model, self.generator = model, generator
-        self.optimiser = Adam(model.parameters(), weight_decay=FIT.weight_decay)
+        self.optimiser = AdamOptimiser(model.parameters(), weight_decay=FIT.weight_decay)
         self.first, self.second, self.answers = [], [], []
 
-    def ask(self, walk: Walk, count: int) -> None:
+    def ask(self, walk: Trajectories, count: int) -> None:
         """Cut random pairs of clips out of fresh behaviour and show them to the person."""
         windows = segments.windows(walk.mask, walk.last, CLIP)  # (row, first step) of every possible clip
         pairs = random.pairs(len(windows), count, self.generator, segments.apart(windows, CLIP))
@@ -80,9 +81,9 @@ def main(steps: int, labels: int, seed: int) -> float:
     """Run the loop; returns the mean true return of the last episodes, which the learner never saw."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(seed)
-    pendulums = make(EnvironmentConfig("Pendulum-v1", envs=ENVS))
+    pendulums = make(Control("Pendulum-v1", envs=ENVS))
     scale = RewardScale(ENVS, PPO.discount)
-    world = Control(pendulums, ROLLOUT, seed, scale)
+    world = ControlRollouts(pendulums, ROLLOUT, seed, scale)
     policy = ActorCritic(world.spaces, PolicyConfig(), generator)
     reward = RewardEnsemble(world.spaces, RewardConfig(), generator)
     teacher = Teacher(reward, generator)

@@ -22,8 +22,8 @@ from plaudit.annotators import rubric
 from plaudit.batches import Comparisons, Demonstrations
 from plaudit.batches.rows import take
 from plaudit.environments.language import service
-from plaudit.environments.language.answers import Answers, Graded
-from plaudit.environments.language.collect import Language, Speech, Talk, talk
+from plaudit.environments.language.answers import Answers, Rewards
+from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig, Completions, talk
 from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.language import loading, reward_model, tokens
@@ -31,15 +31,16 @@ from plaudit.models.language.generation import Sampling
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
 from plaudit.models.language.reward_model import TextPairs, TextReward, Texts, pair_scores, texts
 from plaudit.models.language.vocabulary import Vocabulary, train_bpe
-from plaudit.trainers import on_policy, reward_fit, supervised
-from plaudit.trainers.descent import Adam
-from plaudit.trainers.reward_fit import Likelihood
+from plaudit.trainers import on_policy, supervised
+from plaudit.rewards.learned import fit as reward_fit
+from plaudit.trainers.steps import AdamOptimiser
+from plaudit.rewards.learned.fit import Likelihood
 
 SMALL = loading.NewModel(layers=2, width=208, heads=4, vocabulary=512, context=192)
 PPO = ppo.Config(discount=1.0, kl_in_reward=0.05, value_coef=0.1)
-DESCENT = on_policy.Config(learning_rate=3e-4, epochs=4, minibatch=16, max_grad_norm=1.0)
+DESCENT = on_policy.Config(learning_rate=3e-4, epochs=4, minibatch_size=16, max_grad_norm=1.0)
 LIKELIHOOD = Likelihood(bradley_terry, bradley_terry.Config())
-FIT = reward_fit.Config(learning_rate=5e-4, minibatch=32, schedule="linear", max_grad_norm=1.0)
+FIT = reward_fit.Config(learning_rate=5e-4, minibatch_size=32, schedule="linear", max_grad_norm=1.0)
 
 
 def imitate(
@@ -49,7 +50,7 @@ def imitate(
     record = tokens.whole([[*code.encode(c.prompt + c.completion), code.end] for c in cases])
     data = Demonstrations(record.mask, record)
     how = supervised.Config(
-        rate, weight_decay=0.0, epochs=1, minibatch=16, schedule="linear", max_grad_norm=1.0
+        rate, weight_decay=0.0, epochs=1, minibatch_size=16, schedule="linear", max_grad_norm=1.0
     )
     task, generator = supervised.Task(bc, bc.Config(), how), torch.Generator().manual_seed(0)
     for seen in supervised.train(model, data, take(data, slice(0, 100)), task, generator):
@@ -61,7 +62,7 @@ def prompts(cases: Sequence[service.ServiceCase], code: Vocabulary) -> list[Prom
     return [Prompt(tuple(code.encode(c.prompt)), c.prompt, {"facts": c.facts}) for c in cases]
 
 
-def felt(said: Talk) -> Tensor:
+def felt(said: Completions) -> Tensor:
     """The person: how polite, short and true every answer is. Nothing that learns sees this."""
     facts = said.answers.columns["facts"]
     return torch.tensor([rubric.score(c, f) for c, f in zip(said.answers.completions, facts, strict=True)])
@@ -73,14 +74,14 @@ def tokens_of(answers: Answers, code: Vocabulary) -> Texts:
 
 
 def learn_reward(
-    model: TextReward, first: Talk, second: Talk, steps: int, generator: torch.Generator
+    model: TextReward, first: Completions, second: Completions, steps: int, generator: torch.Generator
 ) -> float:
     """Ask which of two answers is better, learn from what is said; returns the accuracy on a tenth kept aside."""
     said = Comparisons((felt(first) - felt(second)).sign() / 2 + 0.5)
     sides = [tokens_of(answered.answers, model.vocabulary) for answered in (first, second)]
     pairs, count = TextPairs(sides[0], sides[1], said), len(said.preference)
     train, test = take(pairs, slice(count // 10, count)), take(pairs, slice(0, count // 10))
-    optimiser, plan = Adam(model.parameters(), weight_decay=FIT.weight_decay), (FIT, steps)
+    optimiser, plan = AdamOptimiser(model.parameters(), weight_decay=FIT.weight_decay), (FIT, steps)
     scores = lambda _: lambda part: pair_scores(model, part)[None]  # noqa: E731
     reward_fit.fit(scores, optimiser, train, LIKELIHOOD, plan, generator)
     model.standardise(train.first)
@@ -98,7 +99,7 @@ def main(lessons: int, labels: int, updates: int, seed: int) -> float:
     policy = LanguagePolicy(loading.make(SMALL, code, generator), PolicyConfig(), generator)
     imitate(policy, code, [*plain, *clerks], 6e-3)  # 1. learn to write, and to answer as clerks do
 
-    speech = Speech(code, code.stops(), Sampling(max_new_tokens=96))
+    speech = GenerationConfig(code, code.stops(), Sampling(max_new_tokens=96))
     asked, test = prompts(clerks, code), prompts(unseen, code)
     with tempfile.TemporaryDirectory() as folder:
         loading.save(Path(folder), policy.lm, code)
@@ -108,11 +109,11 @@ def main(lessons: int, labels: int, updates: int, seed: int) -> float:
     right = learn_reward(reward, *pairs, labels // 4, generator)  # 3. learn what they want
     print(f"the reward model foresees {right:.0%} of answers it has not learned from")
 
-    world = Language(PromptQueue(asked, generator), speech, 64, generator)
+    world = LanguageRollouts(PromptQueue(asked, generator), speech, 64, generator)
     learner, state = on_policy.Learner(ppo, PPO, DESCENT), on_policy.start(policy, DESCENT, generator)
     while state.updates < updates:  # 4. do more of it, at a price for leaving the reference
         with torch.no_grad():
-            rollout = world.collect(policy, reference, lambda a: Graded(reward(tokens_of(a, code))))
+            rollout = world.collect(policy, reference, lambda a: Rewards(reward(tokens_of(a, code))))
         on_policy.update(state, rollout, learner, 1 - state.updates / updates)
         if state.updates % 5 == 0:
             seen = state.metrics

@@ -18,7 +18,7 @@ from plaudit.storage.store import NewQuery, NewResponse
 FLAWED = SimulatedPerson(beta=0.8, mistake=0.2, equal=0.15, skip=0.3, myopia=0.9)
 
 
-class Hidden:
+class GoldReward:
     """The true rewards of segments; remembers which were asked for."""
 
     def __init__(self, count: int, seed: int = 0):
@@ -50,7 +50,7 @@ def said(store: MemoryStore, name: str) -> dict[str, str]:
 
 
 def slow_answers(
-    queries: list[NewQuery], hidden: Hidden, person: SimulatedPerson, name: str, seed: int
+    queries: list[NewQuery], hidden: GoldReward, person: SimulatedPerson, name: str, seed: int
 ) -> dict:
     """One question at a time, the population gathered afresh for each."""
     found = {}
@@ -64,7 +64,7 @@ def slow_answers(
 
 
 def test_answers_all_and_says_what_the_functions_say() -> None:
-    store, hidden, queries = MemoryStore(), Hidden(240), comparisons(3, 40)
+    store, hidden, queries = MemoryStore(), GoldReward(240), comparisons(3, 40)
     store.enqueue(queries)
     counts = SimulatedAnnotator("ann", FLAWED, 5).work(store, hidden)
     assert store.pending() == 0
@@ -74,7 +74,7 @@ def test_answers_all_and_says_what_the_functions_say() -> None:
 
 
 def test_the_answer_is_about_items_whatever_the_side() -> None:
-    store, hidden, queries = MemoryStore(), Hidden(200), comparisons(1, 100)
+    store, hidden, queries = MemoryStore(), GoldReward(200), comparisons(1, 100)
     store.enqueue(queries)
     SimulatedAnnotator("ann", SimulatedPerson(), 0).work(store, hidden)
     responses = store.history()
@@ -86,7 +86,7 @@ def test_the_answer_is_about_items_whatever_the_side() -> None:
 
 
 def test_order_and_restarts_change_nothing() -> None:
-    hidden, queries = Hidden(240), comparisons(3, 40)
+    hidden, queries = GoldReward(240), comparisons(3, 40)
     straight = MemoryStore()
     straight.enqueue(queries)
     whole = SimulatedAnnotator("ann", FLAWED, 5).work(straight, hidden)
@@ -111,7 +111,7 @@ def test_order_and_restarts_change_nothing() -> None:
 class Interrupted:
     """Breaks off when so many segments have been loaded."""
 
-    def __init__(self, hidden: Hidden, after: int):
+    def __init__(self, hidden: GoldReward, after: int):
         self.hidden, self.left = hidden, after
 
     def __call__(self, item: str) -> np.ndarray:
@@ -122,7 +122,7 @@ class Interrupted:
 
 
 def test_questions_that_come_meanwhile_are_answered_by_what_was_asked_until_then() -> None:
-    store, hidden, queries = MemoryStore(), Hidden(240), comparisons(3, 40)
+    store, hidden, queries = MemoryStore(), GoldReward(240), comparisons(3, 40)
     store.enqueue([query for query in queries if query.tick == 0])
 
     def rewards_of(item: str) -> np.ndarray:
@@ -134,7 +134,7 @@ def test_questions_that_come_meanwhile_are_answered_by_what_was_asked_until_then
 
 
 def test_counts_are_those_of_the_loop_and_come_again_from_the_store() -> None:
-    store, hidden, queries = MemoryStore(), Hidden(800), comparisons(4, 100)
+    store, hidden, queries = MemoryStore(), GoldReward(800), comparisons(4, 100)
     annotator = SimulatedAnnotator("ann", FLAWED, 1)
     for tick in range(4):
         store.enqueue([query for query in queries if query.tick == tick])
@@ -158,7 +158,7 @@ def test_counts_are_those_of_the_loop_and_come_again_from_the_store() -> None:
 
 def test_achieved_rates_are_the_asked_ones() -> None:
     # every return is negative, where B-Pref's thresholds would never fire
-    store, hidden = MemoryStore(), Hidden(1000)
+    store, hidden = MemoryStore(), GoldReward(1000)
     store.enqueue(comparisons(1, 500))
     rates = SimulatedAnnotator("ann", SimulatedPerson(equal=0.2, mistake=0.1), 0).work(store, hidden).rates()
     assert rates["equal"] == pytest.approx(0.2, abs=5 * math.sqrt(0.2 * 0.8 / 500))
@@ -171,7 +171,7 @@ def test_achieved_rates_are_the_asked_ones() -> None:
 
 
 def test_two_people_with_one_seed_err_apart() -> None:
-    store, hidden = MemoryStore(), Hidden(400)
+    store, hidden = MemoryStore(), GoldReward(400)
     store.enqueue(comparisons(1, 200, wanted=2))
     coin = SimulatedPerson(beta=0.0)
     for name in ("ann", "bob"):
@@ -183,7 +183,7 @@ def test_two_people_with_one_seed_err_apart() -> None:
 
 
 def test_turns_are_shared_and_survive_a_restart() -> None:
-    hidden, queries = Hidden(120), comparisons(1, 60)
+    hidden, queries = GoldReward(120), comparisons(1, 60)
     staff = [("ann", SimulatedPerson()), ("bob", FLAWED), ("cy", SimulatedPerson(beta=inf, mistake=1.0))]
 
     def people() -> list[SimulatedAnnotator]:
@@ -205,7 +205,7 @@ def test_turns_are_shared_and_survive_a_restart() -> None:
 
 
 def test_turns_with_several_answers_wanted() -> None:
-    store, hidden = MemoryStore(), Hidden(60)
+    store, hidden = MemoryStore(), GoldReward(60)
     store.enqueue(comparisons(1, 30, wanted=2))
     lives = take_turns(
         [SimulatedAnnotator(n, SimulatedPerson(), 0) for n in ("ann", "bob", "cy")], store, hidden
@@ -215,7 +215,7 @@ def test_turns_with_several_answers_wanted() -> None:
 
 
 def test_other_kinds_are_left_to_others() -> None:
-    store, hidden = MemoryStore(), Hidden(4)
+    store, hidden = MemoryStore(), GoldReward(4)
     rating = NewQuery("thumb", "binary", ("segment-0",), 0, {})
     store.enqueue([rating, *comparisons(1, 2)])
     assert SimulatedAnnotator("ann", SimulatedPerson(), 0).work(store, hidden).answers == 2

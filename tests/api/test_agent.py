@@ -14,7 +14,7 @@ from plaudit.api import tuned
 from plaudit.envs import GymEnv
 from plaudit.errors import PlauditError
 from plaudit.pipeline.control import config as configs
-from plaudit.pipeline.control.run import ControlRun
+from plaudit.stages.adapters.control import ControlRun
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.settings import dump
 

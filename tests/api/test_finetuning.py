@@ -12,7 +12,7 @@ import plaudit
 from plaudit.agents import PPOAgent
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading
-from plaudit.pipeline.control import saved
+from plaudit.runs import saved
 from plaudit.pipeline.language import judged
 from tests.api.conftest import write
 from tests.api.test_reward import texts

@@ -12,7 +12,7 @@ from plaudit.agents import PPOAgent
 from plaudit.models.language import loading
 from plaudit.models.language.loading import NewModel
 from plaudit.models.language.vocabulary import Vocabulary, read_gpt2
-from plaudit.pipeline.control import saved
+from plaudit.runs import saved
 from tests.api.conftest import pendulum_rows, write
 from tests.api.test_reward import texts
 from tests.models.language.tiny import seeded

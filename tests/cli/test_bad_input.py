@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from plaudit.environments.control.make import EnvironmentConfig
+from plaudit.environments.control.make import Control
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
-from plaudit.pipeline.control import saved
+from plaudit.runs import saved
 from tests.cli.broken_environments import Faulty
 
 BROKEN = "tests.cli.broken_environments:"
@@ -221,7 +221,7 @@ def test_modules_of_environments(plaudit: Run) -> None:
 def policy_for(folder: Path, environment: str, observation: int = 4, action: int = 2) -> Path:
     spaces = Spaces(observation, action, "discrete")
     policy = ActorCritic(spaces, PolicyConfig(hidden=(4,)), torch.Generator())
-    saved.save_policy(folder, policy, EnvironmentConfig(environment))
+    saved.save_policy(folder, policy, Control(environment))
     return folder
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from plaudit.models.language.adapters import Lora
-from plaudit.pipeline import kinds, optimise
+from plaudit.pipeline import kinds
+from plaudit.stages import optimise
 from plaudit.readers.texts import read_text_pairs
 from plaudit.runs.folder import RunFolder
 from tests.cli.conftest import Run

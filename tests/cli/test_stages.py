@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from plaudit.algorithms.on_policy import ppo
-from plaudit.pipeline import optimise
+from plaudit.stages import optimise
 from plaudit.pipeline.control.config import from_mapping
 from plaudit.readers.arrays import read_pairs
 from plaudit.readers.comparisons import read_comparisons

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from plaudit.errors import PlauditError
-from plaudit.pipeline import optimise
+from plaudit.stages import optimise
 from plaudit.pipeline.control import config
-from plaudit.pipeline.control.run import EARLY_END, ControlRun
+from plaudit.stages.adapters.control import EARLY_END, ControlRun
 from plaudit.runs.folder import RunFolder
 from plaudit.storage import MemoryStore, commands, open_store
 

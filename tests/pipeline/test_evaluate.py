@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from plaudit.environments.control.actions import to_environment
-from plaudit.environments.control.make import EnvironmentConfig
+from plaudit.environments.control.make import Control
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
-from plaudit.pipeline.control.evaluate import true_returns
+from plaudit.environments.control.evaluation import true_returns
 
 
 def policy(observation: int, action: int, kind: str, seed: int = 0) -> ActorCritic:
@@ -35,7 +35,7 @@ def test_greedy_returns_by_a_plain_loop(episodes: int, rows: int) -> None:
             expected.append(total)
             observation, _ = env.reset()
         env.close()
-    environment = EnvironmentConfig("CartPole-v1", vectorization="sync")
+    environment = Control("CartPole-v1", vectorization="sync")
     found = true_returns(model, environment, episodes, 7)
     assert found.tolist() == expected and len(found) == episodes
 
@@ -43,10 +43,10 @@ def test_greedy_returns_by_a_plain_loop(episodes: int, rows: int) -> None:
 @pytest.mark.parametrize("autoreset", ["same_step", "next_step", "disabled"])
 def test_the_same_whatever_happens_at_an_end(autoreset: str) -> None:
     model = policy(4, 2, "discrete")
-    one = true_returns(model, EnvironmentConfig("CartPole-v1", vectorization="sync"), 40, 3)
+    one = true_returns(model, Control("CartPole-v1", vectorization="sync"), 40, 3)
     other = true_returns(
         model,
-        EnvironmentConfig("CartPole-v1", vectorization="sync", autoreset=autoreset),
+        Control("CartPole-v1", vectorization="sync", autoreset=autoreset),
         40,
         3,  # type: ignore[arg-type]
     )
@@ -63,16 +63,16 @@ def test_true_returns_know_neither_discount_nor_scale() -> None:
             action = model.distribution(torch.from_numpy(observation)[None]).mode().numpy()
         observation, reward, *_ = env.step(to_environment(action, env.action_space)[0])
         total += float(reward)
-    found = true_returns(model, EnvironmentConfig("Pendulum-v1", vectorization="sync"), 1, 11)
+    found = true_returns(model, Control("Pendulum-v1", vectorization="sync"), 1, 11)
     np.testing.assert_allclose(found, [total], rtol=1e-5)
 
 
 def test_no_episodes() -> None:
     with pytest.raises(PlauditError, match="episodes: 0 are too few"):
-        true_returns(policy(4, 2, "discrete"), EnvironmentConfig("CartPole-v1"), 0, 1)
+        true_returns(policy(4, 2, "discrete"), Control("CartPole-v1"), 0, 1)
 
 
 def test_seeds_decide() -> None:
-    model, environment = policy(4, 2, "discrete"), EnvironmentConfig("CartPole-v1")
+    model, environment = policy(4, 2, "discrete"), Control("CartPole-v1")
     again = [true_returns(model, environment, 20, seed, greedy=False).tolist() for seed in (1, 1, 2)]
     assert again[0] == again[1] != again[2]

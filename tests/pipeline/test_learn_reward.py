@@ -12,8 +12,9 @@ from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.models.transitions import Transitions
-from plaudit.pipeline.control import learn_reward, saved
-from plaudit.pipeline.control.learn_reward import (
+from plaudit.stages import reward as learn_reward
+from plaudit.runs import saved
+from plaudit.stages.reward import (
     LearnRewardConfig,
     cross_validate,
     learn,
@@ -22,12 +23,12 @@ from plaudit.pipeline.control.learn_reward import (
     single,
 )
 from plaudit.readers.arrays import RecordedPairs
-from plaudit.trainers import reward_fit
+from plaudit.rewards.learned import fit as reward_fit
 
 QUICK = LearnRewardConfig(
     model=RewardConfig(members=2, hidden=(8,)),
     likelihood=bradley_terry.Config(),
-    fit=reward_fit.Config(first_steps=120, learning_rate=1e-2, drawn=1.0),
+    fit=reward_fit.Config(first_steps=120, learning_rate=1e-2, subsample=1.0),
     folds=3,
     repeats=2,
 )

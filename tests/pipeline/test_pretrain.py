@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from plaudit.environments.control.make import EnvironmentConfig
+from plaudit.environments.control.make import Control
 from plaudit.models.actor_critic import PolicyConfig
-from plaudit.pipeline.control import pretrain, saved
-from plaudit.pipeline.control.pretrain import CloneConfig, clone
+from plaudit.stages import pretrain
+from plaudit.runs import saved
+from plaudit.stages.pretrain import CloneConfig, clone
 from plaudit.readers.arrays import RecordedSteps
 from plaudit.trainers import supervised
 
@@ -26,7 +27,7 @@ def quiet(row: dict[str, Any]) -> None:
 
 def config(id: str, **changes: Any) -> CloneConfig:
     given: dict[str, Any] = {"trainer": supervised.Config(epochs=1), "evaluate_episodes": 1}
-    return CloneConfig(EnvironmentConfig(id), **(given | changes))
+    return CloneConfig(Control(id), **(given | changes))
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from plaudit.environments.control.sources import Source
+from plaudit.environments.control.vector_env import Source
 from plaudit.errors import PlauditError
-from plaudit.pipeline import optimise
+from plaudit.stages import optimise
 from plaudit.pipeline.control.config import RunConfig, from_mapping
-from plaudit.pipeline.control.run import ControlRun
+from plaudit.stages.adapters.control import ControlRun
 from plaudit.runs.folder import RunFolder
 from plaudit.storage.sql import SqlStore
 from tests.processes import contents, differences, in_child, kill_me, metrics

@@ -16,7 +16,7 @@ from plaudit.storage.store import NewQuery, NewResponse
 EVERY, PROMPTS = 2, 16
 RISING = (0.50, 0.55, 0.60, 0.65, 0.70, 0.75, 0.80)
 FALLING = (0.50, 0.62, 0.70, 0.68, 0.60, 0.50, 0.40)
-"""Hidden scores at the start and at every second update."""
+"""GoldReward scores at the start and at every second update."""
 PROXY = (0.0, 0.4, 0.8, 1.1, 1.4, 1.6, 1.8)
 KL = (0.0, 0.6, 1.3, 2.1, 3.0, 4.2, 5.5)
 BEFORE = {"proxy": [i / 10 - 0.8 for i in range(PROMPTS)], "hidden": [i / PROMPTS for i in range(PROMPTS)]}

@@ -15,7 +15,7 @@ from PIL import Image
 
 from plaudit.environments.control import rendering
 from plaudit.errors import PlauditError
-from plaudit.pipeline import optimise
+from plaudit.stages import optimise
 from plaudit.pipeline.control import config
 from plaudit.report import tables, write_report, write_seeds_report
 from plaudit.report.answers import Said

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plaudit.pipeline.language import samples as written
+from plaudit.stages.adapters import samples as written
 from plaudit.pipeline.language.config import SERVICE
 from plaudit.report import evidence, figures, write_report
 from plaudit.report.language import curves, headline, samples

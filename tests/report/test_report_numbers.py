@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.environments.control.collect import Walk
+from plaudit.environments.control.rollouts import Trajectories
 from plaudit.feedback import Comparison
 from plaudit.maths.intervals import wilson
 from plaudit.models.transitions import Transitions
@@ -179,7 +179,7 @@ def test_change_is_welch() -> None:
     assert exact == headline.Change(1.0, 1.0, 1.0)
 
 
-def a_walk() -> Walk:
+def a_walk() -> Trajectories:
     """Two rows of ten steps; the first has an episode that ends at step 3, the second is one piece with a gap."""
     rewards = torch.arange(20.0).reshape(2, 10)
     zeros = torch.zeros(2, 10, 1)
@@ -188,7 +188,7 @@ def a_walk() -> Walk:
     mask[1, 9] = False
     last = ended.clone()
     last[0, 9] = last[1, 8] = True
-    return Walk(Transitions(zeros, zeros, zeros, zeros, rewards), ended, ended, last, mask)
+    return Trajectories(Transitions(zeros, zeros, zeros, zeros, rewards), ended, ended, last, mask)
 
 
 def test_pieces_share_no_step_and_cross_no_end() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from plaudit.algorithms.imitation import bc
 from plaudit.algorithms.on_policy import ppo, reinforce
 from plaudit.annotators.simulated import SimulatedPerson
-from plaudit.environments.control.make import EnvironmentConfig
+from plaudit.environments.control.make import Control
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.maths.advantage import GAE, MonteCarlo
@@ -22,13 +22,14 @@ from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.pipeline.control import config as run_config
 from plaudit.pipeline.control.config import FeedbackSettings, RewardSettings, RunConfig
-from plaudit.pipeline.control.learn_reward import LearnRewardConfig
-from plaudit.pipeline.control.pretrain import CloneConfig
+from plaudit.stages.reward import LearnRewardConfig
+from plaudit.stages.pretrain import CloneConfig
 from plaudit.runs.settings import build, dump, kind_of, load_yaml
-from plaudit.trainers import on_policy, reward_fit, supervised
+from plaudit.trainers import on_policy, supervised
+from plaudit.rewards.learned import fit as reward_fit
 
 SCHEMAS = [
-    EnvironmentConfig, PolicyConfig, RewardConfig, RewardSettings, FeedbackSettings, CloneConfig, LearnRewardConfig,
+    Control, PolicyConfig, RewardConfig, RewardSettings, FeedbackSettings, CloneConfig, LearnRewardConfig,
     on_policy.Config, reward_fit.Config, supervised.Config, bradley_terry.Config, bc.Config, ppo.Config,
     reinforce.Config, RunConfig,
 ]  # fmt: skip
@@ -112,7 +113,7 @@ def test_a_whole_run_config_by_hand() -> None:
     feedback: {people: [{beta: .inf}, {mistake: .1}]}
     """
     config = run_config.from_mapping(yaml.safe_load(text), "here")
-    assert config.environment == EnvironmentConfig("Pendulum-v1")
+    assert config.environment == Control("Pendulum-v1")
     assert config.steps == 100_000 and type(config.steps) is int
     assert config.settings.advantage == MonteCarlo()
     assert config.settings.constraint.limit == 0.02 and config.settings.clip == 0.1

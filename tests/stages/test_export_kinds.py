@@ -12,7 +12,7 @@ import yaml
 from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
 from plaudit.models.transitions import Transitions
-from plaudit.pipeline.control.segments import to_bytes
+from plaudit.rewards.segments import to_bytes
 from plaudit.readers.judgements import Judged, read_judgements
 from plaudit.stages.export import export_feedback
 from plaudit.stages.label import Items, prepare

@@ -14,7 +14,7 @@ from plaudit.models.language import tokens
 from plaudit.models.language.adapters import Lora
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
 from plaudit.trainers.accumulation import descend
-from plaudit.trainers.descent import Adam
+from plaudit.trainers.steps import AdamOptimiser
 from tests.models.language.tiny import lm, seeded, sequences
 
 PIECES = [None, 1, 3, 4, 7, 8, 100]
@@ -44,7 +44,7 @@ def test_the_gradient_is_that_of_the_whole_whatever_the_loss(piece: int | None) 
     model, plain = linear(), linear()
     expected = no_mean(plain(INPUTS)).total
     gradients = torch.autograd.grad(expected, list(plain.parameters()))
-    optimiser = Adam(model.parameters())
+    optimiser = AdamOptimiser(model.parameters())
     loss, norm = descend(lambda rows: model(INPUTS[rows]), no_mean, (7, piece), optimiser, 0.1, None)
     assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
     flat = torch.cat([g.flatten() for g in gradients])
@@ -60,7 +60,7 @@ def test_the_gradient_is_that_of_the_whole_whatever_the_loss(piece: int | None) 
 @pytest.mark.parametrize("piece", [None, 2])
 def test_clipping_is_of_the_whole_gradient(piece: int | None) -> None:
     model = linear()
-    optimiser = Adam(model.parameters())
+    optimiser = AdamOptimiser(model.parameters())
     _, norm = descend(lambda rows: model(INPUTS[rows]), no_mean, (7, piece), optimiser, 0.1, 0.5)
     assert norm is not None and norm.item() > 1
     assert optimiser.gradient.norm().item() == pytest.approx(0.5, rel=1e-4)
@@ -77,7 +77,7 @@ class Pair:
 @pytest.mark.parametrize("piece", PIECES)
 def test_outputs_with_several_fields_some_of_which_the_loss_ignores(piece: int | None) -> None:
     model = linear()
-    optimiser = Adam(model.parameters())
+    optimiser = AdamOptimiser(model.parameters())
 
     def outputs(rows: slice) -> Pair:
         out = model(INPUTS[rows])
@@ -102,7 +102,7 @@ def test_one_piece_at_a_time_has_a_graph() -> None:
         seen.append((range(7)[rows], torch.is_grad_enabled()))
         return model(INPUTS[rows])
 
-    descend(outputs, no_mean, (7, 3), Adam(model.parameters()), 0.1, None)
+    descend(outputs, no_mean, (7, 3), AdamOptimiser(model.parameters()), 0.1, None)
     pieces = [range(0, 3), range(3, 6), range(6, 7)]
     assert seen == [(rows, False) for rows in pieces] + [(rows, True) for rows in pieces]
 
@@ -110,7 +110,7 @@ def test_one_piece_at_a_time_has_a_graph() -> None:
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_loss_that_asks_to_stop_changes_nothing(piece: int | None) -> None:
     model = linear()
-    optimiser = Adam(model.parameters())
+    optimiser = AdamOptimiser(model.parameters())
     before = optimiser.flat.clone()
 
     def stop(outputs: Tensor) -> Loss:
@@ -152,7 +152,7 @@ def gradient(
     record = tokens.answers(prompts, answers)
     old = episodes(policy, record)
     advantages = ppo.advantages(old, settings)
-    optimiser = Adam(policy.parameters())
+    optimiser = AdamOptimiser(policy.parameters())
     loss, norm = descend(
         lambda rows: policy.scores(record, rows),
         lambda scores: ppo.loss(scores, old, advantages, settings),
@@ -184,7 +184,7 @@ def test_ppo_stops_at_its_limit(piece: int | None) -> None:
     policy = LanguagePolicy(lm(), PolicyConfig(), seeded(3))
     record = tokens.answers(sequences([3, 5, 2], 1), sequences([6, 1, 4], 2))
     old, settings = episodes(policy, record), ppo.Config(discount=1.0, constraint=StopAt(1e-4))
-    optimiser, advantages = Adam(policy.parameters()), ppo.advantages(old, settings)
+    optimiser, advantages = AdamOptimiser(policy.parameters()), ppo.advantages(old, settings)
     before = optimiser.flat.clone()
     judged: Callable[[Any], Loss] = lambda scores: ppo.loss(scores, old, advantages, settings)  # noqa: E731
     loss, norm = descend(lambda rows: policy.scores(record, rows), judged, (3, piece), optimiser, 0.1, None)

@@ -34,7 +34,7 @@ def with_unique_rewards(given: Rollout) -> Rollout:
 
 @pytest.mark.parametrize("minibatch", [1, 5, 7, 1000])
 def test_every_decision_exactly_once_per_epoch_in_a_fresh_order(minibatch: int) -> None:
-    state, notes, learner, given = begin(Config(epochs=3, minibatch=minibatch))
+    state, notes, learner, given = begin(Config(epochs=3, minibatch_size=minibatch))
     given = with_unique_rewards(given)
     on_policy.update(state, given, learner, 1.0)
     decisions = sorted(given.record.number[given.episodes.mask].tolist())
@@ -49,7 +49,7 @@ def test_every_decision_exactly_once_per_epoch_in_a_fresh_order(minibatch: int) 
 
 
 def test_advantages_and_records_travel_with_their_decisions() -> None:
-    state, notes, learner, given = begin(Config(epochs=2, minibatch=5))
+    state, notes, learner, given = begin(Config(epochs=2, minibatch_size=5))
     shown: list[tuple[Tensor, Tensor]] = []
     scores = state.policy.scores
 
@@ -68,7 +68,7 @@ def test_advantages_and_records_travel_with_their_decisions() -> None:
 
 
 def test_a_policy_with_memory_keeps_its_rows_whole() -> None:
-    state, notes, learner, given = begin(Config(epochs=2, minibatch=3), memoryless=False)
+    state, notes, learner, given = begin(Config(epochs=2, minibatch_size=3), memoryless=False)
     given = with_unique_rewards(given)
     on_policy.update(state, given, learner, 1.0)
     assert [tuple(e.rewards.shape) for e, _, _ in notes.minibatches] == [(3, 6), (1, 6)] * 2
@@ -88,7 +88,7 @@ def test_the_first_minibatch_is_at_ratio_one() -> None:
         return seen[-1]
 
     listening = SimpleNamespace(advantages=ppo.advantages, loss=loss)
-    config = Config(epochs=4, minibatch=1000, learning_rate=0.05)
+    config = Config(epochs=4, minibatch_size=1000, learning_rate=0.05)
     on_policy.update(state, given, Learner(listening, ppo.Config(), config), 1.0)
     first = seen[0].metrics
     assert first["val/ratio"].item() == pytest.approx(1, abs=1e-6)
@@ -100,7 +100,7 @@ def test_the_first_minibatch_is_at_ratio_one() -> None:
 
 
 def test_a_loss_that_says_stop_takes_no_step_and_ends_the_update() -> None:
-    config = Config(epochs=3, minibatch=5, learning_rate=0.1)
+    config = Config(epochs=3, minibatch_size=5, learning_rate=0.1)
     state, notes, learner, given = begin(config)
     notes.stop_at = 3
     on_policy.update(state, given, learner, 1.0)
@@ -122,7 +122,7 @@ def test_a_loss_that_says_stop_takes_no_step_and_ends_the_update() -> None:
 
 
 def test_ppo_stops_once_its_limit_is_passed() -> None:
-    config = Config(epochs=50, minibatch=1000, learning_rate=0.1)
+    config = Config(epochs=50, minibatch_size=1000, learning_rate=0.1)
     state, _, _, given = begin(config)
     on_policy.update(state, given, Learner(ppo, ppo.Config(constraint=StopAt(0.01)), config), 1.0)
     free, _, _, _ = begin(config)
@@ -141,7 +141,7 @@ def test_ppo_stops_once_its_limit_is_passed() -> None:
 
 
 def test_values_are_refreshed_before_every_epoch_but_the_first() -> None:
-    state, notes, learner, given = begin(Config(epochs=4, refresh_values="each epoch", minibatch=1000))
+    state, notes, learner, given = begin(Config(epochs=4, refresh_values="each epoch", minibatch_size=1000))
     with torch.no_grad():
         state.policy.value += 7.0  # the critic has moved since the rollout
     on_policy.update(state, given, learner, 1.0)
@@ -151,13 +151,13 @@ def test_values_are_refreshed_before_every_epoch_but_the_first() -> None:
         assert e.values is not None and torch.allclose(e.values, torch.full_like(e.values, 7.0))
     for e, _, _ in notes.minibatches[1:]:
         assert e.values is not None and torch.allclose(e.values, torch.full_like(e.values, 7.0))
-    state, notes, learner, given = begin(Config(epochs=4, minibatch=1000))
+    state, notes, learner, given = begin(Config(epochs=4, minibatch_size=1000))
     on_policy.update(state, given, learner, 1.0)
     assert state.policy.refreshed == 0 and len(notes.advantage_calls) == 1
 
 
 def test_masked_decisions_are_neither_learned_from_nor_counted() -> None:
-    state, notes, learner, given = begin(Config(epochs=1, minibatch=1000))
+    state, notes, learner, given = begin(Config(epochs=1, minibatch_size=1000))
     on_policy.update(state, given, learner, 1.0)
     count = int(given.episodes.mask.sum())
     assert count < given.episodes.mask.numel()
@@ -165,7 +165,7 @@ def test_masked_decisions_are_neither_learned_from_nor_counted() -> None:
 
 
 def test_metrics_are_means_over_the_minibatches_and_keep_what_collecting_said() -> None:
-    state, notes, learner, given = begin(Config(epochs=2, minibatch=5))
+    state, notes, learner, given = begin(Config(epochs=2, minibatch_size=5))
     on_policy.update(state, given, learner, 1.0)
     n = len(notes.minibatches)
     assert state.metrics["loss/number"] == pytest.approx((n + 1) / 2)

@@ -81,7 +81,7 @@ def test_the_price_of_kl_follows_its_target() -> None:
 
 
 def test_a_run_cut_in_two_is_the_run_in_one_piece_bit_for_bit() -> None:
-    config = Config(epochs=3, minibatch=5, learning_rate=0.05)
+    config = Config(epochs=3, minibatch_size=5, learning_rate=0.05)
     learner = Learner(ppo, ppo.Config(advantage=GAE(0.9), entropy_coef=0.01), config)
 
     def go(state: State, updates: int, world: torch.Generator) -> None:
@@ -140,10 +140,10 @@ def test_on_a_bandit_with_a_kl_price_the_best_policy_is_reached(price: float, al
 
     if algorithm == "ppo":
         settings = ppo.Config(discount=1.0, advantage=MonteCarlo(), kl_in_reward=price)
-        config, module = Config(learning_rate=0.1, epochs=4, minibatch=n), ppo
+        config, module = Config(learning_rate=0.1, epochs=4, minibatch_size=n), ppo
     else:
         settings = reinforce.Config(discount=1.0, weight=reinforce.ReturnToGo(), kl_in_reward=price)
-        config, module = Config(learning_rate=0.1, epochs=1, minibatch=n), reinforce
+        config, module = Config(learning_rate=0.1, epochs=1, minibatch_size=n), reinforce
     state = on_policy.start(policy, config, torch.Generator().manual_seed(2))
     for _ in on_policy.train(state, collect, Learner(module, settings, config), n * updates):
         pass

@@ -53,7 +53,7 @@ class Noting:
 @pytest.mark.parametrize(("count", "minibatch"), [(10, 4), (8, 8), (5, 64), (7, 1)])
 def test_every_row_exactly_once_per_epoch_in_a_fresh_order(count: int, minibatch: int) -> None:
     notes, data, held_out = Noting(), demonstrations(count), demonstrations(3, seed=8)
-    task = Task(notes, bc.Config(), Config(epochs=3, minibatch=minibatch))
+    task = Task(notes, bc.Config(), Config(epochs=3, minibatch_size=minibatch))
     epochs = list(train(policy(), data, held_out, task, torch.Generator().manual_seed(0)))
     assert [e["epoch"] for e in epochs] == [1, 2, 3]
     parts = -(-count // minibatch)
@@ -69,7 +69,7 @@ def test_every_row_exactly_once_per_epoch_in_a_fresh_order(count: int, minibatch
 def test_the_same_as_torchs_own_optimiser() -> None:
     data, config = (
         demonstrations(20),
-        Config(learning_rate=1e-2, weight_decay=0.1, epochs=3, minibatch=6, max_grad_norm=0.1),
+        Config(learning_rate=1e-2, weight_decay=0.1, epochs=3, minibatch_size=6, max_grad_norm=0.1),
     )
     ours, theirs = policy(), policy()
     losses = [
@@ -151,7 +151,7 @@ def test_masked_steps_teach_nothing() -> None:
             model,
             Demonstrations(mask, record),
             data,
-            Task(bc, bc.Config(), Config(epochs=2, minibatch=10)),
+            Task(bc, bc.Config(), Config(epochs=2, minibatch_size=10)),
             torch.Generator().manual_seed(0),
         ):
             pass

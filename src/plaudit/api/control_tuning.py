@@ -11,7 +11,7 @@ from plaudit.api.keeping import refuse_other_networks
 from plaudit.api.reward import RewardModel
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
-from plaudit.pipeline.control import saved
+from plaudit.runs import saved
 
 STEPS = 100_000
 """Environment steps, unless `total_timesteps` says."""

@@ -7,8 +7,8 @@ from weakref import ReferenceType, ref
 import gymnasium
 import numpy as np
 
-from plaudit.environments.control.make import EnvironmentConfig, find, made_by, make
-from plaudit.environments.control.sources import Source
+from plaudit.environments.control.make import Control, find, made_by, make
+from plaudit.environments.control.vector_env import Source
 from plaudit.errors import PlauditError
 
 
@@ -35,10 +35,10 @@ class GymEnv:
         self._module = env.rpartition(":")[0] if isinstance(env, str) else ""
         self._one: gymnasium.Env | None = None
 
-    def config(self, envs: int) -> EnvironmentConfig:
+    def config(self, envs: int) -> Control:
         """The environment as a config file names it."""
         id = f"{self._module}:{self.id}" if self._module else self.id
-        return EnvironmentConfig(id, envs, kwargs=self.kwargs)
+        return Control(id, envs, kwargs=self.kwargs)
 
     def source(self, envs: int) -> Source:
         """So many of it, stepping together."""

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from plaudit.environments.language.answers import Answers, Graded
-from plaudit.environments.language.collect import Talk
+from plaudit.environments.language.answers import Answers, Rewards
+from plaudit.environments.language.rollouts import Completions
 from plaudit.errors import PlauditError
 from plaudit.models.language import tokens
 from plaudit.models.language.logprobs import Shaping
@@ -148,7 +148,7 @@ def joined(prompts: Prompts, answers: Sequence[Sequence[int]], special: Special)
 
 def talk(
     asked: Prompts, outputs: Any, special: Special, device: torch.device | str, tokenizer: Any | None = None
-) -> Talk:
+) -> Completions:
     """What was said, from outputs that begin with their prompts. Several answers to a prompt stand together."""
     rows = _ids(getattr(outputs, "sequences", outputs), "outputs", special)
     each, rest = divmod(len(rows), len(asked.given))
@@ -166,10 +166,10 @@ def talk(
     numbers = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, real)))}
     group = torch.tensor([numbers[tuple(prompt)] for prompt in real])
     answers = Answers(_texts(real, tokenizer), _texts(said, tokenizer), tuple(map(tuple, said)))
-    return Talk(tokens.answers(real, said, device), answers, ended, group)
+    return Completions(tokens.answers(real, said, device), answers, ended, group)
 
 
-def graded(rewards: Any, said: Sequence[Sequence[int]]) -> Graded:
+def graded(rewards: Any, said: Sequence[Sequence[int]]) -> Rewards:
     """One number per answer, or one per token of each answer. PlauditError where there is not."""
     if isinstance(rewards, Tensor) and rewards.dim() == 2 and rewards.shape[1] == 1:
         rewards = rewards[:, 0]
@@ -183,7 +183,7 @@ def graded(rewards: Any, said: Sequence[Sequence[int]]) -> Graded:
         if not torch.isfinite(reward).all():
             raise PlauditError(f"rewards: that of answer {number} is not finite; give finite numbers")
     if all(reward.dim() == 0 for reward in given):
-        return Graded(torch.stack(given))
+        return Rewards(torch.stack(given))
     for number, (reward, answer) in enumerate(zip(given, said, strict=True), 1):
         if reward.dim() != 1 or len(reward) < len(answer):
             raise PlauditError(
@@ -191,7 +191,7 @@ def graded(rewards: Any, said: Sequence[Sequence[int]]) -> Graded:
                 "give one per token, or one number"
             )
     dense = tuple(reward[: len(answer)] for reward, answer in zip(given, said, strict=True))
-    return Graded(torch.stack([row.sum() for row in dense]), dense)
+    return Rewards(torch.stack([row.sum() for row in dense]), dense)
 
 
 def _answer(row: list[int], asked: Prompts, place: int, number: int, special: Special) -> list[int]:

@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from plaudit.api.environments import GymEnv
-from plaudit.environments.control.collect import environment_reward
+from plaudit.environments.control.rollouts import environment_reward
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.transitions import Transitions
-from plaudit.pipeline.control import saved
+from plaudit.runs import saved
 from plaudit.runs import aliases
 from plaudit.runs.checkpoint import load_tree, save_tree
 from plaudit.runs.folder import write_whole

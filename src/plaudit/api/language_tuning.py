@@ -13,15 +13,15 @@ from plaudit.api.names import divergence_named, positive
 from plaudit.api.reward import RewardModel
 from plaudit.api.trainer import STEADIER, PPOConfig
 from plaudit.api.watching import bar
-from plaudit.environments.language.collect import Language, Speech
+from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig
 from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.errors import Diverged
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.policy import LanguagePolicy, as_it_was
-from plaudit.pipeline.language.asking import fitted, room_for
+from plaudit.stages.adapters.prompts import fitted, room_for
 from plaudit.pipeline.language.config import RunConfig
-from plaudit.pipeline.language.teaching import learned
+from plaudit.rewards.text import learned
 from plaudit.readers.texts import TextPrompt
 from plaudit.seeds import seed_of
 from plaudit.trainers import on_policy
@@ -56,11 +56,11 @@ class LanguageTuner:
         updates = positive(rest.pop("updates", UPDATES), "updates")
         config = self._config(feedback, rest)
         most = config.language.answer_tokens
-        speech = Speech(self.vocabulary, self.vocabulary.stops(), Sampling(most, rows=config.policy.rows))
+        speech = GenerationConfig(self.vocabulary, self.vocabulary.stops(), Sampling(most, rows=config.policy.rows))
         policy = LanguagePolicy(self.policy, config.policy, self._generator("policy"))
         reference = as_it_was(deepcopy(self.policy), config.policy) if config.settings.kl_in_reward else None
         queue = PromptQueue(self._prompts(feedback, most), self._generator("prompts"))
-        language = Language(queue, speech, config.language.batch, self._generator("answers"))
+        language = LanguageRollouts(queue, speech, config.language.batch, self._generator("answers"))
         learner = on_policy.Learner(ppo, config.settings, config.trainer)
         state = on_policy.start(policy, config.trainer, self._generator("minibatches"))
         judged = learned(reward.model, speech)

@@ -60,7 +60,7 @@ class RewardModel:
                 "model; give feedback about texts"
             )
         from plaudit.api.environments import as_env
-        from plaudit.environments.control.collect import spaces
+        from plaudit.environments.control.rollouts import spaces
         from plaudit.pipeline.control import judged
 
         env = as_env(getattr(like, "env", like))

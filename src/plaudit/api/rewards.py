@@ -50,7 +50,7 @@ def save(folder: Path, model: Any, about: dict[str, Any]) -> None:
         from plaudit.models.language import reward_model
 
         return reward_model.save(folder, model)
-    from plaudit.pipeline.control import saved
+    from plaudit.runs import saved
 
     return saved.save_reward(folder, model, about)
 
@@ -62,6 +62,6 @@ def load(folder: Path) -> tuple[Any, Medium, str | None]:
 
         inner = folder if (folder / "config.json").exists() else folder / "reward"
         return reward_model.trained(str(inner)), "text", None
-    from plaudit.pipeline.control import saved
+    from plaudit.runs import saved
 
     return saved.load_reward(folder), "control", saved.about_reward(folder).get("environment")

@@ -14,7 +14,7 @@ from plaudit.algorithms.on_policy import ppo
 from plaudit.api import generated
 from plaudit.api.names import divergence_named, plain, positive, refuse_unknown
 from plaudit.environments.language.caps import Score
-from plaudit.environments.language.collect import judge
+from plaudit.environments.language.rollouts import judge
 from plaudit.errors import Diverged, PlauditError
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.loading import keep_shaping, memory_explained, quiet

@@ -4,11 +4,14 @@ A decision is the unit at which a policy chooses and has a log-probability: a to
 step in control. Termination, truncation, padding and dead steps are four different things, and all are data.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from plaudit.errors import PlauditError
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Episodes:
     """Log-probability under the sampler that drew the actions, where that is not the trainer's forward pass."""
     group: Int[Tensor, "B"] | None = None
     """Rows of one group share their prompt or initial state."""
+    discount: float = 1.0
+    """The usual discount of the environment per decision; 1 for text."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,60 @@ class Rollout:
 
 
 @dataclass(frozen=True)
-class Loss:
-    """A scalar to descend and what to tell about it."""
+class Rewards:
+    """What a source pays for B rows of behaviour."""
 
-    total: Float[Tensor, ""]
-    """The scalar to differentiate."""
+    scores: Float[Tensor, "B"]
+    """One number per row, float32: of a whole completion, or the sum over a row's decisions."""
+    dense: Float[Tensor, "B T"] | None = None
+    """One number per decision, 0 outside the mask; None: a score counts at the last decision of its row."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """What else is worth logging, by name."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What to descend, in parts that are weighted already, and what to tell about it.
+
+    A trust region limits the policy part by `kl` and descends the value part by itself; whoever takes plain steps
+    descends their sum, `total`.
+    """
+
+    policy: Float[Tensor, ""] | None = None
+    """The surrogate of the policy."""
     metrics: dict[str, Tensor] = field(default_factory=dict)
     """Named, masked, detached scalars."""
     stop: bool = False
     """True: a limit of the algorithm is passed; take neither this step nor a further one on these episodes."""
+    _: KW_ONLY
+    nll: Float[Tensor, ""] | None = None
+    """A negative log-likelihood: of demonstrated decisions, of preferences, of what people said."""
+    entropy: Float[Tensor, ""] | None = None
+    """The entropy bonus, as a loss."""
+    value: Float[Tensor, ""] | None = None
+    """The error of the critic."""
+    penalties: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+    """Further terms by name, such as the KL to a reference."""
+    kl: Float[Tensor, ""] | None = None
+    """KL(old || new) per decision, differentiable; what a trust region limits. No part of the total."""
+
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """The parts that are there, in the order they are added. PlauditError for one that is not a scalar."""
+        own = {"policy": self.policy, "nll": self.nll, "entropy": self.entropy, "value": self.value}
+        found = {name: part for name, part in (own | dict(self.penalties)).items() if part is not None}
+        for name, part in found.items():
+            if not isinstance(part, Tensor) or part.ndim:
+                shape = list(part.shape) if isinstance(part, Tensor) else type(part).__name__
+                raise PlauditError(
+                    f"loss.{name}: one number is wanted, not {shape}; take the mean over the decisions"
+                )
+        return found
+
+    @property
+    def total(self) -> Float[Tensor, ""]:
+        """The sum of the parts. PlauditError where there is none."""
+        parts = list(self.parts.values())
+        if not parts:
+            raise PlauditError("loss: it has no part to descend; give policy, nll or value")
+        return sum(parts[1:], parts[0])

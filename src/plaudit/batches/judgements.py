@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -15,9 +15,13 @@ class Comparisons:
     reliability: Float[Tensor, "P"] | None = None
     """eta_k of the person: the probability of saying what they mean; None: always (1). Below .5: an adversary."""
     side_bias: Float[Tensor, "P"] | None = None
-    """delta_k of the person: added to the logit of the option shown first; None: no bias (0)."""
+    """delta_k of the person, added to the logit of the first option (the sign says where it was shown); None: 0."""
+    shown: Float[Tensor, "P"] | None = None
+    """1: the first option was the one shown first; -1: the second was; 0: not known; None: of none."""
     weight: Float[Tensor, "P"] | None = None
     """Propensity or deliberate down-weighting; None: all count alike (1)."""
+    person: Int[Tensor, "P"] | None = None
+    """Who judged, by number; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Rankings:
     """eta_k of the person: the probability of meaning this order and not its reverse; None: always (1)."""
     weight: Float[Tensor, "R"] | None = None
     """Propensity or deliberate down-weighting; None: all count alike (1)."""
+    person: Int[Tensor, "R"] | None = None
+    """Who judged, by number; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Ratings:
     """delta_k of the person: added to the logit of every option; None: no bias (0)."""
     weight: Float[Tensor, "N"] | None = None
     """Propensity or deliberate down-weighting; None: all count alike (1)."""
+    person: Int[Tensor, "N"] | None = None
+    """Who judged, by number; None: not known."""
 
 
 Judgements = Comparisons | Rankings | Ratings

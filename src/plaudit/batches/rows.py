@@ -35,6 +35,11 @@ def as_decisions(batch: Batch, mask: Bool[Tensor, "B T"]) -> Batch:
     return _map(batch, lambda t: t[mask].unsqueeze(1) if t.shape[:2] == mask.shape else t[row])
 
 
+def flattened(record: Batch) -> Batch:
+    """Both sides of every pair as rows of their own, [P, 2, ...] -> [2 P, ...]."""
+    return _map(record, lambda tensor: tensor.flatten(end_dim=1))
+
+
 def _map(batch: Batch, function: Any) -> Batch:
     changed = {}
     for field in fields(batch):  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ INPUT = "standard input: not UTF-8 text; convert it, perhaps with `iconv -t utf-
 
 def main(argv: Sequence[str]) -> int:
     """Read lines, print answers."""
-    from plaudit.pipeline.language.answering import AnswerConfig, Speaker
+    from plaudit.stages.generate import AnswerConfig, Speaker
 
     if not argv or argv[0].startswith("-"):
         print(f"usage: plaudit chat MODEL [--plain] [--FIELD VALUE]\n\n{__doc__}")

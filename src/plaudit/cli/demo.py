@@ -80,7 +80,7 @@ def _control(out: Path, seed: int) -> RunFolder:
 
 
 def _language(out: Path, seed: int) -> RunFolder:
-    from plaudit.pipeline.language import demo
+    from plaudit.stages import demo
     from plaudit.pipeline.language.pretrain import pretrain
 
     print(

@@ -43,8 +43,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _control(given: Evaluate) -> int:
-    from plaudit.pipeline.control import saved
-    from plaudit.pipeline.control.evaluate import true_returns
+    from plaudit.runs import saved
+    from plaudit.environments.control.evaluation import true_returns
 
     torch.set_num_threads(1)
     if (given.folder / saved.CARD).exists():
@@ -68,8 +68,8 @@ def _control(given: Evaluate) -> int:
 
 
 def _language(folder: Path, argv: Sequence[str]) -> int:
-    from plaudit.pipeline.language.answering import EvaluateConfig, assess, of_run
-    from plaudit.pipeline.language.evaluate import paid
+    from plaudit.stages.generate import EvaluateConfig, assess, of_run
+    from plaudit.stages.adapters.text_evaluation import paid
 
     rest = [item for item in argv if item != "--json"]
     default = EvaluateConfig()

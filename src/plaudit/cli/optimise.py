@@ -34,10 +34,10 @@ def main(argv: Sequence[str]) -> int:
 def _defaults(name: str, rest: Sequence[str]) -> Any:
     """A config for control, or for language where the flags speak of it."""
     if not speaks_of_language(rest):
-        from plaudit.environments.control.make import EnvironmentConfig
+        from plaudit.environments.control.make import Control
         from plaudit.pipeline.control.config import RunConfig
 
-        return kinds.with_settings(RunConfig(EnvironmentConfig("CartPole-v1"), algorithm=name))
+        return kinds.with_settings(RunConfig(Control("CartPole-v1"), algorithm=name))
     from plaudit.pipeline.language.config import RunConfig as LanguageConfig
 
     return kinds.with_settings(LanguageConfig("", algorithm=name))

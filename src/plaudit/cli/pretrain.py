@@ -30,12 +30,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _control(file: str, out: Path, rest: Sequence[str]) -> int:
-    from plaudit.environments.control.make import EnvironmentConfig
-    from plaudit.pipeline.control.pretrain import CloneConfig, clone
+    from plaudit.environments.control.make import Control
+    from plaudit.stages.pretrain import CloneConfig, clone
     from plaudit.readers.arrays import read_demonstrations
 
     config = arguments.parse_with(
-        CloneConfig(EnvironmentConfig("CartPole-v1")), rest, "pretrain", str(__doc__)
+        CloneConfig(Control("CartPole-v1")), rest, "pretrain", str(__doc__)
     )
     torch.set_num_threads(1)
     steps = read_demonstrations(Path(file))

@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _control(files: list[str], out: Path, rest: Sequence[str]) -> int:
-    from plaudit.pipeline.control import learn_reward
+    from plaudit.stages import reward as learn_reward
     from plaudit.readers.arrays import join_pairs, read_pairs
     from plaudit.readers.comparisons import read_comparisons
 

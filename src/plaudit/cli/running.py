@@ -11,7 +11,8 @@ from rich.console import Console
 
 from plaudit.cli import arguments
 from plaudit.errors import PlauditError
-from plaudit.pipeline import kinds, optimise
+from plaudit.pipeline import kinds
+from plaudit.stages import optimise
 from plaudit.pipeline.kinds import AnyConfig, load, settled
 from plaudit.runs import settings
 from plaudit.runs.folder import RunFolder

@@ -17,8 +17,8 @@ PROMPT = "--prompt: not UTF-8 text; write it in UTF-8, or give a file with --pro
 
 def main(argv: Sequence[str]) -> int:
     """Answer some prompts."""
-    from plaudit.pipeline.language.answering import AnswerConfig, Speaker
-    from plaudit.pipeline.language.asking import generated
+    from plaudit.stages.generate import AnswerConfig, Speaker
+    from plaudit.stages.adapters.prompts import generated
     from plaudit.readers.texts import TextPrompt, read_text_prompts
 
     if not argv or argv[0].startswith("-"):

@@ -27,6 +27,7 @@ __all__ = [
     "Feedback",
     "Ranking",
     "Rating",
+    "agree",
     "from_json",
     "kind_of",
     "options_of",
@@ -44,6 +45,15 @@ def options_of(feedback: Feedback) -> tuple[str, ...]:
     if isinstance(feedback, Comparison | Ranking):
         return feedback.options
     return (feedback.option,)
+
+
+def agree(one: Feedback, other: Feedback) -> bool:
+    """Whether two answers about the same options say the same, in whatever order the options stand."""
+    if isinstance(one, Comparison) and isinstance(other, Comparison):
+        return one == (other if other.options == one.options else other.swap())
+    if isinstance(one, Ranking) and isinstance(other, Ranking) and one.ranks and other.ranks:
+        return dict(zip(one.options, one.ranks, strict=True)) == dict(zip(other.options, other.ranks, strict=True))
+    return one == other
 
 
 def to_json(feedback: Feedback) -> dict[str, Any]:

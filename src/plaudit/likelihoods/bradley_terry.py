@@ -59,5 +59,8 @@ def loss(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config)
         "reward/accuracy": (leaning > 0).sum() / decided,
         "reward/margin": leaning.sum() / decided,
     }
-    total = metrics["reward/nll"] + config.centring * (rewards.sum(dim=1) ** 2).mean()
-    return Loss(total, {name: value.detach() for name, value in metrics.items()})
+    return Loss(
+        nll=metrics["reward/nll"],
+        penalties={"centring": config.centring * (rewards.sum(dim=1) ** 2).mean()},
+        metrics={name: value.detach() for name, value in metrics.items()},
+    )

@@ -45,7 +45,8 @@ def loss(rewards: Float[Tensor, "R C"], judgements: Rankings, config: Config) ->
     nll = torch.zeros_like(rewards[:, 0]).index_add(0, row, -share * likely)
     weight = torch.ones_like(nll) if judgements.weight is None else judgements.weight
     total = (weight * nll).sum() / weight.sum()
-    return Loss(total, {"reward/nll": total.detach()} | _agreement(rewards.detach(), judgements.ranks))
+    metrics = {"reward/nll": total.detach()} | _agreement(rewards.detach(), judgements.ranks)
+    return Loss(nll=total, metrics=metrics)
 
 
 def _log_order(scores: Float[Tensor, "N C"], present: Tensor, chosen: Tensor) -> Float[Tensor, "N"]:

@@ -44,4 +44,4 @@ def loss(rewards: Float[Tensor, "N 1"], judgements: Ratings, config: Config) -> 
         "reward/accuracy": (side > 0).sum() / decided,
         "reward/error": (d.sigmoid() - j.value).abs().mean(),
     }
-    return Loss(total, {name: value.detach() for name, value in metrics.items()})
+    return Loss(nll=total, metrics={name: value.detach() for name, value in metrics.items()})

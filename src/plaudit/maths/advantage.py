@@ -27,8 +27,12 @@ class MonteCarlo:
 Estimator = GAE | MonteCarlo
 
 
-def advantage(episodes: Episodes, discount: float, estimator: Estimator) -> Float[Tensor, "B T"]:
-    """The advantage of every decision by the chosen estimator; 0 outside the mask, NaN where there is no estimate."""
+def advantage(episodes: Episodes, discount: float | None, estimator: Estimator) -> Float[Tensor, "B T"]:
+    """The advantage of every decision by the chosen estimator; 0 outside the mask, NaN where there is no estimate.
+
+    Without a discount of its own, by that of the environment.
+    """
+    discount = episodes.discount if discount is None else discount
     if isinstance(estimator, GAE):
         return gae(episodes, discount, estimator.lam)
     gain = returns_to_go(episodes, discount)

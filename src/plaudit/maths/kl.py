@@ -6,13 +6,16 @@ k3 = (r - 1) - log r is unbiased and never negative.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.batches import Episodes
+from plaudit.declared import Count, NonNegative, Positive
+from plaudit.maths import masked
 
 
 def k1(logp: Float[Tensor, "*S"], logq: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
@@ -31,19 +34,55 @@ def k3(logp: Float[Tensor, "*S"], logq: Float[Tensor, "*S"]) -> Float[Tensor, "*
     return torch.expm1(log_ratio) - log_ratio
 
 
-def in_reward(episodes: Episodes, coefficient: float) -> Episodes:
-    """Charge coefficient * k1(policy || reference) at every decision (Ziegler et al. 2019, arXiv:1909.08593, eq. 2).
+ESTIMATORS = {"k1": k1, "k2": k2, "k3": k3}
+"""By name."""
 
-    sum_t rewards = score - coefficient * sum_t KL_t exactly. A coefficient of 0 needs no reference.
+
+@dataclass(frozen=True)
+class Kl:
+    """What a policy pays for leaving a reference, as a value."""
+
+    coef: NonNegative = 0.0
+    """Price per nat of KL(policy || reference); 0: no reference is needed."""
+    where: Literal["reward", "loss"] = "reward"
+    """Charged in the reward of each decision, or added to the loss."""
+    estimator: Literal["k1", "k2", "k3"] | None = None
+    """Of the KL of a decision from its own action; none: k1 in the reward, k3 in the loss."""
+    target: Positive | None = None
+    """Nats per decision at which an adaptive controller holds the KL by changing the price; none: it is fixed."""
+    horizon: Count = 10_000
+    """Decisions over which that controller reacts."""
+
+
+def in_reward(episodes: Episodes, kl: Kl) -> Episodes:
+    """Charge the KL to the reference at every decision (Ziegler et al. 2019, arXiv:1909.08593, eq. 2).
+
+    sum_t rewards = score - coef * sum_t KL_t exactly. Nothing where the price is 0 or belongs in the loss.
     """
-    if coefficient == 0:
+    if kl.coef == 0 or kl.where != "reward":
         return episodes
+    charge = ESTIMATORS[kl.estimator or "k1"](episodes.logp, _reference(episodes))
+    price = torch.where(episodes.mask, kl.coef * charge, 0.0)
+    return replace(episodes, rewards=episodes.rewards - price)
+
+
+def in_loss(logp: Float[Tensor, "B T"], episodes: Episodes, kl: Kl) -> dict[str, Float[Tensor, ""]]:
+    """The penalty of a loss, named `kl`: coef * the mean KL of new log-probabilities to the reference's.
+
+    Empty where the price is 0 or is charged in the reward.
+    """
+    if kl.coef == 0 or kl.where != "loss":
+        return {}
+    reference = torch.where(episodes.mask, _reference(episodes), logp.detach())
+    return {"kl": kl.coef * masked.mean(ESTIMATORS[kl.estimator or "k3"](logp, reference), episodes.mask)}
+
+
+def _reference(episodes: Episodes) -> Float[Tensor, "B T"]:
     if episodes.ref_logp is None:
         raise ValueError(
             "a KL price needs episodes with ref_logp; load a reference policy or set the price to 0"
         )
-    price = torch.where(episodes.mask, coefficient * k1(episodes.logp, episodes.ref_logp), 0.0)
-    return replace(episodes, rewards=episodes.rewards - price)
+    return episodes.ref_logp
 
 
 def adapt(coefficient: float, current: float, target: float, decisions: int, horizon: int) -> float:

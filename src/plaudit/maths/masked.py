@@ -15,6 +15,18 @@ def mean(x: Float[Tensor, "*S"], mask: Bool[Tensor, "*S"]) -> Float[Tensor, ""]:
     return total(x, mask) / mask.sum().clamp(min=1)
 
 
+def row_total(x: Float[Tensor, "*R T"], mask: Bool[Tensor, "*R T"]) -> Float[Tensor, "*R"]:
+    """Sum of every row over the mask."""
+    return torch.where(mask, x, 0.0).sum(dim=-1)
+
+
+def row_mean(x: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
+    """Mean of the means of the rows over the mask; rows without a true position are left out."""
+    count = mask.sum(dim=1)
+    means = row_total(x, mask) / count.clamp(min=1)
+    return means.sum() / (count > 0).sum().clamp(min=1)
+
+
 def var(x: Float[Tensor, "*S"], mask: Bool[Tensor, "*S"]) -> Float[Tensor, ""]:
     """Unbiased variance (n - 1) over the mask; 0 for fewer than two elements."""
     return (centred(x, mask) ** 2).sum() / (mask.sum() - 1).clamp(min=1)

@@ -76,8 +76,7 @@ class ActorCritic(nn.Module):
 
     def distribution(self, observations: Float[Tensor, "N F"]) -> Categorical | Gaussian:
         """The distribution over actions in each state; computes the policy alone."""
-        hidden = self.body.member(0, self._inputs(observations))
-        return self._distribution(torch.addmm(self.policy_bias, hidden, self.policy_weight[0]))
+        return self._distribution(self.outputs(observations))
 
     def scores(self, record: Transitions, rows: "Tensor | slice | None" = None) -> Scores:
         """Log-probability, entropy and value of the recorded decisions [B, T], differentiable."""
@@ -115,9 +114,71 @@ class ActorCritic(nn.Module):
         values, following = self.values_of(record, episodes.last)
         return replace(episodes, values=values, next_values=following)
 
+    def trainable(self) -> dict[str, Tensor]:
+        """What learning changes, by name: weights and the statistics of observations."""
+        return dict(self.state_dict())
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `trainable` gave."""
+        self.load_state_dict(tensors)
+
+    def population(self, vectors: Float[Tensor, "M D"]) -> "Population":
+        """As many policies of this shape, each with parameters of its own."""
+        return Population(self, vectors)
+
+    def forward(self, observations: Float[Tensor, "N F"]) -> Float[Tensor, "N A"]:
+        """Logits, or means of continuous actions, of the policy alone."""
+        return self.outputs(observations)
+
+    def outputs(self, observations: Float[Tensor, "N F"]) -> Float[Tensor, "N A"]:
+        """Logits, or means of continuous actions, of the policy alone."""
+        hidden = self.body.member(0, self._inputs(observations))
+        return torch.addmm(self.policy_bias, hidden, self.policy_weight[0])
+
     def _inputs(self, observations: Tensor) -> Float[Tensor, "N F"]:
         x = observations.reshape(-1, self.spaces.observation)
         return self.moments.standardise(x) if self.config.normalise_observations else x
 
     def _distribution(self, outputs: Float[Tensor, "N A"]) -> Categorical | Gaussian:
         return Categorical(outputs) if self.spaces.kind == "discrete" else Gaussian(outputs, self.log_std)
+
+
+class Population:
+    """Policies of one shape that act side by side, the rows of a batch shared out evenly, each by its likeliest action."""
+
+    def __init__(self, policy: ActorCritic, vectors: Float[Tensor, "M D"]):
+        self.policy, self.members = policy, len(vectors)
+        self.parameters: dict[str, Tensor] = {}
+        start = 0
+        for name, p in policy.named_parameters():
+            if p.requires_grad:
+                self.parameters[name] = vectors[:, start : start + p.numel()].unflatten(1, p.shape)
+                start += p.numel()
+
+    def observe(self, observations: Float[Tensor, "N F"]) -> None:
+        """Add training observations to the running statistics, which all share."""
+        self.policy.observe(observations)
+
+    def distribution(self, observations: Float[Tensor, "N F"]) -> "Certain":
+        """The likeliest action of whoever each row belongs to."""
+        rows = observations.unflatten(0, (self.members, -1))
+        outputs = torch.func.vmap(self._outputs)(self.parameters, rows).flatten(end_dim=1)
+        return Certain(outputs.argmax(dim=-1) if self.policy.spaces.kind == "discrete" else outputs)
+
+    def _outputs(self, parameters: dict[str, Tensor], observations: Tensor) -> Tensor:
+        return torch.func.functional_call(self.policy, parameters, (observations,))
+
+
+@dataclass(frozen=True)
+class Certain:
+    """A distribution with one outcome."""
+
+    actions: Tensor
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """That outcome."""
+        return self.actions
+
+    def mode(self) -> Tensor:
+        """That outcome."""
+        return self.actions

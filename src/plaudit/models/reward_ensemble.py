@@ -27,7 +27,7 @@ class RewardConfig:
     """Sizes of the hidden layers."""
     activation: Activation = "tanh"
     """Activation of the hidden layers."""
-    caution: float = 0.5
+    uncertainty_penalty: float = 0.5
     """The reward is the mean of the standardised members minus this much of their spread."""
 
 
@@ -87,8 +87,8 @@ class RewardEnsemble(nn.Module):
         return (raw - mean[:, None, None]) / std[:, None, None]
 
     def reward(self, record: Transitions) -> Float[Tensor, "B T"]:
-        """Mean of the standardised members minus `caution` times their unbiased spread."""
+        """Mean of the standardised members minus `uncertainty_penalty` times their unbiased spread."""
         members = self.members(record)
         if len(members) < 2:
             return members[0]
-        return members.mean(dim=0) - self.config.caution * members.std(dim=0)
+        return members.mean(dim=0) - self.config.uncertainty_penalty * members.std(dim=0)

@@ -10,7 +10,7 @@ from plaudit.batches import Comparisons, Judgements, Rankings, Ratings
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry, plackett_luce, rating
 from plaudit.readers.judgements import Judged
-from plaudit.trainers.reward_fit import Likelihood
+from plaudit.rewards.learned.fit import Likelihood
 
 LIKELIHOODS: dict[str, Any] = {"comparison": bradley_terry, "ranking": plackett_luce, "rating": rating}
 """By kind of answer, how it depends on the reward."""

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from plaudit.pipeline.preferences import Preferences
+from plaudit.rewards.learned.loop import Preferences
 from plaudit.runs import settings
 from plaudit.runs.folder import RunFolder
 from plaudit.trainers import on_policy

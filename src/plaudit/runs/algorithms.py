@@ -8,11 +8,18 @@ from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from plaudit.batches import Needs
 from plaudit.errors import PlauditError
 
-REQUIRED = {"on_policy": ("Config", "advantages", "loss"), "imitation": ("Config", "loss")}
-
+KINDS: dict[str, tuple[str, ...]] = {
+    "on_policy": ("Config", "needs", "advantages", "loss"),
+    "preference": ("Config", "needs", "loss"),
+    "imitation": ("Config", "loss"),
+    "evolution": ("Config", "ask", "tell"),
+}
+"""By kind, what an algorithm's file has."""
 
 def names(kind: str) -> list[str]:
     """The algorithms of one kind, such as on_policy."""
@@ -22,22 +29,52 @@ def names(kind: str) -> list[str]:
     )
 
 
-def find(name: str, kind: str = "on_policy") -> ModuleType:
+def known() -> list[str]:
+    """Every algorithm of the package by name."""
+    return sorted(name for kind in KINDS for name in names(kind))
+
+
+def find(name: str) -> ModuleType:
     """The module of a name, or of a path to a Python file outside the package."""
     if name.endswith(".py"):
-        return _from_file(Path(name), kind)
-    known = names(kind)
-    if name not in known:
-        near = get_close_matches(name, known, 1, 0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-        raise PlauditError(f"algorithm {name!r} is unknown; {hint} (or give the path of a Python file)")
-    return importlib.import_module(f"plaudit.algorithms.{kind}.{name}")
+        return _from_file(Path(name))
+    for kind in KINDS:
+        if name in names(kind):
+            return importlib.import_module(f"plaudit.algorithms.{kind}.{name}")
+    near = get_close_matches(name, known(), 1, 0.4)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known())}"
+    raise PlauditError(f"algorithm {name!r} is unknown; {hint} (or give the path of a Python file)")
 
 
-def _from_file(path: Path, kind: str) -> ModuleType:
+def kind_of(module: ModuleType) -> str:
+    """on_policy, preference, imitation or evolution: by the folder, or of a file outside by what it has."""
+    parts = module.__name__.split(".")
+    if parts[:2] == ["plaudit", "algorithms"]:
+        return parts[2]
+    if hasattr(module, "ask"):
+        return "evolution"
+    if hasattr(module, "advantages"):
+        return "on_policy"
+    return "imitation" if hasattr(module, "reward") else "preference"
+
+
+def needs(module: ModuleType, settings: Any) -> Needs:
+    """What an algorithm declares to need with these settings. PlauditError where it declares something else."""
+    if not hasattr(module, "needs"):
+        return Needs()
+    found = module.needs(settings)
+    if not isinstance(found, Needs):
+        raise PlauditError(
+            f"{module.__name__}: `needs` gave a {type(found).__name__}; return plaudit.batches.Needs(...)"
+        )
+    return found
+
+
+def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise PlauditError(f"{path}: no such file; give the path of a Python file with {_needs(kind)}")
-    spec = importlib.util.spec_from_file_location(f"plaudit_extra_{path.stem}", path)
+        raise PlauditError(f"{path}: no such file; give the path of a Python file with {_parts('on_policy')}")
+    name = f"plaudit_extra_{path.stem}_{abs(hash(str(path.resolve()))):x}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses and type hints look their module up
@@ -48,9 +85,12 @@ def _from_file(path: Path, kind: str) -> ModuleType:
         raise PlauditError(
             f"{path}: importing it raised {type(error).__name__}: {' '.join(str(error).split())}; mend the file"
         ) from error
-    missing = [name for name in REQUIRED[kind] if not hasattr(module, name)]
+    kind = kind_of(module)
+    missing = [name for name in KINDS[kind] if not hasattr(module, name)]
     if missing:
-        raise PlauditError(f"{path}: `{missing[0]}` is missing; an algorithm of this kind has {_needs(kind)}")
+        raise PlauditError(
+            f"{path}: `{missing[0]}` is missing; an algorithm of the kind {kind} has {_parts(kind)}"
+        )
     if not (isinstance(module.Config, type) and is_dataclass(module.Config)):
         raise PlauditError(
             f"{path}: `Config` is not a frozen dataclass; make it one, its fields become flags"
@@ -58,5 +98,5 @@ def _from_file(path: Path, kind: str) -> ModuleType:
     return module
 
 
-def _needs(kind: str) -> str:
-    return ", ".join(REQUIRED[kind])
+def _parts(kind: str) -> str:
+    return ", ".join(KINDS[kind])

@@ -27,7 +27,7 @@ def export_feedback(run: Path, to: Path, form: Form = "ours") -> int:
     if form == "trl" and kind == "control":
         raise PlauditError(f"--form: TRL trains language models, and {run} holds answers about clips")
     if to.suffix == ".npz" and kind == "control":
-        stage = import_module("plaudit.pipeline.control.export")
+        stage = import_module("plaudit.stages.adapters.control_export")
         return stage.write_arrays(list(rows_of(folder)), to)
     if not to.name.endswith((".jsonl", ".jsonl.gz")):
         raise PlauditError(

@@ -88,7 +88,7 @@ def _query(one: TextQuestion, items: Items, artifacts: Artifacts) -> NewQuery:
 
 
 def _answer(prompt: Text, completion: Text) -> bytes:
-    """As a language run keeps what was said (`language.teaching.Archive`), but for what only it knows."""
+    """As a language run keeps what was said (`language.teaching.SegmentStore`), but for what only it knows."""
     about = {
         "prompt": prompt if isinstance(prompt, str) else None,
         "messages": None if isinstance(prompt, str) else list(prompt),

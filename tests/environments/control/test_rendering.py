@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 
 from plaudit.environments.control.actions import to_environment
-from plaudit.environments.control.make import EnvironmentConfig, make
+from plaudit.environments.control.make import Control, make
 from plaudit.environments.control.rendering import animation, frames, frames_per_second
-from plaudit.environments.control.tape import Replay
+from plaudit.environments.control.replay import Replay
 from plaudit.errors import PlauditError
 
 
 def recorded(id, vectorization="auto", first=4, last=9, **kwargs):
     """A replay of environment 1 of 2, and the pictures a scalar environment of its seed draws on the way."""
-    source = make(EnvironmentConfig(id, 2, vectorization, kwargs=kwargs))
+    source = make(Control(id, 2, vectorization, kwargs=kwargs))
     env = gymnasium.make(id, render_mode="rgb_array", **kwargs)
     generator, pictures = np.random.default_rng(0), []
     source.reset(30), env.reset(seed=31)
@@ -66,7 +66,7 @@ def test_lunar_lander():
 
 def test_hopper_is_drawn_or_says_what_is_missing():
     pytest.importorskip("mujoco")
-    source = make(EnvironmentConfig("Hopper-v5", 1))
+    source = make(Control("Hopper-v5", 1))
     source.reset(0)
     source.tape.begin_rollout()
     for _ in range(3):
@@ -82,7 +82,7 @@ def test_hopper_is_drawn_or_says_what_is_missing():
 NO_GL = """
 import numpy as np
 from plaudit.environments.control.rendering import frames
-from plaudit.environments.control.tape import Replay
+from plaudit.environments.control.replay import Replay
 from plaudit.errors import PlauditError
 try:
     frames(Replay("Hopper-v5", {}, {"seed": 1}, np.zeros((2, 3), np.float32), 0))
@@ -110,7 +110,7 @@ def test_the_last_picture_stays_after_the_end():
     """A fixed horizon goes on after the fall."""
     pytest.importorskip("pygame")
     source = make(
-        EnvironmentConfig("CartPole-v1", 1, "sync", horizon="fixed", kwargs={"max_episode_steps": 30})
+        Control("CartPole-v1", 1, "sync", horizon="fixed", kwargs={"max_episode_steps": 30})
     )
     source.reset(0)
     source.tape.begin_rollout()

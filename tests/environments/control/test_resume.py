@@ -9,8 +9,8 @@ from counting import Counting, policy
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from plaudit.environments.control.actions import to_environment
-from plaudit.environments.control.make import EnvironmentConfig, make
-from plaudit.environments.control.sources import Source
+from plaudit.environments.control.make import Control, make
+from plaudit.environments.control.vector_env import Source
 from plaudit.errors import PlauditError
 
 MODES = ["same_step", "next_step", "disabled"]
@@ -83,39 +83,39 @@ def check_exact(config, steps, go_on):
 @pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1"])
 def test_sync_classics(id, mode):
     kwargs = {"max_episode_steps": 60} if id == "Pendulum-v1" else {}
-    check_exact(EnvironmentConfig(id, 3, "sync", mode, kwargs=kwargs), 80, 40)
+    check_exact(Control(id, 3, "sync", mode, kwargs=kwargs), 80, 40)
 
 
 @pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1", "Acrobot-v1", "MountainCarContinuous-v0"])
 def test_ours(id):
-    check_exact(EnvironmentConfig(id, 3, kwargs={"max_episode_steps": 50}), 70, 60)
+    check_exact(Control(id, 3, kwargs={"max_episode_steps": 50}), 70, 60)
 
 
 @pytest.mark.parametrize("mode", ["same_step", "next_step"])
 def test_lunar_lander(mode):
     pytest.importorskip("Box2D")
-    check_exact(EnvironmentConfig("LunarLander-v3", 2, "sync", mode), 130, 60)
+    check_exact(Control("LunarLander-v3", 2, "sync", mode), 130, 60)
 
 
 def test_bipedal_walker():
     """Its world outlives an episode in Gymnasium, and with it traces of what was before."""
     pytest.importorskip("Box2D")
-    check_exact(EnvironmentConfig("BipedalWalker-v3", 2, "sync", kwargs={"max_episode_steps": 45}), 50, 50)
+    check_exact(Control("BipedalWalker-v3", 2, "sync", kwargs={"max_episode_steps": 45}), 50, 50)
 
 
 @pytest.mark.parametrize("mode", ["same_step", "disabled"])
 def test_hopper(mode):
     pytest.importorskip("mujoco")
-    check_exact(EnvironmentConfig("Hopper-v5", 2, "sync", mode), 40, 60)
+    check_exact(Control("Hopper-v5", 2, "sync", mode), 40, 60)
 
 
 def test_fixed_horizon():
-    config = EnvironmentConfig("CartPole-v1", 2, "sync", horizon="fixed", kwargs={"max_episode_steps": 40})
+    config = Control("CartPole-v1", 2, "sync", horizon="fixed", kwargs={"max_episode_steps": 40})
     check_exact(config, 50, 50)
 
 
 def test_a_resumed_source_can_be_saved_again():
-    config = EnvironmentConfig("LunarLander-v3", 2, "sync", "next_step")
+    config = Control("LunarLander-v3", 2, "sync", "next_step")
     pytest.importorskip("Box2D")
     source = make(config)
     source.reset(1)
@@ -170,12 +170,12 @@ def test_statistical_resume_begins_fresh_episodes_that_depend_on_seed_and_step_a
 
 
 def test_a_snapshot_of_something_else_is_refused():
-    source = make(EnvironmentConfig("CartPole-v1", 2))
+    source = make(Control("CartPole-v1", 2))
     source.reset(0)
     for config in (
-        EnvironmentConfig("CartPole-v1", 3),
-        EnvironmentConfig("CartPole-v1", 2, "sync"),
-        EnvironmentConfig("Acrobot-v1", 2),
+        Control("CartPole-v1", 3),
+        Control("CartPole-v1", 2, "sync"),
+        Control("Acrobot-v1", 2),
     ):
         with pytest.raises(PlauditError, match="a snapshot of 2 x CartPole-v1 .* cannot be restored into"):
             make(config).restore(source.snapshot())

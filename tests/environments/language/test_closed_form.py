@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from plaudit.algorithms.on_policy import ppo, reinforce
-from plaudit.environments.language.answers import Answers, Graded
-from plaudit.environments.language.collect import Language, Speech
+from plaudit.environments.language.answers import Answers, Rewards
+from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig
 from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.maths.advantage import GAE, MonteCarlo
 from plaudit.models.language.generation import Sampling
@@ -75,12 +75,12 @@ class World:
     def language(self, batch: int) -> Language:
         """No letter ends an answer: the cap does, and by `Score` the answer is then complete."""
         prompts = PromptQueue([Prompt(PROMPT, "a")], generator(1))
-        speech = Speech(vocabulary(self.count), frozenset(), Sampling(max_new_tokens=self.length, rows=512))
-        return Language(prompts, speech, batch, generator(2 + self.seed))
+        speech = GenerationConfig(vocabulary(self.count), frozenset(), Sampling(max_new_tokens=self.length, rows=512))
+        return LanguageRollouts(prompts, speech, batch, generator(2 + self.seed))
 
-    def score(self, said: Answers) -> Graded:
+    def score(self, said: Answers) -> Rewards:
         reward = dict(zip(self.answers(), self.rewards().tolist(), strict=True))
-        return Graded(torch.tensor([reward[answer] for answer in said.tokens]))
+        return Rewards(torch.tensor([reward[answer] for answer in said.tokens]))
 
 
 ONE = World(count=8, length=1, beta=0.5, seed=0)
@@ -90,7 +90,7 @@ THREE = World(count=4, length=3, beta=1.0, seed=0)
 def by_ppo(beta: float, rate: float = 1e-2) -> Learner:
     """As it comes, but for discount and lambda; two passes in minibatches of 128."""
     settings = ppo.Config(discount=1.0, advantage=GAE(1.0), kl_in_reward=beta)
-    return Learner(ppo, settings, on_policy.Config(learning_rate=rate, epochs=2, minibatch=128))
+    return Learner(ppo, settings, on_policy.Config(learning_rate=rate, epochs=2, minibatch_size=128))
 
 
 def by_reinforce(beta: float, critic: bool) -> Learner:
@@ -99,7 +99,7 @@ def by_reinforce(beta: float, critic: bool) -> Learner:
     settings = reinforce.Config(
         discount=1.0, weight=weight, standardise_weights=not critic, kl_in_reward=beta
     )
-    return Learner(reinforce, settings, on_policy.Config(learning_rate=1e-2, epochs=1, minibatch=256))
+    return Learner(reinforce, settings, on_policy.Config(learning_rate=1e-2, epochs=1, minibatch_size=256))
 
 
 def distance(p: Tensor, q: Tensor) -> float:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from plaudit.environments.language.answers import Answers, Graded
-from plaudit.environments.language.callables import adapt
+from plaudit.environments.language.answers import Answers, Rewards
+from plaudit.rewards.functions import adapt
 from plaudit.errors import PlauditError
 
 PROMPTS = ("Who?", "Why?", "When?")
@@ -18,7 +18,7 @@ def some(messages: bool = False, **columns: list) -> Answers:
     return Answers(PROMPTS, COMPLETIONS, TOKENS, columns, said)
 
 
-def numbers(graded: Graded) -> list[float]:
+def numbers(graded: Rewards) -> list[float]:
     """The scores, after a look at their type and device."""
     assert graded.scores.dtype == torch.float32 and graded.scores.device.type == "cpu"
     return graded.scores.tolist()

@@ -13,7 +13,7 @@ from plaudit.models.language.loading import NewModel
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
 from plaudit.models.language.vocabulary import Vocabulary, read_gpt2, train_bpe
-from plaudit.trainers.descent import Adam
+from plaudit.trainers.steps import AdamOptimiser
 from tests.models.language.tiny import FAMILIES, TEXT, lm, seeded, words
 
 IDS = torch.tensor([[5, 6, 7, 8, 9, 10]])
@@ -63,7 +63,7 @@ def test_a_saved_model_says_the_same_here_and_in_transformers(family: str, tmp_p
 @pytest.mark.parametrize("critic", ["shared", "separate"])
 def test_what_a_policy_has_learned_is_saved(critic: Any, tmp_path: Path) -> None:
     made = LanguagePolicy(lm(), PolicyConfig(critic), seeded(0))
-    optimiser = Adam(made.parameters())  # which makes all weights views of one vector
+    optimiser = AdamOptimiser(made.parameters())  # which makes all weights views of one vector
     optimiser.step(made.lm(input_ids=IDS).logits.square().mean(), 0.01, None)
     loading.save(tmp_path, made.lm, words())
     again, _ = loading.load(str(tmp_path))

@@ -15,7 +15,7 @@ from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
 from plaudit.models.language.tokens import Tokens
-from plaudit.trainers.descent import Adam
+from plaudit.trainers.steps import AdamOptimiser
 from tests.models.language import tiny
 from tests.models.language.tiny import FAMILIES, lm, nucleus, seeded, sequences
 
@@ -305,7 +305,7 @@ def test_without_adapters_there_is_no_reference() -> None:
 def step(made: LanguagePolicy, record: Tokens, rate: float = 0.01) -> set[str]:
     """One step of Adam on all scores; the names of what it changed."""
     before = {name: p.detach().clone() for name, p in made.named_parameters()}
-    optimiser = Adam(made.parameters())
+    optimiser = AdamOptimiser(made.parameters())
     scores = made.scores(record)
     total = scores.logp.sum() + scores.entropy.sum()
     optimiser.step(total if scores.values is None else total + scores.values.sum(), rate, None)

@@ -14,7 +14,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextReward, Texts, texts
 from plaudit.models.language.vocabulary import PAD, Vocabulary, train_bpe
-from plaudit.trainers.descent import Adam
+from plaudit.trainers.steps import AdamOptimiser
 from tests.models.language.tiny import FAMILIES, TEXT, lm, seeded, sequences, words
 
 LENGTHS = [5, 1, 12, 7, 7, 3]
@@ -170,7 +170,7 @@ def test_an_earlier_reward_model_goes_on_as_it_is(folder: Path, tmp_path: Path) 
 def test_transformers_gives_the_same_scores(folder: Path, tmp_path: Path) -> None:
     made, rows = begun(folder), sequences(LENGTHS)
     made.standardise(texts(rows))
-    Adam(made.parameters()).step(
+    AdamOptimiser(made.parameters()).step(
         made(texts(rows)).square().mean(), 0.001, None
     )  # weights are views of one vector now
     reward_model.save(tmp_path, made)
@@ -223,7 +223,7 @@ def test_padding_becomes_a_token_of_its_own(tmp_path: Path) -> None:
 def test_26_a_separable_set_is_learned_by_heart(folder: Path) -> None:
     made = begun(folder)
     first, second = (texts(sequences([9, 4, 12, 6] * 4, seed)) for seed in (1, 2))
-    optimiser = Adam(made.parameters())
+    optimiser = AdamOptimiser(made.parameters())
     for _ in range(60):
         loss = -nn.functional.logsigmoid(made(first) - made(second)).mean()
         optimiser.step(loss, 0.01, 1.0)

@@ -11,15 +11,15 @@ from plaudit.errors import PlauditError
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy
-from plaudit.pipeline import optimise
-from plaudit.pipeline.language.answering import AnswerConfig, EvaluateConfig, Speaker, assess, of_run
-from plaudit.pipeline.language.config import LanguageSettings
+from plaudit.stages import optimise
+from plaudit.stages.generate import AnswerConfig, EvaluateConfig, Speaker, assess, of_run
+from plaudit.pipeline.language.config import Language
 from plaudit.readers.texts import TextPrompt
 from tests.text_world import World, made_of, quiet, write_rows
 
 
 def evaluation(world: World, **changes: Any) -> EvaluateConfig:
-    language = LanguageSettings(prompts=str(world.prompts), answer_tokens=6, held_out=0.5)
+    language = Language(prompts=str(world.prompts), answer_tokens=6, held_out=0.5)
     return replace(EvaluateConfig(language=language, hidden=world.hidden), **changes)
 
 
@@ -67,7 +67,7 @@ def test_a_model_beside_itself(world: World) -> None:
 def test_what_does_not_fit_one_of_them_is_left_out_for_both(world: World, tmp_path: Path) -> None:
     small = made_of("zebra crossing quiz ", tmp_path / "small", context=16)
     rows = [{"prompt": "say " * (1 + i % 3) + f"{i}:"} for i in range(12)]
-    asked = LanguageSettings(str(write_rows(tmp_path / "p.jsonl", rows)), answer_tokens=6, held_out=0.9)
+    asked = Language(str(write_rows(tmp_path / "p.jsonl", rows)), answer_tokens=6, held_out=0.9)
     config = evaluation(world, language=asked, against=str(small))
     with pytest.raises(
         PlauditError, match="the prompt has .* tokens, but 10 fit the context beside the answer"
@@ -141,17 +141,17 @@ def test_a_run_that_is_not_finished(world: World, tmp_path: Path) -> None:
         ({"hidden": None}, "evaluate: nothing to judge answers by"),
         ({"count": 0}, "count: must be at least 1, not 0"),
         ({"rows": 0}, "rows: must be at least 1, not 0"),
-        ({"language": LanguageSettings(split="train")}, "language.prompts: service dialogues have no splits"),
+        ({"language": Language(split="train")}, "language.prompts: service dialogues have no splits"),
         (
-            {"language": LanguageSettings(answer_tokens=0)},
+            {"language": Language(answer_tokens=0)},
             "language.answer_tokens: must be at least 1, not 0",
         ),
         (
-            {"language": LanguageSettings(held_out=3.0)},
+            {"language": Language(held_out=3.0)},
             "language.held_out: must be between 0.01 and 0.9, not 3",
         ),
         (
-            {"language": LanguageSettings(answer_tokens=40)},
+            {"language": Language(answer_tokens=40)},
             "language.answer_tokens: 40 leave no room for a prompt",
         ),
     ],

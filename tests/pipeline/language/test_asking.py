@@ -10,9 +10,9 @@ from plaudit.environments.language import service
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading, vocabulary
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.pipeline.language.asking import Prompts, fitted, generated, prompts
-from plaudit.pipeline.language.config import LanguageSettings
-from plaudit.pipeline.language.dividing import divided
+from plaudit.stages.adapters.prompts import Prompts, fitted, generated, prompts
+from plaudit.pipeline.language.config import Language
+from plaudit.stages.split import divided
 from plaudit.readers.texts import TextPrompt
 from tests.text_world import World, write_rows
 
@@ -24,11 +24,11 @@ def spoken() -> Vocabulary:
 
 
 def asked(path: Path, spoken: Vocabulary, context: int | None = 100, **settings: Any) -> Prompts:
-    return prompts(LanguageSettings(prompts=str(path), answer_tokens=8, **settings), spoken, context, 0)
+    return prompts(Language(prompts=str(path), answer_tokens=8, **settings), spoken, context, 0)
 
 
 def test_service_dialogues(spoken: Vocabulary) -> None:
-    settings = LanguageSettings(count=300, answer_tokens=8)
+    settings = Language(count=300, answer_tokens=8)
     found = prompts(settings, spoken, None, 0)
     again, other = prompts(settings, spoken, None, 0), prompts(settings, spoken, None, 1)
     assert found == again and [p.text for p in found.train] != [p.text for p in other.train]
@@ -51,7 +51,7 @@ def test_a_file_is_divided_the_same_for_every_seed(spoken: Vocabulary, tmp_path:
     """So that runs of several seeds, and `plaudit evaluate`, judge on prompts that nobody learned from."""
     file = write_rows(tmp_path / "p.jsonl", [{"prompt": f"say {i}", "n": i} for i in range(50)])
     found = [
-        prompts(LanguageSettings(prompts=str(file), held_out=0.2), spoken, None, seed) for seed in (0, 1)
+        prompts(Language(prompts=str(file), held_out=0.2), spoken, None, seed) for seed in (0, 1)
     ]
     assert found[0] == found[1]
     held = [prompt.columns["n"] for prompt in found[0].held_out]
@@ -177,7 +177,7 @@ def test_stops_are_single_tokens(world: World) -> None:
 
 def test_prompts_are_what_the_model_reads(world: World) -> None:
     lm, own = loading.load(str(world.lm))
-    settings = LanguageSettings(prompts=str(world.prompts), answer_tokens=6)
+    settings = Language(prompts=str(world.prompts), answer_tokens=6)
     found = prompts(settings, own, loading.context_of(lm), 0)
     assert len(found.train) == 36 and len(found.held_out) == 4
     assert all(list(p.tokens) == own.encode(p.text) for p in found.train)

@@ -16,10 +16,11 @@ from safetensors.torch import load_file, save_file
 from plaudit.errors import PlauditError
 from plaudit.models.language.policy import LanguagePolicy
 from plaudit.models.language.reward_model import TextReward
-from plaudit.pipeline import kinds, optimise
-from plaudit.pipeline.language.run import LanguageRun
+from plaudit.pipeline import kinds
+from plaudit.stages import optimise
+from plaudit.stages.adapters.language import LanguageRun
 from plaudit.runs.folder import RunFolder
-from plaudit.trainers.descent import Adam
+from plaudit.trainers.steps import AdamOptimiser
 from tests.processes import contents, differences, metrics
 from tests.text_world import World, quiet, write_rows
 

@@ -9,16 +9,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.environments.language.answers import Answers, Graded
-from plaudit.environments.language.collect import Speech
+from plaudit.environments.language.answers import Answers, Rewards
+from plaudit.environments.language.rollouts import GenerationConfig
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import PolicyConfig, as_it_was
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.pipeline.language import hidden
-from plaudit.pipeline.language.asking import fitted
-from plaudit.pipeline.language.evaluate import Judges, evaluate, wins
+from plaudit.rewards import gold as hidden
+from plaudit.stages.adapters.prompts import fitted
+from plaudit.stages.adapters.text_evaluation import Judges, evaluate, wins
 from plaudit.readers.texts import TextPrompt
 from plaudit.runs.statistics import mean_interval
 from tests.text_world import World
@@ -43,12 +43,12 @@ def asked(spoken: Vocabulary, count: int) -> list[Any]:
     return [fitted(TextPrompt(f"say {word}:", {"n": i}, "x"), spoken, None, "refuse") for i, word in enumerate(words[:count])]  # fmt: skip
 
 
-def lengths(answers: Answers) -> Graded:
-    return Graded(torch.tensor([float(len(text)) for text in answers.completions]))
+def lengths(answers: Answers) -> Rewards:
+    return Rewards(torch.tensor([float(len(text)) for text in answers.completions]))
 
 
-def speech(spoken: Vocabulary) -> Speech:
-    return Speech(spoken, spoken.stops(), Sampling(6))
+def speech(spoken: Vocabulary) -> GenerationConfig:
+    return GenerationConfig(spoken, spoken.stops(), Sampling(6))
 
 
 @torch.no_grad()

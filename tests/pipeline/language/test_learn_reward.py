@@ -24,7 +24,7 @@ from plaudit.pipeline.language.learn_reward import (
     read,
     rules,
 )
-from plaudit.pipeline.language.teaching import sequence
+from plaudit.rewards.text import sequence
 from plaudit.readers.texts import TextPair, read_text_pairs
 from plaudit.runs import settings
 from tests.text_world import World, made_of, write_rows

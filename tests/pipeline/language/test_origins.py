@@ -9,7 +9,7 @@ import torch
 from plaudit.environments.language.prompts import Prompt
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading
-from plaudit.pipeline.language import origins
+from plaudit.runs import provenance as origins
 from plaudit.runs.folder import RunFolder
 from tests.text_world import World
 

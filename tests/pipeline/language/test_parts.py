@@ -8,7 +8,7 @@ import torch
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import reward_model
-from plaudit.pipeline.language.run import LanguageRun
+from plaudit.stages.adapters.language import LanguageRun
 from plaudit.runs.folder import RunFolder
 from tests.text_world import World, made_of
 

@@ -16,7 +16,7 @@ from plaudit.environments.language import service
 from plaudit.errors import PlauditError
 from plaudit.models.language.policy import LanguagePolicy
 from plaudit.pipeline.language import pretrain as stage
-from plaudit.pipeline.language.origins import of_weights
+from plaudit.runs.provenance import of_weights
 from plaudit.pipeline.language.pretrain import PretrainConfig, demonstrations, pretrain
 from plaudit.runs import settings
 from tests.text_world import NEW, World, quiet, write_rows

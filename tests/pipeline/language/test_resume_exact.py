@@ -9,12 +9,12 @@ import pytest
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import generation, loading
-from plaudit.pipeline import optimise
-from plaudit.pipeline.language.run import LanguageRun
+from plaudit.stages import optimise
+from plaudit.stages.adapters.language import LanguageRun
 from plaudit.runs import checkpoint
 from plaudit.runs.folder import RunFolder
 from plaudit.storage.sql import SqlStore
-from plaudit.trainers.descent import Adam
+from plaudit.trainers.steps import AdamOptimiser
 from tests.processes import contents, differences, in_child, kill_me, metrics
 from tests.text_world import World, quiet
 

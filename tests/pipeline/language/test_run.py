@@ -15,11 +15,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from plaudit.errors import PlauditError
-from plaudit.pipeline import optimise
-from plaudit.pipeline.language import run as language_run
-from plaudit.pipeline.language.evaluate import Evaluation
-from plaudit.pipeline.language.origins import of_weights
-from plaudit.pipeline.language.run import LanguageRun
+from plaudit.stages import optimise
+from plaudit.stages.adapters import language as language_run
+from plaudit.stages.adapters.text_evaluation import Evaluation
+from plaudit.runs.provenance import of_weights
+from plaudit.stages.adapters.language import LanguageRun
 from plaudit.runs.folder import RunFolder
 from plaudit.seeds import seed_of
 from tests.processes import metrics
@@ -243,7 +243,8 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 from pathlib import Path
-from plaudit.pipeline import kinds, optimise
+from plaudit.pipeline import kinds
+from plaudit.stages import optimise
 optimise.start(kinds.load(Path("config.yaml")), Path("run"), lambda row: None)
 
 print(sorted(name for name in sys.modules if name.startswith("plaudit.environments.control")))

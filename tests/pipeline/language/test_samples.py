@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from plaudit.models.language.reward_model import texts
-from plaudit.pipeline.language import samples
-from plaudit.pipeline.language.run import LanguageRun
+from plaudit.stages.adapters import samples
+from plaudit.stages.adapters.language import LanguageRun
 from plaudit.runs.folder import RunFolder
 from tests.text_world import World, made_of
 

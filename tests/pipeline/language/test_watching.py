@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from plaudit.feedback import Comparison
-from plaudit.pipeline import optimise
-from plaudit.pipeline.language import run as run_module
-from plaudit.pipeline.language import watching
-from plaudit.pipeline.language.run import LanguageRun
-from plaudit.pipeline.language.watching import START, Check, best, counted, fallen
+from plaudit.stages import optimise
+from plaudit.stages.adapters import language as run_module
+from plaudit.stages.adapters import early_stopping as watching
+from plaudit.stages.adapters.language import LanguageRun
+from plaudit.stages.adapters.early_stopping import START, Check, best, counted, fallen
 from plaudit.runs.checkpoint import load_tree
 from plaudit.runs.folder import RunFolder
 from plaudit.storage import open_store

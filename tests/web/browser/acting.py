@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.web.browser.serving import Desk
+from tests.web.browser.serving import FeedbackSession
 
 GUARD = 400
 """Milliseconds in which a new question takes no answer."""
 
 
-def sign_in(page: Any, desk: Desk, link: str | None = None, name: str = "") -> None:
+def sign_in(page: Any, desk: FeedbackSession, link: str | None = None, name: str = "") -> None:
     """Use a link; the name is typed where the page asks for one."""
     page.goto(link or desk.link)
     page.wait_for_function(
@@ -51,7 +51,7 @@ def sent(page: Any) -> None:
     page.wait_for_function("() => document.getElementById('badge').dataset.waiting === '0'")
 
 
-def said(desk: Desk, response: Any) -> str:
+def said(desk: FeedbackSession, response: Any) -> str:
     """A stored comparison's answer by the sides that were on the screen, however the store keeps it."""
     items = desk.office.store.queries([response.query_id])[0].items
     sides = tuple(items[place] for place in response.shown_order)
@@ -62,7 +62,7 @@ def said(desk: Desk, response: Any) -> str:
     return ("first", "second")[sides.index(chosen)]
 
 
-def ranked(desk: Desk, feedback: Any) -> list[set[str]]:
+def ranked(desk: FeedbackSession, feedback: Any) -> list[set[str]]:
     """The texts of a stored ranking, best first."""
     texts = [json.loads(desk.artifacts.get(option))["completion"] for option in feedback.options]
     return [{texts[place] for place in tier} for tier in feedback.order]

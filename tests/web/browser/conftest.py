@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.browser.serving import Desk
+from tests.web.browser.serving import FeedbackSession
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -68,9 +68,9 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[FeedbackSession]:
     """An empty run folder; a test asks its questions, then starts the server."""
-    desk = Desk(tmp_path / "pendulum")
+    desk = FeedbackSession(tmp_path / "pendulum")
     yield desk
     desk.close()
 

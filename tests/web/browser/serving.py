@@ -22,7 +22,7 @@ START_SECONDS = 90.0
 CLIP_SIZE, CLIP_FRAMES, CLIP_COLUMNS = 120, 20, 8
 
 
-class Desk:
+class FeedbackSession:
     """Questions in a folder, and whoever serves them."""
 
     def __init__(self, folder: Path, manifest: dict | None = None):
@@ -103,7 +103,7 @@ class Desk:
 
     # --------------------------------------------------------------------------------------------- server
 
-    def start(self, port: int = 0) -> "Desk":
+    def start(self, port: int = 0) -> "FeedbackSession":
         """Serve, and wait for the sign-in link; the port of last time, where there was one."""
         environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)

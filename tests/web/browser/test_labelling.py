@@ -7,21 +7,21 @@ from plaudit.feedback.comparison import Comparison
 from plaudit.feedback.ranking import Ranking
 from plaudit.feedback.rating import Rating
 from tests.web.browser.acting import press, question, ranked, said, sent, sign_in, until
-from tests.web.browser.serving import Desk
+from tests.web.browser.serving import FeedbackSession
 
 NASTY = '<img src="x" onerror="alert(1)"><script>alert(2)</script>  two  spaces\n\ttab'
 
 
-def wait_for(desk: Desk, count: int) -> list[Any]:
+def wait_for(desk: FeedbackSession, count: int) -> list[Any]:
     until(lambda: len(desk.responses()) >= count)
     return desk.responses()
 
 
-def answers(desk: Desk, count: int) -> list[Any]:
+def answers(desk: FeedbackSession, count: int) -> list[Any]:
     return [response.feedback for response in wait_for(desk, count)]
 
 
-def test_pairs_of_texts_by_keyboard(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_pairs_of_texts_by_keyboard(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     desk.ask("comparison", [desk.text(NASTY), desk.text("")], prompt=NASTY)
     desk.ask_texts(4)
     page = browse()
@@ -43,7 +43,7 @@ def test_pairs_of_texts_by_keyboard(desk: Desk, browse: Any, shoot: Any) -> None
     assert page.locator("#answered").text_content() == "5 answered"
 
 
-def test_pairs_of_texts_by_mouse_and_a_double_click_counts_once(desk: Desk, browse: Any) -> None:
+def test_pairs_of_texts_by_mouse_and_a_double_click_counts_once(desk: FeedbackSession, browse: Any) -> None:
     desk.ask_texts(6)
     page = browse()
     sign_in(page, desk.start())
@@ -70,7 +70,7 @@ def test_pairs_of_texts_by_mouse_and_a_double_click_counts_once(desk: Desk, brow
     ]
 
 
-def test_conversations_are_bubbles(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_conversations_are_bubbles(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     turns = [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": "Why is the sky blue?"},
@@ -89,7 +89,7 @@ def test_conversations_are_bubbles(desk: Desk, browse: Any, shoot: Any) -> None:
     shoot(page, "conversation")
 
 
-def test_clips_play_in_lock_step(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_clips_play_in_lock_step(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     desk.ask_clips(2)
     page = browse()
     sign_in(page, desk.start())
@@ -151,7 +151,7 @@ def drawn(page: Any) -> list[bool]:
     )
 
 
-def test_clips_stand_still_where_motion_is_unwanted(desk: Desk, browse: Any) -> None:
+def test_clips_stand_still_where_motion_is_unwanted(desk: FeedbackSession, browse: Any) -> None:
     desk.ask_clips(1)
     page = browse(reduced_motion="reduce")
     sign_in(page, desk.start())
@@ -164,7 +164,7 @@ def test_clips_stand_still_where_motion_is_unwanted(desk: Desk, browse: Any) -> 
     assert frame(page) == "19"
 
 
-def test_rankings_by_keyboard(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_rankings_by_keyboard(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     items = [desk.text(text) for text in ("one", "two", "three", "four")]
     desk.ask("ranking", items, prompt="Count.")
     page = browse()
@@ -188,7 +188,7 @@ def test_rankings_by_keyboard(desk: Desk, browse: Any, shoot: Any) -> None:
     assert ranked(desk, found) == [{texts[2]}, {texts[0], texts[1]}, {texts[3]}]
 
 
-def test_rankings_by_mouse(desk: Desk, browse: Any) -> None:
+def test_rankings_by_mouse(desk: FeedbackSession, browse: Any) -> None:
     desk.ask("ranking", [desk.text(text) for text in ("one", "two", "three")], prompt="Count.")
     page = browse()
     sign_in(page, desk.start())
@@ -228,7 +228,7 @@ def drag(page: Any, item: int, height: Any) -> None:
     page.mouse.up()
 
 
-def test_ratings_and_thumbs(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_ratings_and_thumbs(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     text = desk.text("A good answer.")
     for _ in range(3):
         desk.ask("rating", [text], prompt="Say it.", scale={"criterion": "helpfulness", "low": 1, "high": 5})
@@ -257,7 +257,7 @@ def test_ratings_and_thumbs(desk: Desk, browse: Any, shoot: Any) -> None:
     assert [each.good for each in found if isinstance(each, Binary)] == [True, False, None]
 
 
-def test_what_cannot_be_shown_can_only_be_skipped(desk: Desk, browse: Any) -> None:
+def test_what_cannot_be_shown_can_only_be_skipped(desk: FeedbackSession, browse: Any) -> None:
     desk.ask("comparison", ["0" * 64, desk.text("there")], prompt="?")
     page = browse()
     sign_in(page, desk.start())
@@ -271,7 +271,7 @@ def test_what_cannot_be_shown_can_only_be_skipped(desk: Desk, browse: Any) -> No
     assert isinstance(found, Comparison) and found.answer == "skip"
 
 
-def test_the_last_ten_answers_can_be_corrected(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_the_last_ten_answers_can_be_corrected(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     ids = desk.ask_texts(13)
     page = browse()
     sign_in(page, desk.start())
@@ -302,7 +302,7 @@ def test_the_last_ten_answers_can_be_corrected(desk: Desk, browse: Any, shoot: A
     assert {response.query_id for response in found} < set(ids)
 
 
-def test_help_shows_every_key_and_stops_answers(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_help_shows_every_key_and_stops_answers(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     desk.ask_texts(1)
     page = browse()
     sign_in(page, desk.start())
@@ -320,7 +320,7 @@ def test_help_shows_every_key_and_stops_answers(desk: Desk, browse: Any, shoot: 
     answers(desk, 1)
 
 
-def test_new_questions_come_by_themselves(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_new_questions_come_by_themselves(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     page = browse()
     sign_in(page, desk.start())
     page.wait_for_function("() => document.getElementById('empty').dataset.supply === 'none'")

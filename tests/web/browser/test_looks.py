@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.web.browser.acting import fits, press, question, ranked, sent, sign_in, until
-from tests.web.browser.serving import Desk
+from tests.web.browser.serving import FeedbackSession
 
 WEB = Path(__file__).parents[3] / "src" / "plaudit" / "web"
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
-def ask_everything(desk: Desk) -> None:
+def ask_everything(desk: FeedbackSession) -> None:
     long = desk.text("word " * 120 + "x" * 300)
     turns = [{"role": "user", "content": "Why? " * 20}]
     replies = [
@@ -25,7 +25,7 @@ def ask_everything(desk: Desk) -> None:
     desk.ask("binary", [long], prompt="Say it.")
 
 
-def test_a_phone(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_a_phone(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     ask_everything(desk)
     page = browse(**PHONE)
     sign_in(page, desk.start())
@@ -56,7 +56,7 @@ def test_a_phone(desk: Desk, browse: Any, shoot: Any) -> None:
     shoot(page, "phone-no-question")
 
 
-def test_clips_are_as_large_as_a_phone_allows(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_clips_are_as_large_as_a_phone_allows(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     desk.ask_clips(1)
     desk.ask_clips(1, height=80)
     page = browse(**PHONE)
@@ -78,7 +78,7 @@ def test_clips_are_as_large_as_a_phone_allows(desk: Desk, browse: Any, shoot: An
     shoot(page, "phone-wide-clips")
 
 
-def test_a_finger_drags_in_a_ranking(desk: Desk, browse: Any) -> None:
+def test_a_finger_drags_in_a_ranking(desk: FeedbackSession, browse: Any) -> None:
     desk.ask("ranking", [desk.text(text) for text in ("one", "two", "three")], prompt="Count.")
     page = browse(**PHONE)
     sign_in(page, desk.start())
@@ -101,7 +101,7 @@ def test_a_finger_drags_in_a_ranking(desk: Desk, browse: Any) -> None:
     until(lambda: page.locator(".tier [data-item]").first.get_attribute("data-item") == "2")
 
 
-def test_dark_by_the_system_and_by_the_switch(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_dark_by_the_system_and_by_the_switch(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     ask_everything(desk)
     page = browse(color_scheme="dark")
     sign_in(page, desk.start())
@@ -129,7 +129,7 @@ def darkness(page: Any) -> float:
     return sum(float(part) for part in re.findall(r"[\d.]+", colour)[:3]) / 3
 
 
-def test_chinese_by_the_browser_and_by_the_switch(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_chinese_by_the_browser_and_by_the_switch(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     ask_everything(desk)
     page = browse(locale="zh-CN")
     sign_in(page, desk.start())
@@ -156,7 +156,7 @@ def test_chinese_by_the_browser_and_by_the_switch(desk: Desk, browse: Any, shoot
     shoot(page, "chinese-people")
 
 
-def test_numbers_plurals_and_the_steps_of_a_ranking(desk: Desk, browse: Any) -> None:
+def test_numbers_plurals_and_the_steps_of_a_ranking(desk: FeedbackSession, browse: Any) -> None:
     page = browse()
     page.goto(desk.start().address + "/join")
     said = page.evaluate(

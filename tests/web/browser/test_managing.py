@@ -6,10 +6,10 @@ from typing import Any
 
 from tests.web.browser.acting import fits, press, question, sign_in, until
 from tests.web.browser.conftest import NETWORK, SIGNED_OUT, Watch
-from tests.web.browser.serving import Desk
+from tests.web.browser.serving import FeedbackSession
 
 
-def learn(desk: Desk, updates: range) -> None:
+def learn(desk: FeedbackSession, updates: range) -> None:
     """Write what a trainer would."""
     with (desk.folder / "metrics.jsonl").open("a") as file:
         for update in updates:
@@ -24,7 +24,7 @@ def learn(desk: Desk, updates: range) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def status(desk: Desk, now: str) -> None:
+def status(desk: FeedbackSession, now: str) -> None:
     (desk.folder / "manifest.json").write_text(json.dumps({"stage": "run", "status": now}))
 
 
@@ -36,7 +36,7 @@ def value(page: Any, name: str) -> str:
     return page.locator(f"figure:has([data-t='chart.{name}']) .now").text_content()
 
 
-def test_the_run_page_is_live(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_the_run_page_is_live(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(5)
     (desk.folder / "config.yaml").write_text("environment: Pendulum-v1\nsteps: 40000\n")
@@ -72,7 +72,7 @@ def test_the_run_page_is_live(desk: Desk, browse: Any, watch: Watch, shoot: Any)
     until(lambda: value(page, "kl") == "0.78")
 
 
-def test_the_run_is_controlled_from_its_page(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_the_run_is_controlled_from_its_page(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected.append(NETWORK)
     page = browse()
     sign_in(page, desk.start())
@@ -98,7 +98,7 @@ def test_the_run_is_controlled_from_its_page(desk: Desk, browse: Any, watch: Wat
     assert "plaudit resume" in page.locator(".toast.bad").text_content()
 
 
-def test_people_are_invited_and_let_go(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_people_are_invited_and_let_go(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.ask_texts(4)
     page = browse()
@@ -137,7 +137,7 @@ def test_people_are_invited_and_let_go(desk: Desk, browse: Any, watch: Watch, sh
 
 
 def test_a_link_asks_for_a_name_and_keeps_its_token_to_itself(
-    desk: Desk, browse: Any, watch: Watch, shoot: Any
+    desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any
 ) -> None:
     watch.expected.append(NETWORK)
     desk.start()
@@ -158,7 +158,7 @@ def test_a_link_asks_for_a_name_and_keeps_its_token_to_itself(
     page.wait_for_function("() => document.getElementById('join-text').dataset.t === 'noToken'")
 
 
-def test_links_with_a_name_sign_in_at_once(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_links_with_a_name_sign_in_at_once(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.start()
     page = browse()
@@ -182,7 +182,7 @@ def test_links_with_a_name_sign_in_at_once(desk: Desk, browse: Any, watch: Watch
     assert not page.locator("#join").is_visible() and not page.locator("#other").is_visible()
 
 
-def test_signing_out_gives_questions_back(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_signing_out_gives_questions_back(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     desk.ask_texts(3)
     page = browse()
     sign_in(page, desk.start())
@@ -196,7 +196,7 @@ def test_signing_out_gives_questions_back(desk: Desk, browse: Any, shoot: Any) -
     assert desk.office.reception.waiting()[1] == 0
 
 
-def test_pages_of_others_are_refused_in_words(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_pages_of_others_are_refused_in_words(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.start()
     page = browse()
@@ -209,7 +209,7 @@ def test_pages_of_others_are_refused_in_words(desk: Desk, browse: Any, watch: Wa
     page.wait_for_selector("#empty")
 
 
-def test_the_pages_of_whoever_runs_it_on_a_phone(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_the_pages_of_whoever_runs_it_on_a_phone(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     learn(desk, range(1, 20))
     page = browse(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     desk.start()

@@ -10,19 +10,19 @@ import yaml
 from plaudit.web.trainer import State
 from tests.web.browser.acting import press, question, sent, sign_in, until
 from tests.web.browser.conftest import NETWORK, Watch
-from tests.web.browser.serving import Desk
+from tests.web.browser.serving import FeedbackSession
 
 STATIC = Path(__file__).parents[3] / "src" / "plaudit" / "web" / "static"
 LABEL_ONLY = {"stage": "label", "status": "running"}
 SOON = "() => document.getElementById('empty').dataset.supply === '{}'"
 
 
-def manifest(desk: Desk, **changes: Any) -> None:
+def manifest(desk: FeedbackSession, **changes: Any) -> None:
     about = {"stage": "optimise", "status": "running"} | changes
     (desk.folder / "manifest.json").write_text(json.dumps(about))
 
 
-def patient(desk: Desk, seconds: float) -> None:
+def patient(desk: FeedbackSession, seconds: float) -> None:
     found = {"steps": 1000, "feedback": {"people": [], "patience": seconds}}
     (desk.folder / "config.yaml").write_text(yaml.safe_dump(found))
 
@@ -43,7 +43,7 @@ def note(page: Any, state: str) -> None:
 
 
 def test_label_only_mode_speaks_of_no_policy_and_says_when_all_is_done(
-    desk: Desk, browse: Any, shoot: Any
+    desk: FeedbackSession, browse: Any, shoot: Any
 ) -> None:
     desk.ask_texts(3)
     manifest(desk, **LABEL_ONLY)
@@ -71,7 +71,7 @@ def test_label_only_mode_speaks_of_no_policy_and_says_when_all_is_done(
 
 
 def test_the_pages_say_when_the_run_goes_on_without_somebody(
-    desk: Desk, browse: Any, watch: Watch, shoot: Any
+    desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any
 ) -> None:
     desk.ask_texts(6)
     manifest(desk)
@@ -99,7 +99,7 @@ def test_the_pages_say_when_the_run_goes_on_without_somebody(
     until(lambda: len(desk.responses()) == 3)
 
 
-def test_a_run_that_ended_has_nothing_more_until_it_is_resumed(desk: Desk, browse: Any, shoot: Any) -> None:
+def test_a_run_that_ended_has_nothing_more_until_it_is_resumed(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     desk.ask_texts(1)
     page = browse()
     hurry(page)
@@ -114,7 +114,7 @@ def test_a_run_that_ended_has_nothing_more_until_it_is_resumed(desk: Desk, brows
     question(page)
 
 
-def test_a_stop_from_before_a_restart_is_over(desk: Desk, browse: Any, watch: Watch) -> None:
+def test_a_stop_from_before_a_restart_is_over(desk: FeedbackSession, browse: Any, watch: Watch) -> None:
     watch.expected.append(NETWORK)
     desk.office.store.command("stop", {})
     manifest(desk, obeys_after=1)

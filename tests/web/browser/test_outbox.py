@@ -11,7 +11,7 @@ import pytest
 
 from tests.web.browser.acting import press, question, ranked, said, sent, sign_in, until
 from tests.web.browser.conftest import NETWORK, SIGNED_OUT, Watch
-from tests.web.browser.serving import Desk
+from tests.web.browser.serving import FeedbackSession
 
 
 def waits(page: Any, count: int) -> None:
@@ -23,7 +23,7 @@ def waits(page: Any, count: int) -> None:
     )
 
 
-def test_offline_and_back(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_offline_and_back(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(2)
     desk.ask_clips(1)
@@ -62,7 +62,7 @@ def test_offline_and_back(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> 
     until(lambda: len(desk.responses()) == 6)
 
 
-def test_without_a_network_the_page_tries_less_and_less_often(desk: Desk, browse: Any, watch: Watch) -> None:
+def test_without_a_network_the_page_tries_less_and_less_often(desk: FeedbackSession, browse: Any, watch: Watch) -> None:
     """No storm of requests: the pauses grow."""
     watch.expected.append(NETWORK)
     desk.ask_texts(4)
@@ -87,7 +87,7 @@ def test_without_a_network_the_page_tries_less_and_less_often(desk: Desk, browse
     assert len(desk.standing()) == 3
 
 
-def test_a_dead_server_and_a_reload(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_a_dead_server_and_a_reload(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(4)
     page = browse()
@@ -113,7 +113,7 @@ def test_a_dead_server_and_a_reload(desk: Desk, browse: Any, watch: Watch, shoot
     assert len(desk.responses()) == 4
 
 
-def test_leaving_is_only_questioned_while_answers_wait(desk: Desk, browse: Any, watch: Watch) -> None:
+def test_leaving_is_only_questioned_while_answers_wait(desk: FeedbackSession, browse: Any, watch: Watch) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(2)
     page = browse()
@@ -133,7 +133,7 @@ def test_leaving_is_only_questioned_while_answers_wait(desk: Desk, browse: Any, 
     assert asked == ["beforeunload"]
 
 
-def test_a_reload_in_mid_answer_restores_it(desk: Desk, browse: Any) -> None:
+def test_a_reload_in_mid_answer_restores_it(desk: FeedbackSession, browse: Any) -> None:
     desk.ask("ranking", [desk.text(text) for text in ("one", "two", "three")], prompt="Count.")
     desk.ask_texts(1)
     page = browse()
@@ -164,7 +164,7 @@ def test_a_reload_in_mid_answer_restores_it(desk: Desk, browse: Any) -> None:
     assert desk.responses()[-1].supersedes == second.id
 
 
-def test_two_tabs_share_the_work(desk: Desk, browse: Any) -> None:
+def test_two_tabs_share_the_work(desk: FeedbackSession, browse: Any) -> None:
     desk.ask_texts(8)
     one = browse()
     sign_in(one, desk.start())
@@ -181,7 +181,7 @@ def test_two_tabs_share_the_work(desk: Desk, browse: Any) -> None:
     assert not one.locator(".toast").count() and not two.locator(".toast").count()
 
 
-def test_a_session_that_ends_keeps_the_answers(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_a_session_that_ends_keeps_the_answers(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.ask_texts(5)
     desk.start()
@@ -203,7 +203,7 @@ def test_a_session_that_ends_keeps_the_answers(desk: Desk, browse: Any, watch: W
     assert not desk.responses()
 
 
-def sign_out(desk: Desk, person_id: int) -> None:
+def sign_out(desk: FeedbackSession, person_id: int) -> None:
     """An admin does, with the link that the terminal showed."""
     with httpx2.Client(base_url=desk.address) as http:
         http.post("/api/join", json={"token": desk.link.rpartition("#")[2]}).raise_for_status()
@@ -211,14 +211,14 @@ def sign_out(desk: Desk, person_id: int) -> None:
         http.post(f"/api/people/{person_id}/revoke", json={}, headers=headers).raise_for_status()
 
 
-def invited(desk: Desk, name: str) -> tuple[int, str]:
+def invited(desk: FeedbackSession, name: str) -> tuple[int, str]:
     """Somebody who has used a link, and another link for them."""
     people = desk.office.people
     person, _ = people.join(people.invite("annotator", name)[1], None)
     return person.id, people.invite_again(person.id)[1]
 
 
-def test_answers_wait_for_their_own_person(desk: Desk, browse: Any, watch: Watch) -> None:
+def test_answers_wait_for_their_own_person(desk: FeedbackSession, browse: Any, watch: Watch) -> None:
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.ask_texts(6)
     desk.start()
@@ -244,7 +244,7 @@ def test_answers_wait_for_their_own_person(desk: Desk, browse: Any, watch: Watch
     assert desk.responses()[1].annotator == "Ada"
 
 
-def test_answers_wait_for_their_own_run(desk: Desk, browse: Any, watch: Watch, tmp_path: Path) -> None:
+def test_answers_wait_for_their_own_run(desk: FeedbackSession, browse: Any, watch: Watch, tmp_path: Path) -> None:
     """Another run at the same port: its first person has the same number, its questions have too."""
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.ask_texts(3)
@@ -256,7 +256,7 @@ def test_answers_wait_for_their_own_run(desk: Desk, browse: Any, watch: Watch, t
     press(page, "1")
     waits(page, 1)
     port = int(desk.address.rpartition(":")[2])
-    other = Desk(tmp_path / "elsewhere" / desk.folder.name)  # and the same name
+    other = FeedbackSession(tmp_path / "elsewhere" / desk.folder.name)  # and the same name
     other.ask_texts(3)
     try:
         sign_in(page, other.start(port))
@@ -273,7 +273,7 @@ def test_answers_wait_for_their_own_run(desk: Desk, browse: Any, watch: Watch, t
     assert said(desk, desk.responses()[0]) == "first"
 
 
-def test_a_full_disk_is_told_and_the_answer_kept(desk: Desk, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_a_full_disk_is_told_and_the_answer_kept(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(2)
     page = browse()
@@ -292,7 +292,7 @@ def test_a_full_disk_is_told_and_the_answer_kept(desk: Desk, browse: Any, watch:
 
 
 def test_a_refused_answer_is_dropped_with_a_message(
-    desk: Desk, browse: Any, watch: Watch, shoot: Any
+    desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any
 ) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(2)
@@ -310,7 +310,7 @@ def test_a_refused_answer_is_dropped_with_a_message(
     assert page.locator("[data-key=u]").is_disabled()
 
 
-def test_a_lost_reply_is_sent_again_and_counts_once(desk: Desk, browse: Any, watch: Watch) -> None:
+def test_a_lost_reply_is_sent_again_and_counts_once(desk: FeedbackSession, browse: Any, watch: Watch) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(2)
     page = browse()
@@ -331,7 +331,7 @@ def test_a_lost_reply_is_sent_again_and_counts_once(desk: Desk, browse: Any, wat
 
 
 @pytest.mark.parametrize("kept_in", ["localStorage", "memory"])
-def test_browsers_without_a_database(desk: Desk, browse: Any, watch: Watch, kept_in: str) -> None:
+def test_browsers_without_a_database(desk: FeedbackSession, browse: Any, watch: Watch, kept_in: str) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(3)
     page = browse()
@@ -352,7 +352,7 @@ def test_browsers_without_a_database(desk: Desk, browse: Any, watch: Watch, kept
     until(lambda: len(desk.responses()) == 2)
 
 
-def test_receipts_can_be_downloaded(desk: Desk, browse: Any, tmp_path: Path) -> None:
+def test_receipts_can_be_downloaded(desk: FeedbackSession, browse: Any, tmp_path: Path) -> None:
     desk.ask_texts(3)
     page = browse()
     sign_in(page, desk.start())
@@ -371,7 +371,7 @@ def test_receipts_can_be_downloaded(desk: Desk, browse: Any, tmp_path: Path) -> 
     assert set(receipts[0]) == {"client_uuid", "response_id", "seq", "sha256"}
 
 
-def test_every_answer_is_counted_once(desk: Desk, browse: Any, watch: Watch) -> None:
+def test_every_answer_is_counted_once(desk: FeedbackSession, browse: Any, watch: Watch) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(6)
     page = browse()

@@ -20,5 +20,7 @@ def loss(new: Scores, demonstrations: Demonstrations, config: Config) -> Loss:
     entropy = masked.mean(new.entropy, demonstrations.mask)
     metrics = {"loss/nll_avg": nll, "policy/entropy_avg": entropy}
     return Loss(
-        nll - config.entropy_coef * entropy, {name: value.detach() for name, value in metrics.items()}
+        nll=nll,
+        entropy=-config.entropy_coef * entropy,
+        metrics={name: value.detach() for name, value in metrics.items()},
     )

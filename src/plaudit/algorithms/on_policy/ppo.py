@@ -6,18 +6,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from plaudit.batches import Episodes, Loss, Scores
+from plaudit.batches import Episodes, Loss, Needs, Scores
 from plaudit.maths import kl, masked
 from plaudit.maths.advantage import GAE, Estimator, advantage
 from plaudit.maths.constraint import Constraint, NoLimit, Penalty, StopAt
+from plaudit.maths.kl import Kl
 
 
 @dataclass(frozen=True)
 class Config:
     """The mathematics of PPO; how the loss is descended is the trainer's business."""
 
-    discount: float = 0.99
-    """Discount gamma of future rewards per decision; 1 for language."""
+    discount: float | None = None
+    """Discount gamma of future rewards per decision; none: the environment's, 1 for text."""
     advantage: Estimator = GAE(0.95)
     """How advantages are estimated."""
     standardise_advantages: bool = True
@@ -30,17 +31,22 @@ class Config:
     """Weight of the value loss."""
     entropy_coef: float = 0.0
     """Weight of the entropy bonus."""
-    kl_in_reward: float = 0.0
-    """Price per nat of KL(policy || reference), charged in the reward of each decision."""
-    kl_in_loss: float = 0.0
-    """Price per nat of KL(policy || reference), added to the loss (k3 estimator)."""
+    kl: Kl = Kl()
+    """The price of leaving a reference policy."""
     constraint: Constraint = NoLimit()
     """Limit on how far one update moves the policy."""
 
 
+def needs(config: Config) -> Needs:
+    """A critic where advantages are estimated with one, a reference where leaving it has a price."""
+    return Needs(
+        critic=isinstance(config.advantage, GAE), reference=config.kl.coef > 0, discount=config.discount
+    )
+
+
 def advantages(episodes: Episodes, config: Config) -> Float[Tensor, "B T"]:
     """Advantages of the rewards after the KL price."""
-    return advantage(kl.in_reward(episodes, config.kl_in_reward), config.discount, config.advantage)
+    return advantage(kl.in_reward(episodes, config.kl), config.discount, config.advantage)
 
 
 def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], config: Config) -> Loss:
@@ -53,23 +59,17 @@ def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], conf
     # eq. 7: the larger of the two losses, so that the gradient is flat only where clipping makes it worse
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
     policy = masked.mean(torch.maximum(-a * ratio, -a * clipped), e.mask)
-    total = policy
     metrics = {"loss/policy_avg": policy}
+    entropy = value = None
     if config.entropy_coef:
-        total = total - config.entropy_coef * masked.mean(new.entropy, e.mask)
+        entropy = -config.entropy_coef * masked.mean(new.entropy, e.mask)
     if new.values is not None:
-        value = value_loss(new.values, e, advantages, config.value_clip)
-        total = total + config.value_coef * value
-        metrics["loss/value_avg"] = value
+        error = value_loss(new.values, e, advantages, config.value_clip)
+        value, metrics["loss/value_avg"] = config.value_coef * error, error
+    penalties = {}
     if isinstance(config.constraint, Penalty):  # eq. 8
-        total = total + config.constraint.coefficient * masked.mean(kl.k3(old, new.logp), e.mask)
-    if config.kl_in_loss:
-        if e.ref_logp is None:
-            raise ValueError(
-                "kl_in_loss needs episodes with ref_logp; load a reference policy or set it to 0"
-            )
-        reference = torch.where(e.mask, e.ref_logp, new.logp.detach())
-        total = total + config.kl_in_loss * masked.mean(kl.k3(new.logp, reference), e.mask)
+        penalties["moved"] = config.constraint.coefficient * masked.mean(kl.k3(old, new.logp), e.mask)
+    penalties |= kl.in_loss(new.logp, e, config.kl)
 
     with torch.no_grad():
         moved = masked.mean(kl.k3(old, new.logp), e.mask)
@@ -80,7 +80,8 @@ def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], conf
             "val/ratio": masked.mean(ratio, e.mask),
         }
     stop = isinstance(config.constraint, StopAt) and moved.item() > config.constraint.limit
-    return Loss(total, {name: value.detach() for name, value in metrics.items()}, stop)
+    told = {name: part.detach() for name, part in metrics.items()}
+    return Loss(policy, told, stop, entropy=entropy, value=value, penalties=penalties)
 
 
 def value_loss(

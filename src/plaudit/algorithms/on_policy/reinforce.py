@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from plaudit.batches import Episodes, Loss, Scores
+from plaudit.batches import Episodes, Loss, Needs, Scores
 from plaudit.maths import kl, masked
 from plaudit.maths.advantage import GAE, Estimator, MonteCarlo, advantage
+from plaudit.maths.kl import Kl
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class CriticQ:
 class Config:
     """The mathematics of the plain policy gradient; take one epoch per rollout."""
 
-    discount: float = 0.99
-    """Discount gamma of future rewards per decision."""
+    discount: float | None = None
+    """Discount gamma of future rewards per decision; none: the environment's, 1 for text."""
     weight: ReturnToGo | CriticQ | Estimator = GAE(0.95)
     """What multiplies the log-probability: the return-to-go, the critic's Q, or an advantage."""
     standardise_weights: bool = True
@@ -35,13 +36,23 @@ class Config:
     """Weight of the value loss, where there is a critic."""
     entropy_coef: float = 0.0
     """Weight of the entropy bonus."""
-    kl_in_reward: float = 0.0
-    """Price per nat of KL(policy || reference), charged in the reward of each decision."""
+    kl: Kl = Kl()
+    """The price of leaving a reference policy."""
+
+
+def needs(config: Config) -> Needs:
+    """A critic where the weight is made with one; one epoch, as there is no probability ratio."""
+    return Needs(
+        critic=isinstance(config.weight, GAE | CriticQ),
+        reference=config.kl.coef > 0,
+        epochs=1,
+        discount=config.discount,
+    )
 
 
 def advantages(episodes: Episodes, config: Config) -> Float[Tensor, "B T"]:
     """The weight of every decision, minus the old value where there is a critic; 0 outside the mask."""
-    charged = kl.in_reward(episodes, config.kl_in_reward)
+    charged = kl.in_reward(episodes, config.kl)
     if isinstance(config.weight, ReturnToGo):
         return advantage(charged, config.discount, MonteCarlo())
     if isinstance(config.weight, CriticQ):
@@ -59,7 +70,7 @@ def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], conf
         weight = masked.standardise(weight, e.mask)
     policy = -masked.mean(weight * new.logp, e.mask)
     entropy = masked.mean(new.entropy, e.mask)
-    total = policy - config.entropy_coef * entropy
+    value = None
     metrics = {
         "loss/policy_avg": policy,
         "policy/entropy_avg": entropy,
@@ -67,7 +78,12 @@ def loss(new: Scores, episodes: Episodes, advantages: Float[Tensor, "B T"], conf
     }
     if new.values is not None and e.values is not None:
         error = torch.where(e.mask, new.values - advantages - e.values, 0.0)
-        value = 0.5 * masked.mean(error**2, e.mask)
-        total = total + config.value_coef * value
-        metrics["loss/value_avg"] = value
-    return Loss(total, {name: value.detach() for name, value in metrics.items()})
+        metrics["loss/value_avg"] = 0.5 * masked.mean(error**2, e.mask)
+        value = config.value_coef * metrics["loss/value_avg"]
+    return Loss(
+        policy,
+        {name: part.detach() for name, part in metrics.items()},
+        entropy=-config.entropy_coef * entropy,
+        value=value,
+        penalties=kl.in_loss(new.logp, e, config.kl),
+    )

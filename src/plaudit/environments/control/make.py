@@ -2,17 +2,17 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium
 from gymnasium.error import DependencyNotInstalled, UnregisteredEnv
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
+from plaudit.environments.control.config import Control
 from plaudit.environments.control.classic import PHYSICS, ClassicVectorEnv
-from plaudit.environments.control.sources import Source
+from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import FixedHorizon, Replayable
 from plaudit.errors import PlauditError
 
@@ -23,27 +23,7 @@ MODES = {
 }
 
 
-@dataclass(frozen=True)
-class EnvironmentConfig:
-    """Which environment, how many of it, and how they are run."""
-
-    id: str
-    """Gymnasium's id, such as CartPole-v1 (or module:Name-v0 to import the module that registers it)."""
-    envs: int = 8
-    """How many run side by side."""
-    vectorization: Literal["auto", "numpy", "sync", "async", "vector_entry_point"] = "auto"
-    """numpy: our own; sync, async, vector_entry_point: Gymnasium's; auto: our own, or sync."""
-    autoreset: Literal["same_step", "next_step", "disabled"] = "same_step"
-    """How sync and async reset ended episodes; the results are the same. Others know one way and take it."""
-    horizon: Literal["task", "fixed"] = "task"
-    """fixed: an ended episode stays where it is, with reward 0, until the time limit (sync, async)."""
-    resume: Literal["exact", "statistical"] = "exact"
-    """exact: unfinished episodes are replayed where that is possible; statistical: fresh ones begin."""
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the environment, such as {max_episode_steps: 200}."""
-
-
-def make(config: EnvironmentConfig) -> Source:
+def make(config: Control) -> Source:
     """The environments of `config`, not yet reset. PlauditError where it names something impossible."""
     if config.envs < 1:
         raise PlauditError(f"environment.envs: {config.envs} environments are too few; give 1 or more")
@@ -105,14 +85,14 @@ def find(id: str) -> Any:
         raise PlauditError(f"environment.id: there is no environment {id!r}{detail}; {hint}") from None
 
 
-def _have(id: str, config: EnvironmentConfig) -> bool:
+def _have(id: str, config: Control) -> bool:
     """We have this environment and it takes these settings."""
     if id not in PHYSICS or config.horizon == "fixed":
         return False
     return set(config.kwargs) <= {*inspect.signature(PHYSICS[id]).parameters, "max_episode_steps"}
 
 
-def _limit(config: EnvironmentConfig, spec: Any) -> int | None:
+def _limit(config: Control, spec: Any) -> int | None:
     """The time limit; None where there is none (Gymnasium's -1)."""
     limit = config.kwargs.get("max_episode_steps", spec.max_episode_steps)
     if limit is not None and limit != -1 and limit < 1:
@@ -122,7 +102,7 @@ def _limit(config: EnvironmentConfig, spec: Any) -> int | None:
     return None if limit == -1 else limit
 
 
-def _vector(config: EnvironmentConfig, spec: Any, vectorization: str) -> VectorEnv:
+def _vector(config: Control, spec: Any, vectorization: str) -> VectorEnv:
     try:
         if vectorization == "numpy":
             return _classic(config, spec)
@@ -146,7 +126,7 @@ def _vector(config: EnvironmentConfig, spec: Any, vectorization: str) -> VectorE
         ) from error
 
 
-def _classic(config: EnvironmentConfig, spec: Any) -> ClassicVectorEnv:
+def _classic(config: Control, spec: Any) -> ClassicVectorEnv:
     if not _have(spec.id, config):
         why = f" with kwargs {config.kwargs}" if spec.id in PHYSICS else f"; ours are {', '.join(PHYSICS)}"
         raise PlauditError(f"environment.vectorization: there is no NumPy {spec.id}{why}; set it to auto")
@@ -154,7 +134,7 @@ def _classic(config: EnvironmentConfig, spec: Any) -> ClassicVectorEnv:
     return ClassicVectorEnv(PHYSICS[spec.id](**kwargs), config.envs, _limit(config, spec))
 
 
-def _entry_point(config: EnvironmentConfig, spec: Any) -> VectorEnv:
+def _entry_point(config: Control, spec: Any) -> VectorEnv:
     if spec.vector_entry_point is None:
         raise PlauditError(f"environment.vectorization: {spec.id} has no vector_entry_point; set it to auto")
     return gymnasium.make_vec(
@@ -162,7 +142,7 @@ def _entry_point(config: EnvironmentConfig, spec: Any) -> VectorEnv:
     )
 
 
-def _one(config: EnvironmentConfig, spec: Any) -> Callable[[], gymnasium.Env]:
+def _one(config: Control, spec: Any) -> Callable[[], gymnasium.Env]:
     def one() -> gymnasium.Env:
         # the passive checker only warns, and costs as much as a small environment's physics
         env = gymnasium.make(config.id, disable_env_checker=True, **config.kwargs)

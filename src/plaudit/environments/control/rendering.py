@@ -13,7 +13,7 @@ from PIL import Image
 
 from plaudit.environments.control.classic import PHYSICS, place
 from plaudit.environments.control.make import find
-from plaudit.environments.control.tape import Replay
+from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.wrappers import Replayable
 from plaudit.errors import PlauditError
 

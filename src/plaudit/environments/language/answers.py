@@ -1,11 +1,8 @@
-"""Answers to prompts, and what a reward says of them."""
+"""Answers to prompts, as texts and as tokens."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-from jaxtyping import Float
-from torch import Tensor
 
 from plaudit.errors import PlauditError
 
@@ -38,19 +35,3 @@ class Answers:
     def __len__(self) -> int:
         """B, the number of answers."""
         return len(self.prompts)
-
-
-@dataclass(frozen=True)
-class Graded:
-    """What a reward says of B answers."""
-
-    scores: Float[Tensor, "B"]
-    """One number per answer, float32."""
-    dense: tuple[Float[Tensor, "_"], ...] | None = None
-    """One number per decision, row i of length len(tokens[i]); the scores are then their sums."""
-    metrics: dict[str, float] = field(default_factory=dict)
-    """What else is worth logging, by name."""
-
-
-Reward = Callable[[Answers], Graded]
-"""Judges answers; raises PlauditError where it cannot."""

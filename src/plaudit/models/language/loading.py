@@ -18,7 +18,7 @@ from transformers.utils import logging
 from plaudit.errors import PlauditError
 from plaudit.models.language import devices, folders, global_randomness, hub
 from plaudit.models.language.devices import device, memory_explained
-from plaudit.models.language.logprobs import Shaping
+from plaudit.models.language.config import NewModel, Shaping
 from plaudit.models.language.vocabulary import Vocabulary
 
 __all__ = [
@@ -37,32 +37,6 @@ __all__ = [
 
 Kind = Literal["causal", "reward"]
 CLASSES: dict[str, Any] = {"causal": AutoModelForCausalLM, "reward": AutoModelForSequenceClassification}
-
-
-@dataclass(frozen=True)
-class NewModel:
-    """A small model made from scratch."""
-
-    family: str = "gpt2"
-    """The architecture, by its name in transformers: gpt2, llama, qwen2 ..."""
-    layers: int = 4
-    """Transformer blocks."""
-    width: int = 160
-    """Size of the hidden states."""
-    heads: int = 5
-    """Attention heads; the width is a multiple of them."""
-    context: int = 160
-    """The longest sequence in tokens."""
-    vocabulary: int = 512
-    """Entries of the byte-level BPE that is trained on the texts, where no tokenizer is given."""
-    spread: float = 0.02
-    """Standard deviation of the first weights: 0.02 suits a width of 768, and a smaller model learns sooner with about
-    0.55 / sqrt(width)."""
-    activation: str | None = None
-    """What bends between the two products of a block, by its name in transformers; none: what the family has. A
-    processor takes three times as long for the approximation that gpt2 has as for gelu itself."""
-    config: str | None = None
-    """A folder with a config.json of transformers: it gives the architecture and all sizes instead of these."""
 
 
 def load(place: str, kind: Kind = "causal") -> tuple[Any, Vocabulary]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from plaudit.errors import PlauditError
+from plaudit.models.language.config import Shaping
 
 ELEMENTS = 2**20
 """Logits made at once: 4 MiB in single precision, which a cache still holds."""
@@ -21,25 +21,6 @@ ROWS = 128
 """Rows whose logits are made at once at least, however large the vocabulary: the weights are read for each piece."""
 KEPT = 2**23
 """Probabilities kept for the gradient at most: 32 MiB in single precision."""
-
-
-@dataclass(frozen=True)
-class Shaping:
-    """What turns logits into the distribution that is sampled from."""
-
-    temperature: float = 1.0
-    """Logits are divided by it."""
-    top_p: float = 1.0
-    """Only the likeliest tokens that together reach this probability are kept; 1: all."""
-
-    def __post_init__(self) -> None:
-        """Raise PlauditError where there is no such distribution."""
-        if not 0 < self.temperature < float("inf"):
-            raise PlauditError(
-                f"temperature: {self.temperature} is no positive number; give one (greedy answers: greedy)"
-            )
-        if not 0 < self.top_p <= 1:
-            raise PlauditError(f"top_p: {self.top_p} is no probability above 0; give one up to 1")
 
 
 @dataclass(frozen=True)

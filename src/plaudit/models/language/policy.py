@@ -22,39 +22,16 @@ from plaudit.models.language import (
     global_randomness,
     requirements,
 )
-from plaudit.models.language.adapters import Lora
+from plaudit.models.language.config import PolicyConfig
 from plaudit.models.language.generation import Sampling, generate
 from plaudit.models.language.loading import context_of
-from plaudit.models.language.logprobs import Head, Shaping, selected
+from plaudit.models.language.logprobs import Head, selected
 from plaudit.models.language.tokens import Tokens, alike, refuse_longer
 
 SLOW = (
     "dtype: this processor has no instructions for bfloat16, so it takes many times as long as float32; set float32, "
     "or use a GPU"
 )
-
-
-@dataclass(frozen=True)
-class PolicyConfig:
-    """How a language model is used as a policy."""
-
-    critic: Literal["shared", "separate", "none"] = "shared"
-    """The value of a prefix is read from the policy's own hidden states, from a model of its own, or not at all."""
-    shaping: Shaping = Shaping()
-    """Temperature and nucleus, of the sampler and of every log-probability alike."""
-    lora: Lora | None = None
-    """Train low-rank adapters instead of all weights."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the products; weights and optimiser stay in single precision."""
-    gradient_checkpointing: bool = False
-    """Keep no activations inside the blocks, compute them again for the gradient: slower, less memory."""
-    rows: int = 64
-    """Rows of like length read at once, at most; less needs less memory."""
-
-    def __post_init__(self) -> None:
-        """Raise PlauditError where nothing could be read."""
-        if self.rows < 1:
-            raise PlauditError(f"rows: {self.rows} is too little; give 1 or more")
 
 
 class LanguagePolicy(nn.Module):
@@ -115,7 +92,7 @@ class LanguagePolicy(nn.Module):
         """Log-probability, entropy and value of recorded decisions [B, T], differentiable; 0 where there is none."""
         return self._read(record if rows is None else take(record, rows), True)[0]
 
-    def judge(self, record: Tokens) -> tuple[Scores, Tensor | None]:
+    def score(self, record: Tokens) -> tuple[Scores, Tensor | None]:
         """The scores, and the value after each decision: V(s_{t+1}) [B, T]; none without a critic."""
         scores, ends = self._read(record, True)
         return scores, _following(scores.values, ends, record)

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plaudit.annotators.simulated import SimulatedPerson
-from plaudit.environments.control.make import EnvironmentConfig
+from plaudit.environments.control.make import Control
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.pipeline.checked import checked
 from plaudit.runs import algorithms, aliases, settings
-from plaudit.trainers import on_policy, reward_fit
+from plaudit.trainers import on_policy
+from plaudit.rewards.learned import fit as reward_fit
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class FeedbackSettings:
 class RunConfig:
     """A control run: plain RL where the learned reward has no weight, else a loop with people."""
 
-    environment: EnvironmentConfig
+    environment: Control
     """The environment."""
     algorithm: str = "ppo"
     """An on-policy algorithm by name, or the path of a Python file with one."""

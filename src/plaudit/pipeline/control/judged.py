@@ -10,11 +10,11 @@ from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.models.transitions import Transitions
 from plaudit.pipeline import judged
-from plaudit.pipeline.control.segments import stack
+from plaudit.rewards.segments import stack
 from plaudit.readers.judgements import Judged, Segment
 from plaudit.seeds import seed_of
-from plaudit.trainers import reward_fit
-from plaudit.trainers.descent import Adam
+from plaudit.rewards.learned import fit as reward_fit
+from plaudit.trainers.steps import AdamOptimiser
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class JudgedConfig:
     """The networks of the reward model."""
     scale: float = 0.1
     """Inverse temperature of the likelihood, per unit of a segment's summed reward."""
-    fit: reward_fit.Config = reward_fit.Config(first_steps=200, weight_decay=0.5, drawn=0.125)
+    fit: reward_fit.Config = reward_fit.Config(first_steps=200, weight_decay=0.5, subsample=0.125)
     """How the reward model is fitted: `first_steps` in all."""
     seed: int = 0
     """Seed of everything."""
@@ -46,7 +46,7 @@ def learn(
     record, mask = stack([_transitions(segment) for one in rows for segment in one.options])
     options = _options(model.features(record), mask, rows)
     model.scale_inputs(options.features[options.mask])
-    optimiser = Adam(model.parameters(), weight_decay=config.fit.weight_decay)
+    optimiser = AdamOptimiser(model.parameters(), weight_decay=config.fit.weight_decay)
     returns = reward_fit.drawn_returns(model, mask.shape[1], config.fit.drawn)
     likelihood = judged.likelihood(rows, config.scale)
     reward_fit.fit(returns, optimiser, options, likelihood, (config.fit, config.fit.first_steps), generator)

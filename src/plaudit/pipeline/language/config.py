@@ -11,7 +11,8 @@ from plaudit.likelihoods import bradley_terry
 from plaudit.models.language.policy import PolicyConfig
 from plaudit.pipeline.checked import LEARNER, in_range, learner_agrees
 from plaudit.runs import algorithms, aliases, settings
-from plaudit.trainers import on_policy, reward_fit
+from plaudit.trainers import on_policy
+from plaudit.rewards.learned import fit as reward_fit
 
 SERVICE = "service"
 """In place of a file: the service dialogues that plaudit generates."""
@@ -45,7 +46,7 @@ RANGES: dict[str, tuple[float, float | None]] = LEARNER | {
 
 
 @dataclass(frozen=True)
-class LanguageSettings:
+class Language:
     """What is asked of the model, and how it answers."""
 
     prompts: str = SERVICE
@@ -89,7 +90,7 @@ class RewardSettings:
     likelihood: bradley_terry.Config = bradley_terry.Config()
     """How answers of people depend on the reward."""
     fit: reward_fit.Config = reward_fit.Config(
-        learning_rate=5e-4, weight_decay=0.01, first_steps=100, steps=20, minibatch=32, schedule="linear",
+        learning_rate=5e-4, weight_decay=0.01, first_steps=100, steps=20, minibatch_size=32, schedule="linear",
         max_grad_norm=1.0,
     )  # fmt: skip
     """How the reward model is fitted."""
@@ -136,7 +137,7 @@ class RunConfig:
 
     start: str
     """A folder (or hub id) with the language model to start from."""
-    language: LanguageSettings = LanguageSettings()
+    language: Language = Language()
     """What is asked, and how it is answered."""
     reference: str | None = None
     """A folder (or hub id) with the model to stay near, where a KL price is set; none: the start."""
@@ -145,7 +146,7 @@ class RunConfig:
     settings: Any = None
     """The mathematics: the Config of the algorithm; the discount is 1 unless given."""
     trainer: on_policy.Config = on_policy.Config(
-        learning_rate=3e-4, epochs=4, minibatch=16, max_grad_norm=1.0
+        learning_rate=3e-4, epochs=4, minibatch_size=16, max_grad_norm=1.0
     )
     """How the algorithm's loss is descended."""
     policy: PolicyConfig = PolicyConfig()
@@ -241,7 +242,7 @@ def checked(config: RunConfig) -> RunConfig:
     return config
 
 
-def asks_well(language: LanguageSettings, hidden: str | None) -> None:
+def asks_well(language: Language, hidden: str | None) -> None:
     """Are prompts to learn from and prompts to evaluate on told apart, and can their answers be judged? PlauditError
     with the field to change otherwise."""
     if hidden == RUBRIC and language.prompts != SERVICE:

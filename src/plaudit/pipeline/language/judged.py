@@ -14,8 +14,8 @@ from plaudit.pipeline import judged
 from plaudit.pipeline.language.learn_reward import encode
 from plaudit.readers.judgements import Judged
 from plaudit.seeds import seed_of
-from plaudit.trainers import reward_fit
-from plaudit.trainers.descent import Adam
+from plaudit.rewards.learned import fit as reward_fit
+from plaudit.trainers.steps import AdamOptimiser
 
 LEAST_STEPS = 150
 """Gradient steps at least, however few answers there are."""
@@ -38,7 +38,7 @@ class JudgedConfig:
     scale: float = 1.0
     """Inverse temperature of the likelihood."""
     fit: reward_fit.Config = reward_fit.Config(
-        weight_decay=0.01, minibatch=16, schedule="linear", max_grad_norm=1.0
+        weight_decay=0.01, minibatch_size=16, schedule="linear", max_grad_norm=1.0
     )
     """How the reward model is fitted; the number of steps follows from `epochs`, the step size from `learning_rate`."""
     device: str = "auto"
@@ -59,7 +59,7 @@ def learn(rows: Sequence[Judged], config: JudgedConfig) -> tuple[TextReward, dic
     rate = RATE / model.model.score.in_features if config.learning_rate is None else config.learning_rate
     fit = replace(config.fit, learning_rate=rate)
     steps = max(LEAST_STEPS, round(config.epochs * len(rows) / config.fit.minibatch))
-    optimiser = Adam(model.parameters(), weight_decay=config.fit.weight_decay)
+    optimiser = AdamOptimiser(model.parameters(), weight_decay=config.fit.weight_decay)
     likelihood = judged.likelihood(rows, config.scale)
     metrics = reward_fit.fit(
         lambda _: partial(_returns, model), optimiser, options, likelihood, (fit, steps), generator

@@ -15,14 +15,14 @@ from plaudit.likelihoods import bradley_terry
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextPairs, TextReward, pair_scores, texts
 from plaudit.pipeline.checked import in_range
-from plaudit.pipeline.language.dividing import divided
-from plaudit.pipeline.language.evaluate import wins
-from plaudit.pipeline.language.teaching import fit_pairs
+from plaudit.stages.split import divided
+from plaudit.stages.adapters.text_evaluation import wins
+from plaudit.rewards.text import fit_pairs
 from plaudit.readers.texts import Text, TextPair, read_text_pairs
 from plaudit.runs.threads import threads
 from plaudit.seeds import seed_of
-from plaudit.trainers import reward_fit
-from plaudit.trainers.descent import Adam
+from plaudit.rewards.learned import fit as reward_fit
+from plaudit.trainers.steps import AdamOptimiser
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class LearnRewardConfig:
     likelihood: bradley_terry.Config = bradley_terry.Config()
     """How answers depend on the reward."""
     fit: reward_fit.Config = reward_fit.Config(
-        learning_rate=3e-4, weight_decay=0.01, minibatch=16, schedule="linear", max_grad_norm=1.0
+        learning_rate=3e-4, weight_decay=0.01, minibatch_size=16, schedule="linear", max_grad_norm=1.0
     )
     """How the reward model is fitted; the number of steps follows from `epochs`."""
     rows: int = 64
@@ -175,7 +175,7 @@ def _fitted(
     length = config.length or most or 1024
     pairs, held = as_pairs(model, train, length), as_pairs(model, test, length)
     steps = max(1, round(config.epochs * len(train) / config.fit.minibatch))
-    optimiser = Adam(model.parameters(), weight_decay=config.fit.weight_decay)
+    optimiser = AdamOptimiser(model.parameters(), weight_decay=config.fit.weight_decay)
     fit_pairs(model, optimiser, pairs, (config.likelihood, (config.fit, steps)), generator)
     scores = scored(model, held)
     if not torch.isfinite(scores).all():

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from plaudit.environments.language import callables
+from plaudit.rewards import functions as callables
 from plaudit.environments.language.answers import Reward
-from plaudit.environments.language.collect import Speech
+from plaudit.environments.language.rollouts import GenerationConfig
 from plaudit.environments.language.mixture import Mixture
 from plaudit.environments.language.prompts import PromptQueue
 from plaudit.errors import PlauditError
@@ -17,14 +17,15 @@ from plaudit.models.language.generation import Sampling
 from plaudit.models.language.policy import LanguagePolicy, as_it_was
 from plaudit.models.language.reward_model import TextReward
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.pipeline.desk import Desk
-from plaudit.pipeline.language import hidden, origins
-from plaudit.pipeline.language.asking import Prompts, prompts
+from plaudit.rewards.learned.session import FeedbackSession
+from plaudit.rewards import gold as hidden
+from plaudit.runs import provenance as origins
+from plaudit.stages.adapters.prompts import Prompts, prompts
 from plaudit.pipeline.language.config import RewardSettings, RunConfig
-from plaudit.pipeline.language.evaluate import Judges
-from plaudit.pipeline.language.hidden import Hidden
-from plaudit.pipeline.language.teaching import Archive, LanguageTeaching, learned, same_tokens
-from plaudit.pipeline.preferences import Preferences, people
+from plaudit.stages.adapters.text_evaluation import Judges
+from plaudit.rewards.gold import GoldReward
+from plaudit.rewards.text import SegmentStore, LanguageTeaching, learned, same_tokens
+from plaudit.rewards.learned.loop import Preferences, people
 from plaudit.runs.folder import RunFolder
 from plaudit.seeds import seed_of
 from plaudit.storage import Artifacts, open_store
@@ -40,10 +41,10 @@ class Parts:
     """The policy as it was, with `generate` and `scores`."""
     reference: Any | None
     """What the KL price is to; none where nothing is priced, so that no forward pass is spent on it."""
-    speech: Speech
+    speech: GenerationConfig
     prompts: Prompts
     model: TextReward | None
-    hidden: Hidden | None
+    hidden: GoldReward | None
     made_of: dict[str, tuple[str, str]]
     """By field of the config what was read, and the hash of it."""
 
@@ -78,7 +79,7 @@ def parts(config: RunConfig) -> Parts:
         start = policy.reference()
     said = config.language
     sampling = Sampling(said.answer_tokens, rows=config.policy.rows)
-    speech = Speech(vocabulary, vocabulary.stops(said.stop), sampling, said.cap, said.each)
+    speech = GenerationConfig(vocabulary, vocabulary.stops(said.stop), sampling, said.cap, said.each)
     longest = max(len(prompt.tokens) for prompt in [*asked.train, *asked.held_out]) + said.answer_tokens
     reference, model = _reference(config, start, vocabulary, longest), _model(config, device)
     if reference is not None and config.reference is not None:
@@ -97,7 +98,7 @@ def parts(config: RunConfig) -> Parts:
     )
 
 
-def mixture(settings: RewardSettings, model: TextReward | None, speech: Speech) -> Mixture:
+def mixture(settings: RewardSettings, model: TextReward | None, speech: GenerationConfig) -> Mixture:
     """The weighted parts of a reward, each logged apart."""
     parts = {}
     if model is not None and "learned" in settings.weights:
@@ -108,14 +109,14 @@ def mixture(settings: RewardSettings, model: TextReward | None, speech: Speech) 
     return Mixture(parts)
 
 
-def preferences(config: RunConfig, made: Parts, folder: RunFolder) -> tuple[Preferences, Archive] | None:
+def preferences(config: RunConfig, made: Parts, folder: RunFolder) -> tuple[Preferences, SegmentStore] | None:
     """The human side, where people are part of the run; with them the answers they are asked about."""
     if not config.feedback.labels and not config.watch.every:
         return None
     store = open_store(folder.feedback, seed_of(config.seed, "sides"))
-    archive = Archive(Artifacts(folder.artifacts), made.hidden)
+    archive = SegmentStore(Artifacts(folder.artifacts), made.hidden)
     persons = people(config.feedback.people, config.seed)
-    desk = Desk(store, archive.artifacts, Commands(store), archive.hidden_rewards, persons)
+    desk = FeedbackSession(store, archive.artifacts, Commands(store), archive.hidden_rewards, persons)
     learner = None
     if made.model is not None:
         asking = made.queue(config.seed, "questions"), made.speech, generator(config.seed, "compared answers")

@@ -18,9 +18,9 @@ from plaudit.models.language.loading import NewModel
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline.checked import in_range
-from plaudit.pipeline.language.asking import without_beginning
+from plaudit.stages.adapters.prompts import without_beginning
 from plaudit.pipeline.language.config import SERVICE
-from plaudit.pipeline.language.dividing import divided
+from plaudit.stages.split import divided
 from plaudit.readers.texts import RAW_ENDINGS, TextDemonstration, read_raw, read_text_demonstrations
 from plaudit.runs.threads import threads
 from plaudit.seeds import seed_of
@@ -60,7 +60,7 @@ class PretrainConfig:
         learning_rate=3e-3,
         weight_decay=0.01,
         epochs=3,
-        minibatch=16,
+        minibatch_size=16,
         max_grad_norm=1.0,
         schedule="linear",
         tell_every=50,

@@ -11,8 +11,8 @@ from plaudit.environments.control.make import EnvironmentConfig, make
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
-from plaudit.pipeline.control import saved
-from plaudit.pipeline.control.evaluate import true_returns
+from plaudit.runs import saved
+from plaudit.environments.control.evaluation import true_returns
 from plaudit.queries.segments import run_lengths, windows
 from plaudit.report.evidence import Evidence
 from plaudit.runs import settings

@@ -1,0 +1,138 @@
+"""What it takes to show a segment of behaviour again: where its episode began and the actions since."""
+
+import json
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from plaudit.environments.control.snapshot import Memory, Opening
+from plaudit.errors import PlauditError
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A segment that can be watched: begin the episode, take the actions, look from `first_frame` on."""
+
+    environment: str
+    """Gymnasium's id."""
+    kwargs: dict[str, Any]
+    """Keyword arguments of the environment."""
+    start: dict[str, Any]
+    """{"seed": s}, {"generator": state before the reset}, or {"physics": [...], "elapsed": steps}."""
+    actions: np.ndarray
+    """[T, *action] as the environment was given them, from the start to the end of the segment."""
+    first_frame: int
+    """Number of actions before the segment."""
+
+    def to_bytes(self) -> bytes:
+        """An npz file (no pickle); equal replays give equal bytes."""
+        card = {
+            "environment": self.environment,
+            "kwargs": self.kwargs,
+            "start": self.start,
+            "first_frame": self.first_frame,
+        }
+        try:
+            text = json.dumps(card, sort_keys=True, default=_plain)
+        except TypeError as error:
+            raise PlauditError(
+                f"{self.environment}: its kwargs cannot be stored ({error}); use plain values"
+            ) from None
+        file = BytesIO()
+        np.savez(file, card=np.array(text), actions=np.ascontiguousarray(self.actions))
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Replay":
+        """The replay back; PlauditError where the bytes are something else."""
+        try:
+            with np.load(BytesIO(data), allow_pickle=False) as file:
+                card = json.loads(str(file["card"]))
+                return cls(actions=file["actions"], **card)
+        except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile) as error:
+            raise PlauditError(f"an artifact is not a replay ({error}); restore it from a copy") from None
+
+
+@dataclass(frozen=True)
+class _Episode:
+    """A stretch of one environment's columns that belongs to one episode."""
+
+    column: int
+    """The vector step of its first decision in this rollout."""
+    opening: Opening
+    end: int | None = None
+    """The vector step at which it ended, if it did."""
+
+
+class Tape:
+    """The episodes that overlap the current rollout; vector steps are counted from `begin_rollout`.
+
+    Nothing is kept before the first `begin_rollout` (an evaluation shows nothing).
+    """
+
+    def __init__(self, environment: str, kwargs: dict[str, Any], memory: Memory):
+        self.environment, self.kwargs, self.memory = environment, kwargs, memory
+        self.columns: list[np.ndarray] = []
+        self.episodes: list[list[_Episode]] = []
+        self._waiting = np.zeros(0, dtype=bool)
+        self._recording = False
+
+    def stop(self, waiting: np.ndarray) -> None:
+        """The source was put elsewhere: forget everything. `waiting` [N]: the next step is a dead one."""
+        self.columns, self.episodes, self._recording = [], [], False
+        self._waiting = waiting.copy()
+
+    def begin_rollout(self) -> None:
+        """Forget what was; count from here."""
+        self.columns, self._recording = [], self.memory.resume == "exact"
+        self.episodes = [[] for _ in self._waiting]
+        for row in np.flatnonzero(~self._waiting) if self._recording else ():
+            self.episodes[row].append(_Episode(0, self.memory.opening(int(row))))
+
+    def record(self, actions: np.ndarray, ended: np.ndarray, begun: np.ndarray) -> None:
+        """A vector step: actions [N, *action], where an episode ended [N], where one has begun since [N]."""
+        self._waiting = (self._waiting | ended) & ~begun
+        if not self._recording:
+            return
+        column = len(self.columns)
+        self.columns.append(actions)
+        for row in np.flatnonzero(ended):
+            self.episodes[row][-1] = replace(self.episodes[row][-1], end=column)
+        for row in np.flatnonzero(begun):
+            self.episodes[row].append(_Episode(column + 1, self.memory.opening(int(row))))
+
+    def replay(self, row: int, first: int, last: int) -> Replay:
+        """Vector steps first..last (inclusive) of environment `row`; dead steps at either end are left out.
+
+        Raises PlauditError where they lie outside the rollout, are dead, or belong to more than one episode.
+        """
+        if self.memory.resume != "exact":
+            self.memory.opening(row)
+        if not 0 <= first <= last < len(self.columns):
+            raise PlauditError(
+                f"{self.environment}: steps {first} to {last} lie outside the rollout's {len(self.columns)}"
+            )
+        final = len(self.columns) - 1
+        within = [
+            e for e in self.episodes[row] if e.column <= last and (final if e.end is None else e.end) >= first
+        ]
+        if len(within) != 1:
+            what = "hold no decision" if not within else "cross the end of an episode"
+            raise PlauditError(
+                f"{self.environment}: steps {first} to {last} of environment {row} {what}; cut elsewhere"
+            )
+        episode = within[0]
+        start, before = episode.opening
+        last = last if episode.end is None else min(last, episode.end)
+        taken = before + [self.columns[column][row] for column in range(episode.column, last + 1)]
+        first_frame = len(before) + max(first - episode.column, 0)
+        return Replay(self.environment, dict(self.kwargs), start, np.stack(taken), first_frame)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__}")

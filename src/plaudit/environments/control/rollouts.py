@@ -1,0 +1,286 @@
+"""Behaviour in a control environment: act, then turn the record into episodes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from plaudit.batches import Episodes, Rewards, Rollout
+from plaudit.environments.control.actions import to_environment
+from plaudit.environments.control.vector_env import Source, Step
+from plaudit.errors import Diverged, PlauditError
+from plaudit.models.actor_critic import ActorCritic, Spaces
+from plaudit.models.transitions import Transitions
+
+GROUPS = 2**31
+"""Seeds of initial states are drawn below this."""
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """What happened, before anything is paid for it: the record and where its episodes end."""
+
+    record: Transitions
+    terminated: Bool[Tensor, "B T"]
+    ended: Bool[Tensor, "B T"]
+    """Terminated or truncated: the environment was reset after it; also where the decision itself is masked out."""
+    last: Bool[Tensor, "B T"]
+    """A decision that ended its episode, or was cut by the end of the rollout."""
+    mask: Bool[Tensor, "B T"]
+    metrics: dict[str, float] = field(default_factory=dict)
+    """`rollout/*`: the episodes that ended meanwhile."""
+    timesteps: int = 0
+    """Environment steps that were taken, also those of episodes nobody learns from."""
+    group: Int[Tensor, "B"] | None = None
+    """Rows of one group began in the same state."""
+
+
+@dataclass
+class _Acting:
+    """Columns of a rollout as they come."""
+
+    observations: list[np.ndarray] = field(default_factory=list)
+    chosen: list[np.ndarray] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    alive: list[np.ndarray] = field(default_factory=list)
+
+
+class ControlRollouts:
+    """N environments that advance together.
+
+    By steps, unfinished episodes are carried over from one rollout to the next. By episodes, every row is one episode
+    from its beginning, and `group` rows begin in the same state.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        steps: int,
+        seed: int,
+        unit: Literal["steps", "episodes"] = "steps",
+        group: int = 1,
+        discount: float = 0.99,
+    ):
+        self.source, self.steps, self.unit, self.group, self.discount = source, steps, unit, group, discount
+        if source.num_envs % group:
+            raise PlauditError(
+                f"environment.envs: {source.num_envs} environments are no whole number of groups of {group}; "
+                f"give a multiple of {group}"
+            )
+        self.generator = torch.Generator().manual_seed(seed)
+        self.observations = _flat(source.reset(seed))
+        self.spaces = spaces(source)
+        self.unseen = torch.zeros(0, self.spaces.observation)  # a few reset states alone would mislead
+        self.returns = np.zeros(source.num_envs)
+        self.lengths = np.zeros(source.num_envs, dtype=np.int64)
+
+    @property
+    def size(self) -> int:
+        """Environment steps of a whole rollout; of one by episodes, at most."""
+        length = self.source.horizon or self.steps if self.unit == "episodes" else self.steps
+        return self.source.num_envs * length
+
+    def cost(self, behaviour: Trajectories) -> int:
+        """Environment steps that this behaviour took."""
+        return behaviour.timesteps
+
+    @torch.no_grad()
+    def collect(self, policy: Any, limit: int | None = None) -> Trajectories:
+        """Act for one rollout, of at most `limit` decisions.
+
+        By steps, decisions beyond the limit are dropped from the last column. By episodes, what is unfinished at the
+        limit took steps and is not learned from.
+        """
+        policy.observe(self.unseen)  # before acting, never between acting and learning: the ratio starts at 1
+        if self.unit == "episodes":
+            return self._whole_episodes(policy, limit)
+        source, n = self.source, self.source.num_envs
+        source.tape.begin_rollout()
+        acting, ended = _Acting(), []
+        left = most = limit if limit is not None else n * self.steps
+        while left > 0 and (len(acting.steps) < self.steps or left == most):  # dead steps alone are no rollout
+            step, chosen = self._act(policy)
+            alive = _first(step.alive, left)
+            left -= int(alive.sum())
+            self._keep(acting, chosen, step, alive)
+            ended += self._count(step)
+        return self._assemble(acting, _episode_metrics(ended))
+
+    def _whole_episodes(self, policy: Any, limit: int | None) -> Trajectories:
+        """One episode in each row."""
+        n = self.source.num_envs
+        drawn = torch.randint(GROUPS, (n // self.group,), generator=self.generator).tolist()
+        seeds = [seed for seed in drawn for _ in range(self.group)]
+        self.observations = _flat(self.source.reset(seeds))
+        self.returns[:], self.lengths[:] = 0.0, 0
+        self.source.tape.begin_rollout()
+        acting, ended = _Acting(), []
+        running, left = np.ones(n, dtype=bool), n * self.size if limit is None else limit
+        while running.any() and left > 0:
+            step, chosen = self._act(policy)
+            alive = _first(step.alive & running, left)
+            left -= int(alive.sum())
+            self._keep(acting, chosen, step, alive)
+            ended += self._count(step, running)
+            running &= ~(step.terminated | step.truncated)
+        whole = self._assemble(acting, _episode_metrics(ended))
+        return _without(whole, running, torch.arange(n) // self.group)
+
+    def _act(self, policy: Any) -> tuple[Step, np.ndarray]:
+        """One vector step, and what the policy chose; the observations acted on stay until `_keep`."""
+        chosen = policy.distribution(torch.from_numpy(self.observations)).sample(self.generator).numpy()
+        return self.source.step(to_environment(chosen, self.source.action_space)), chosen
+
+    def _keep(self, acting: _Acting, chosen: np.ndarray, step: Step, alive: np.ndarray) -> None:
+        acting.observations.append(self.observations)
+        acting.chosen.append(chosen)
+        acting.steps.append(step)
+        acting.alive.append(alive)
+        self.observations = _flat(step.observations)
+
+    @torch.no_grad()
+    def episodes(
+        self, behaviour: Trajectories, policy: ActorCritic, reference: Any | None, rewards: Rewards
+    ) -> Rollout:
+        """Log-probabilities by the trainer's forward pass, values, rewards."""
+        b = behaviour
+        scores = policy.scores(b.record)
+        values = following = None
+        if policy.config.critic:
+            values, following = policy.values_of(b.record, b.last)
+        ref_logp = None if reference is None else reference.scores(b.record).logp
+        episodes = Episodes(
+            scores.logp, per_decision(rewards, b.mask), b.terminated, b.last, b.mask, values, following, ref_logp,
+            group=b.group, discount=self.discount,
+        )  # fmt: skip
+        _refuse_divergence(episodes)
+        return Rollout(episodes, b.record, b.metrics | rewards.metrics)
+
+    def _count(self, step: Step, among: np.ndarray | bool = True) -> list[tuple[float, int]]:
+        """Add up true returns and lengths; returns those of the episodes that ended now."""
+        alive = step.alive & among
+        self.returns += np.where(alive, step.rewards, 0.0)
+        self.lengths += alive
+        ends = (step.terminated | step.truncated) & alive
+        ended = [(float(self.returns[i]), int(self.lengths[i])) for i in np.flatnonzero(ends)]
+        self.returns[ends], self.lengths[ends] = 0.0, 0
+        return ended
+
+    def _assemble(self, acting: _Acting, metrics: dict[str, float]) -> Trajectories:
+        steps = acting.steps
+        actions, mask = _stack(acting.chosen), _stack(acting.alive)
+        terminated = _stack([s.terminated for s in steps])
+        ended = terminated | _stack([s.truncated for s in steps])
+        record = Transitions(
+            observations=_stack(acting.observations),
+            actions=actions,
+            executed=executed(actions, self.spaces, self.source.action_space),
+            successors=_stack([_flat(s.successors) for s in steps]),
+            environment_rewards=_stack([s.rewards for s in steps]).float(),
+        )
+        last = (ended & mask) | _final_decisions(mask)
+        self.unseen = record.observations[mask]
+        return Trajectories(record, terminated & mask, ended, last, mask, metrics, int(mask.sum()))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on exactly here, where the source can be replayed."""
+        return {
+            "source": self.source.snapshot(),
+            "unseen": self.unseen,
+            "generator": self.generator.get_state(),
+            "returns": self.returns.copy(),
+            "lengths": self.lengths.copy(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state; unfinished episodes are replayed."""
+        self.unseen = state["unseen"]
+        self.generator.set_state(state["generator"])
+        self.returns, self.lengths = state["returns"].copy(), state["lengths"].copy()
+        if self.unit == "episodes":  # every rollout begins anew
+            return
+        self.observations = _flat(self.source.restore(state["source"]))
+        if self.source.resume == "statistical":  # fresh episodes: nothing is under way
+            self.returns[:], self.lengths[:] = 0.0, 0
+
+
+RecordReward = Callable[[Transitions], Tensor]
+"""A reward of every recorded step, [B, T]."""
+
+
+def per_decision(rewards: Rewards, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+    """Rewards [B, T]: dense ones where they belong, a score at the last decision of its row; 0 outside the mask."""
+    if rewards.dense is not None:
+        return torch.where(mask, rewards.dense, 0.0)
+    return torch.where(_final_decisions(mask), rewards.scores[:, None].to(torch.float32), 0.0)
+
+
+def spaces(source: Source) -> Spaces:
+    """The numbers a policy for this source must fit."""
+    observation = int(np.prod(source.observation_space.shape or ()))
+    action: Any = source.action_space
+    if hasattr(action, "n"):
+        return Spaces(observation, int(action.n), "discrete")
+    if not np.issubdtype(action.dtype, np.floating):
+        raise PlauditError(f"{source.name}: policies for actions of the kind {action} are not there yet; "
+                           "wrap the environment so that its actions are Discrete or a Box of floats")  # fmt: skip
+    return Spaces(observation, int(np.prod(action.shape)), "continuous")
+
+
+def executed(actions: Tensor, spaces: Spaces, action_space: Any) -> Tensor:
+    """What the environment was given, as numbers for a reward model: one-hot, or the clipped and rescaled action."""
+    if spaces.kind == "discrete":
+        return torch.nn.functional.one_hot(actions.long(), spaces.action).float()
+    given = to_environment(actions.numpy(), action_space)
+    return torch.from_numpy(np.asarray(given, dtype=np.float32)).reshape(*actions.shape[:2], -1)
+
+
+def _without(behaviour: Trajectories, unfinished: np.ndarray, group: Tensor) -> Trajectories:
+    """Nobody learns from rows that have no end."""
+    kept = torch.from_numpy(~unfinished)[:, None]
+    b = behaviour
+    parts = [tensor & kept for tensor in (b.terminated, b.ended, b.last, b.mask)]
+    return Trajectories(b.record, *parts, b.metrics, b.timesteps, group)
+
+
+def _stack(columns: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(columns, axis=1))
+
+
+def _flat(observations: np.ndarray) -> np.ndarray:
+    """[N, *obs] -> [N, F] float32, what networks take."""
+    return np.ascontiguousarray(observations, dtype=np.float32).reshape(len(observations), -1)
+
+
+def _refuse_divergence(episodes: Episodes) -> None:
+    """A NaN would pass for a choice or for `no estimate` further on."""
+    for name in ("logp", "values", "rewards"):
+        tensor = getattr(episodes, name)
+        if tensor is not None and not torch.isfinite(tensor[episodes.mask]).all():
+            raise Diverged(f"{name} is")
+
+
+def _first(alive: np.ndarray, limit: int) -> np.ndarray:
+    """The first `limit` true entries stay true."""
+    return alive & (np.cumsum(alive) <= limit)
+
+
+def _final_decisions(mask: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T"]:
+    """True at the last decision of every row: there the rollout cuts the episode."""
+    after = mask.flip(1).cumsum(dim=1).flip(1)
+    return mask & (after == 1)
+
+
+def _episode_metrics(ended: list[tuple[float, int]]) -> dict[str, float]:
+    if not ended:
+        return {}
+    returns, lengths = zip(*ended, strict=True)
+    return {
+        "rollout/ep_rew_mean": float(np.mean(returns)),
+        "rollout/ep_len_mean": float(np.mean(lengths)),
+        "rollout/episodes": float(len(ended)),
+    }

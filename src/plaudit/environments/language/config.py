@@ -1,0 +1,40 @@
+"""What a language model is asked: plain values, so that a config is read without transformers."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from plaudit.declared import Count, at_least, between
+from plaudit.environments.language.caps import Cap, Score
+
+SERVICE = "service"
+"""In place of a file: the service dialogues that plaudit generates."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """What is asked of the model, and how it answers."""
+
+    prompts: str = SERVICE
+    """A file with prompts (JSONL, JSON or CSV), or `service`: the service dialogues that plaudit generates."""
+    split: str | None = None
+    """Learn from the rows of this split alone."""
+    evaluate_on: str | None = None
+    """A file with prompts to evaluate on; none: rows of the same file that are not learned from."""
+    evaluate_split: str | None = None
+    """Evaluate on the rows of this split."""
+    held_out: Annotated[float, between(0.01, 0.9)] = 0.1
+    """Where neither is given: the share of the prompts kept for the evaluation."""
+    count: Annotated[int, at_least(10)] = 2000
+    """How many service dialogues to generate."""
+    too_long: Literal["refuse", "leave out", "cut"] = "refuse"
+    """A prompt that with its completion does not fit the model's context: an error, left out, or cut at its beginning."""
+    max_new_tokens: Count = 64
+    """The length cap of a completion."""
+    batch_size: Count = 64
+    """Completions per update."""
+    num_generations: Count = 1
+    """Completions of each prompt."""
+    stop: tuple[str, ...] = ()
+    """Further texts that end an answer, each of them one token."""
+    cap: Cap = Score()
+    """What the length cap means: score, penalty or bootstrap."""

@@ -1,0 +1,1 @@
+"""A reward learned from what people say: terms, the fit, people, the loop."""

@@ -1,0 +1,304 @@
+"""The human side of the loop, as a source of reward: ask about fresh behaviour, read what was said, refit, pay."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from plaudit.batches import Rewards
+from plaudit.errors import PlauditError
+from plaudit.feedback import agree, options_of
+from plaudit.rewards.learned.calibration import forecast
+from plaudit.rewards.config import FeedbackConfig
+from plaudit.rewards.learned.session import FeedbackSession
+from plaudit.rewards.learned.terms import of_responses, teaches
+from plaudit.rewards.learned.trainer import RewardTrainer
+from plaudit.storage.commands import POLL_SECONDS
+from plaudit.storage.store import LARGEST, NewQuery, Purpose, Response
+
+COUNTS = ("asked", "cursor", "labels", "owed", "ticks")
+"""What the human side remembers, besides the reward and its questions."""
+
+PATIENCE_AT_THE_END = 60.0
+"""Seconds without an answer after which the last update waits no longer for the few questions still open."""
+
+
+class Questions(Protocol):
+    """What a medium can ask about, and what its reward pays."""
+
+    notes: set[str]
+    """What somebody should know about asking here."""
+
+    def ask(self, behaviour: Any, wanted: Sequence["Wanted"], tick: int) -> Iterable[NewQuery]:
+        """Questions about this behaviour: fewer where it holds no more, PlauditError where it has none."""
+        ...
+
+    def normalise(self, behaviour: Any, refitted: bool) -> None:
+        """Fix what comparisons leave open, the scale and the zero."""
+        ...
+
+    def rewards(self, behaviour: Any) -> Rewards:
+        """What the reward pays for this behaviour."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What draws the questions."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One question that is due."""
+
+    key: str
+    kind: str
+    purpose: Purpose
+
+
+class FeedbackLoop:
+    """A `RewardSource` that is learned while behaviour goes on."""
+
+    def __init__(
+        self,
+        session: FeedbackSession,
+        config: FeedbackConfig,
+        trainer: RewardTrainer,
+        questions: Questions,
+    ):
+        self.session, self.config, self.trainer, self.questions = session, config, trainer, questions
+        self.asked = 0
+        """Rounds asked so far."""
+        self.cursor = 0
+        """The last answer learned from."""
+        self.labels = 0
+        """Answers in the current view."""
+        self.owed = 0
+        """Questions of earlier rounds for which there was no behaviour to ask about."""
+        self.ticks = 0
+        self.plan = schedule(config)
+        self.by_kind = dict.fromkeys(config.kinds, 0)
+        self._waiting, self._silence = 0, 0.0
+
+    def observe(self, behaviour: Any, progress: float) -> dict[str, Any]:
+        """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
+        self._hear()  # before more is asked, which would hide what was answered
+        while self.asked < len(self.plan) and self.plan[self.asked].progress <= progress:
+            count = self.plan[self.asked].questions + self.owed
+            try:
+                asked = self._ask(behaviour, count)
+            except PlauditError:
+                if self.asked == 0:
+                    raise
+                break  # this behaviour holds nothing to ask about: wait for another
+            self.asked, self.owed = self.asked + 1, count - asked
+        self.session.simulate()
+        self._keep_pace(last=progress >= 1)
+        if not self._taught():
+            raise PlauditError(
+                "feedback.people: no answer says which of two options is better, so there is no reward to optimise; "
+                "ask for more first (feedback.first), or let people skip less"
+            )
+        # more waits than may, and yet it goes on: its patience has run out
+        simulated = bool(self.session.people)
+        alone = {} if simulated else {"feedback/alone": float(self._waiting > self.config.ahead)}
+        metrics = self._learn(behaviour) | self.session.rates(self.cursor) | alone
+        self.ticks += 1
+        return metrics
+
+    def rewards(self, behaviour: Any) -> Rewards:
+        """By the reward as it is."""
+        return self.questions.rewards(behaviour)
+
+    @property
+    def fits(self) -> int:
+        """Times the reward was fitted."""
+        return self.trainer.fits
+
+    @property
+    def notes(self) -> set[str]:
+        """What somebody should know once nothing more will be asked."""
+        missing = self.owed + sum(one.questions for one in self.plan[self.asked :])
+        if not missing:
+            return set(self.questions.notes)
+        return self.questions.notes | {
+            f"{missing} of the {self.config.labels} questions were never asked: behaviour held no options that differ, "
+            "or the run was over before their round was due (feedback.until)"
+        }
+
+    def _ask(self, behaviour: Any, count: int) -> int:
+        """Ask, and count; again after a resume changes nothing, as the keys are the same.
+
+        Real people get each question as soon as it is ready: drawing clips takes a while.
+        """
+        queries = self.questions.ask(behaviour, self._wanted(count), self.ticks)
+        parts = [list(queries)] if self.session.people else ([query] for query in queries)
+        return sum(len(self.session.store.enqueue(part)) for part in parts)
+
+    def _wanted(self, count: int) -> list[Wanted]:
+        """So many questions, of the kinds that are behind their share; the last ones are held out."""
+        held_out = round(self.config.held_out * count)
+        found = []
+        for i in range(count):
+            kind = min(
+                (name for name, share in self.config.kinds.items() if share),
+                key=lambda name: (self.by_kind[name] + 1) / self.config.kinds[name],
+            )
+            self.by_kind[kind] += 1
+            purpose: Purpose = "held_out" if i >= count - held_out else "train"
+            found.append(Wanted(f"{self.ticks}/{self.asked}/{i}", kind, purpose))
+        return found
+
+    def _learn(self, behaviour: Any) -> dict[str, Any]:
+        """Refit where there are new answers; fix the scale over the policy's behaviour."""
+        bound = self.session.store.pin_cursor("trainer", self.ticks)
+        news = self.session.read(bound)
+        fresh = [one for one in news if self.session.log.queries[one.query_id].purpose == "train"]
+        self.cursor = bound
+        metrics: dict[str, Any] = {}
+        standing = self.session.standing()
+        judgements = of_responses(standing) if fresh else []
+        if teaches(judgements):
+            metrics = self._forecast(fresh) | self.trainer.fit(judgements)
+            metrics |= {"feedback/learned_from": len(judgements), "feedback/refitted": 1.0}
+            metrics |= self._people()
+        if metrics or news:
+            metrics |= self._held_out() | self._consistency()
+        self.questions.normalise(behaviour, bool(metrics.get("feedback/refitted")))
+        self.labels = len(standing)
+        return metrics | {"feedback/labels": self.labels}
+
+    def _forecast(self, fresh: Sequence[Response]) -> dict[str, Any]:
+        """How well the reward of before forecasts the new answers: held-out data at no cost in labels."""
+        judgements = of_responses(fresh) if self.trainer.fits else []
+        return forecast(self.trainer, judgements) if judgements else {}
+
+    def _held_out(self) -> dict[str, float]:
+        """How well the reward as it is agrees with the answers that are never learned from."""
+        judgements = of_responses(self.session.standing("held_out")) if self.config.held_out else []
+        if not judgements or not self.trainer.fits:
+            return {}
+        found = forecast(self.trainer, judgements)
+        return {
+            name.replace("held_out_", "calibration_"): value
+            for name, value in found.items()
+            if isinstance(value, float)
+        }
+
+    def _consistency(self) -> dict[str, float]:
+        """Of the questions that somebody was asked again, the share answered alike."""
+        again = self.session.standing("repeat")
+        if not again:
+            return {}
+        first = {
+            (one.annotator, frozenset(options_of(one.feedback))): one.feedback
+            for one in self.session.standing()
+        }
+        pairs = [
+            (one.feedback, first[key])
+            for one in again
+            if (key := (one.annotator, frozenset(options_of(one.feedback)))) in first
+        ]
+        if not pairs:
+            return {}
+        return {"people/consistency": sum(agree(a, b) for a, b in pairs) / len(pairs)}
+
+    def _people(self) -> dict[str, float]:
+        """Everybody's reliability, where it is estimated."""
+        if not self.trainer.people.estimated:
+            return {}
+        return {
+            f"people/{field}/{name}": value
+            for name, values in self.trainer.people.report().items()
+            for field, value in values.items()
+        }
+
+    def _keep_pace(self, last: bool) -> None:
+        """Where real people answer: rest, politely, while too many questions wait or nobody has taught anything yet.
+
+        A computer improves a policy in seconds. Without this it would have spent its budget before people have seen
+        the second clip; so it stays as far ahead of them as the settings say, and goes on by itself as they answer,
+        or once it has rested without an answer for as long as its patience lasts. While it learns, or somebody has
+        paused it, people may have nothing to answer: that time does not count. The last update waits for what is still
+        open, as long as somebody goes on answering: no answer should be given in vain.
+        """
+        ahead, patience = self.config.ahead, self.config.patience or float("inf")
+        while not self.session.people:
+            waiting = self._hear()
+            near = waiting <= ahead and (not last or not waiting or self._silence >= PATIENCE_AT_THE_END)
+            if (near or self._silence >= patience) and (self._taught() or not waiting):
+                return
+            self.session.commands.obey()
+            began = time.monotonic()
+            time.sleep(POLL_SECONDS)
+            self._silence += time.monotonic() - began
+
+    def _hear(self) -> int:
+        """How many questions wait; fewer than before, and the silence is over."""
+        waiting = self.session.store.pending()
+        if waiting < self._waiting:
+            self._silence = 0.0
+        self._waiting = waiting
+        return waiting
+
+    def _taught(self) -> bool:
+        """Whether any answer yet tells a better option from a worse one."""
+        if self.trainer.fits:
+            return True
+        store = self.session.store
+        training = {query.id for query in store.queries() if query.purpose == "train"}
+        return teaches(of_responses(one for one in store.view(LARGEST) if one.query_id in training))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the feedback itself, which the store keeps."""
+        return {name: getattr(self, name) for name in COUNTS} | {
+            "by_kind": dict(self.by_kind),
+            "trainer": self.trainer.state_dict(),
+            "questions": self.questions.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        answers = self.session.store.count_answers()  # numbered without gaps
+        if answers < state["cursor"]:
+            raise PlauditError(
+                f"feedback.db holds {answers} answers but this run has learned from {state['cursor']}; "
+                "put it back from its copy: plaudit restore RUN"
+            )
+        for name in COUNTS:
+            setattr(self, name, state[name])
+        self.by_kind |= state["by_kind"]
+        self.session.read(self.cursor)
+        self.trainer.load_state_dict(state["trainer"])
+        self.questions.load_state_dict(state["questions"])
+
+
+@dataclass(frozen=True)
+class Round:
+    """So many questions are asked once this share of the budget is spent."""
+
+    progress: float
+    questions: int
+
+
+def schedule(config: FeedbackConfig) -> list[Round]:
+    """Every round: `first` at the start, then shrinking rounds.
+
+    Round i of n asks in proportion to n - i, so that most labels come while behaviour changes most.
+    """
+    if config.labels == 0:
+        return []
+    first = min(config.first, config.labels)
+    rounds = min(config.rounds, config.labels - first)
+    if rounds == 0:
+        return [Round(0.0, config.labels)]
+    shares = np.arange(rounds, 0, -1) / (rounds * (rounds + 1) / 2)
+    counts = np.diff(np.round(np.cumsum(shares) * (config.labels - first)).astype(int), prepend=0)
+    times = config.until * np.arange(1, rounds + 1) / rounds
+    later = [Round(float(t), int(c)) for t, c in zip(times, counts, strict=True) if c]
+    return [Round(0.0, first), *later]

@@ -1,0 +1,121 @@
+"""Recorded behaviour of control from files: demonstrations and pairs, in a policy's own actions."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from plaudit.batches import Demonstrations, Pairs
+from plaudit.batches.rows import take
+from plaudit.environments.control.actions import from_environment
+from plaudit.environments.control.rollouts import executed, spaces
+from plaudit.environments.control.vector_env import Source
+from plaudit.errors import PlauditError
+from plaudit.models.transitions import Transitions
+from plaudit.readers.arrays import RecordedSteps, read_demonstrations, read_pairs
+from plaudit.readers.comparisons import read_comparisons
+from plaudit.runs.config import RunConfig
+from plaudit.runs.streams import generator
+from plaudit.trainers.supervised import with_reference
+
+HELD_OUT = 0.1
+"""Share of the pairs that are never learned from."""
+
+
+def record(steps: RecordedSteps, source: Source) -> Transitions:
+    """Every demonstrated step a row of its own, with its true successor; the last step of the recording, whose
+    successor nobody saw, is its own."""
+    shape = source.observation_space.shape
+    if steps.observations.shape[1:] != shape:
+        raise PlauditError(
+            f"demonstrations: observations have shape {steps.observations.shape[1:]}, but {source.name} gives {shape}; "
+            "use demonstrations of this environment"
+        )
+    chosen = actions_of(steps.actions, source, "demonstrations")
+    observations = torch.from_numpy(steps.observations.astype(np.float32).reshape(len(chosen), 1, -1))
+    given = executed(chosen, spaces(source), source.action_space)
+    following = torch.cat([observations[1:], observations[-1:]])
+    ends = torch.from_numpy(np.append(steps.starts[1:], True).astype(bool))
+    following = torch.where(ends[:, None, None], observations, following)  # an episode's final state is not recorded
+    return Transitions(observations, chosen, given, following, torch.zeros(len(chosen), 1))
+
+
+def actions_of(actions: np.ndarray, source: Source, what: str) -> torch.Tensor:
+    """Recorded actions [N, ...] as the policy chooses them, [N, 1, ...]."""
+    if hasattr(source.action_space, "n"):
+        flat = actions.reshape(len(actions), -1)
+        if flat.shape[1] != 1 or not np.array_equal(flat, np.round(flat)):
+            raise PlauditError(
+                f"{what}: actions {actions.shape} are not one whole number per step, as {source.name} wants; use "
+                f"{what} of this environment"
+            )
+        actions = flat[:, 0].astype(np.int64)
+    try:
+        known = np.asarray(from_environment(actions, source.action_space))
+    except PlauditError as error:
+        raise PlauditError(f"{what} of {source.name}: {error}") from None
+    return torch.from_numpy(known).reshape(len(known), 1, *known.shape[1:])
+
+
+def demonstrated(path: Path, source: Source) -> Transitions:
+    """All demonstrated steps of a file."""
+    return record(read_demonstrations(path), source)
+
+
+def split(data: Any, share: float, draws: torch.Generator) -> tuple[Any, Any]:
+    """Rows to learn from, and a share of them held out."""
+    count = len(data.mask)
+    order = torch.randperm(count, generator=draws)
+    kept = max(1, round(share * count))
+    if not 0 <= share < 1 or kept >= count:
+        raise PlauditError(
+            f"held_out: {share} of {count} demonstrated steps leaves none to learn from; "
+            "give more demonstrations or a share below 1"
+        )
+    return take(data, order[kept:]), take(data, order[:kept])
+
+
+def cloned(steps: RecordedSteps, source: Source) -> Demonstrations:
+    """Demonstrations in which every step counts."""
+    found = record(steps, source)
+    return Demonstrations(torch.ones(len(found.observations), 1, dtype=torch.bool), found)
+
+
+def pairs(config: RunConfig, source: Source, reference: Any) -> tuple[Pairs, Pairs]:
+    """The pairs of a file, and those held out, with the log-probabilities of the reference."""
+    path = Path(str(config.pairs))
+    found = read_pairs(path) if path.suffix == ".npz" else read_comparisons(path)
+    sides = []
+    for observations, actions in zip(found.observations, found.actions, strict=True):
+        count, length = observations.shape[:2]
+        states = torch.from_numpy(observations.astype(np.float32)).reshape(count, length, -1)
+        if source.observation_space.shape != observations.shape[2:]:
+            raise PlauditError(
+                f"{path}: observations have shape {observations.shape[2:]}, but {source.name} gives "
+                f"{source.observation_space.shape}; give pairs of this environment"
+            )
+        flat = _indices(actions, source) if hasattr(source.action_space, "n") else actions
+        chosen = actions_of(flat.reshape(count * length, *flat.shape[2:]), source, "pairs").squeeze(1)
+        chosen = chosen.unflatten(0, (count, length))
+        given = executed(chosen, spaces(source), source.action_space)
+        following = torch.cat([states[:, 1:], states[:, -1:]], dim=1)
+        sides.append(Transitions(states, chosen, given, following, torch.zeros(count, length)))
+    both = Transitions(*(torch.stack(tensors, dim=1) for tensors in zip(*map(_tensors, sides), strict=True)))
+    mask = torch.ones(both.observations.shape[:3], dtype=torch.bool)
+    preference = torch.from_numpy(found.preference.astype(np.float32))
+    whole = with_reference(Pairs(mask, preference, both), reference, 256)
+    return split(whole, HELD_OUT, generator(config.seed, "held out"))
+
+
+def _indices(actions: np.ndarray, source: Source) -> np.ndarray:
+    """Discrete actions [P, L] from what an export holds: one-hot rows, or the actions themselves."""
+    count = int(source.action_space.n)  # type: ignore[attr-defined]
+    one_hot = actions.ndim == 3 and actions.shape[2] == count > 1
+    start = int(getattr(source.action_space, "start", 0))
+    return actions.argmax(axis=2) + start if one_hot else actions
+
+
+def _tensors(record: Transitions) -> list[torch.Tensor]:
+    return list(vars(record).values())
+

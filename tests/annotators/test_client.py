@@ -43,7 +43,7 @@ def comparisons(ticks: int, each: int, wanted: int = 1) -> list[NewQuery]:
 def said(store: MemoryStore, name: str) -> dict[str, str]:
     """Answers of a person by the question's key."""
     found = {}
-    for response in store.history():
+    for response in store.answers():
         if response.annotator == name and isinstance(response.feedback, Comparison):
             found[store.queries([response.query_id])[0].key] = response.feedback.answer
     return found
@@ -77,7 +77,7 @@ def test_the_answer_is_about_items_whatever_the_side() -> None:
     store, hidden, queries = MemoryStore(), Hidden(200), comparisons(1, 100)
     store.enqueue(queries)
     SimulatedAnnotator("ann", SimulatedPerson(), 0).work(store, hidden)
-    responses = store.history()
+    responses = store.answers()
     assert {response.shown_order for response in responses} == {(0, 1), (1, 0)}
     for response in responses:
         assert isinstance(response.feedback, Comparison)
@@ -104,7 +104,7 @@ def test_order_and_restarts_change_nothing() -> None:
 
     assert said(broken, "ann") == said(straight, "ann")
     assert again == whole
-    uuids = [{response.client_uuid for response in store.history()} for store in (straight, broken)]
+    uuids = [{response.client_uuid for response in store.answers()} for store in (straight, broken)]
     assert uuids[0] == uuids[1] and len(uuids[0]) == 120
 
 
@@ -197,10 +197,10 @@ def test_turns_are_shared_and_survive_a_restart() -> None:
     assert lives["ann"].rates()["agreement"] == 1 and lives["cy"].rates()["agreement"] == 0
     with pytest.raises(KeyboardInterrupt):
         take_turns(people(), broken, Interrupted(hidden, 20))
-    assert 0 < len(broken.history()) < 60
+    assert 0 < len(broken.answers()) < 60
     assert take_turns(people(), broken, hidden) == lives
-    assert [(r.annotator, r.query_id, r.feedback) for r in broken.history()] == [
-        (r.annotator, r.query_id, r.feedback) for r in straight.history()
+    assert [(r.annotator, r.query_id, r.feedback) for r in broken.answers()] == [
+        (r.annotator, r.query_id, r.feedback) for r in straight.answers()
     ]
 
 

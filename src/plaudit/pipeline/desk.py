@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
-from plaudit.storage import keys
+from plaudit.storage.answers import AnswerLog
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.commands import Commands
 from plaudit.storage.store import Response, Store
@@ -24,10 +24,14 @@ class Desk:
     """What an option is truly worth, by its content hash: for simulated people only."""
     people: Sequence[SimulatedAnnotator] = ()
 
+    def __post_init__(self) -> None:
+        """One log for the people, who read to the end, and one for what is learned, up to a cursor."""
+        self._asked, self._learned = AnswerLog(self.store), AnswerLog(self.store)
+
     def simulate(self) -> None:
         """Let the simulated people answer what waits."""
         if self.people and self.store.pending():
-            take_turns(self.people, self.store, self.hidden_rewards)
+            take_turns(self.people, self._asked, self.hidden_rewards)
 
     def rates(self, upto: int) -> dict[str, float]:
         """What the simulated people achieved with the answers up to a cursor.
@@ -36,10 +40,11 @@ class Desk:
         """
         if not self.people:
             return {}
-        counts = [person.counts(self.store, self.hidden_rewards, upto) for person in self.people]
+        counts = [person.counts(self._asked, self.hidden_rewards, upto) for person in self.people]
         return {f"people/{name}": value for name, value in sum(counts, Counts()).rates().items()}
 
     def lessons(self, upto: int) -> list[Response]:
         """The standing answers up to a cursor that may be learned from."""
-        watching = {query.id for query in self.store.queries() if not keys.teaches(query.key)}
-        return [response for response in self.store.view(upto) if response.query_id not in watching]
+        self._learned.read(upto)
+        asked = self._learned.queries
+        return [one for one in self._learned.view if asked[one.query_id].purpose == "train"]

@@ -12,8 +12,8 @@ from plaudit.pipeline.kinds import AnyConfig, Run
 from plaudit.runs import settings
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.threads import threads
+from plaudit.storage.backup import refuse_lost
 from plaudit.storage.commands import Stopped
-from plaudit.storage.copies import refuse_lost
 from plaudit.trackers.jsonl import JsonLines
 
 Watch = Callable[[dict[str, Any]], None]

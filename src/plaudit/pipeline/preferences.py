@@ -167,7 +167,7 @@ class Preferences:
 
     def learn(self, behaviour: Any, number: int) -> dict[str, Any]:
         """Refit where there are new answers; settle the scale over the policy's behaviour."""
-        bound = self.desk.store.bound("trainer", number)
+        bound = self.desk.store.pin_cursor("trainer", number)
         view = self.desk.lessons(bound)
         fresh = [response for response in view if response.seq > self.cursor]
         self.cursor = bound
@@ -220,7 +220,7 @@ class Preferences:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
-        answers = len(self.desk.store.history())  # numbered without gaps
+        answers = self.desk.store.count_answers()
         if answers < state["cursor"]:
             raise PlauditError(
                 f"feedback.db holds {answers} answers but this run has learned from {state['cursor']}; "

@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from plaudit.pipeline.control.segments import from_bytes
-from plaudit.storage import keys
 from tests.web.browser.acting import press, question, sign_in, until
 from tests.web.browser.conftest import NETWORK, Watch
 from tests.web.browser.serving import RUN, Desk
@@ -115,7 +114,7 @@ def _next(page: Any, before: str) -> bool:
 
 def _answered(desk: Desk) -> int:
     """Questions of the trainer that have a standing answer; repeats are the server's own."""
-    asked = {query.id for query in desk.office.store.queries() if keys.teaches(query.key)}
+    asked = {query.id for query in desk.database.store.queries() if query.purpose == "train"}
     return len(asked & {response.query_id for response in desk.standing()})
 
 

@@ -3,7 +3,7 @@ against one first gets better and then worse (Gao et al. 2022, arXiv:2210.10760,
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
 from statistics import NormalDist
@@ -17,7 +17,6 @@ from plaudit.pipeline.language.config import WatchSettings
 from plaudit.pipeline.language.teaching import Archive, question
 from plaudit.pipeline.preferences import SAID
 from plaudit.runs.checkpoint import load_tree, save_tree
-from plaudit.storage.keys import HELD_OUT
 from plaudit.storage.store import Response
 
 RISK = 0.05
@@ -70,9 +69,9 @@ class Watcher:
 
         Two answers that are the same are not asked about. People who take their time are counted at the next check.
         """
-        keys = [f"{HELD_OUT}{update}/{row}" for row in range(len(sides[0].answers))]
+        keys = [f"held-out/{update}/{row}" for row in range(len(sides[0].answers))]
         asked = [question(self.archive, key, update, sides, row) for row, key in enumerate(keys)]
-        self.desk.store.enqueue([query for query in asked if query is not None])
+        self.desk.store.enqueue([replace(query, purpose="held_out") for query in asked if query is not None])
         self.desk.simulate()
         self.checks = [*[c for c in self.checks if c.update < update], Check(update, kl, 0.0, 0)]
         said = self._count(update)
@@ -83,13 +82,9 @@ class Watcher:
     def _count(self, tick: int) -> dict[int, list[Response]]:
         """Count all checks by what was answered until now; the answers by update."""
         store = self.desk.store
-        updates = {
-            query.id: int(query.key.removeprefix(HELD_OUT).split("/")[0])
-            for query in store.queries()
-            if query.key.startswith(HELD_OUT)
-        }
+        updates = {query.id: query.tick for query in store.queries() if query.purpose == "held_out"}
         said: dict[int, list[Response]] = {check.update: [] for check in self.checks}
-        for response in store.view(store.bound("watch", tick)):
+        for response in store.view(store.pin_cursor("watch", tick)):
             said.get(updates.get(response.query_id, -1), []).append(response)
         self.checks = [counted(check.update, check.kl, said[check.update]) for check in self.checks]
         return said

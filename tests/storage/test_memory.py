@@ -34,7 +34,7 @@ operations = st.one_of(
     st.tuples(st.just("enqueue"), st.lists(st.tuples(keys, st.booleans(), st.integers(1, 3)), max_size=4)),
     st.tuples(st.just("anything"), people, small, st.booleans(), st.sampled_from((None, None, 1, 2, 4, 9))),
     st.tuples(st.just("replay"), small),
-    st.tuples(st.just("bound"), st.sampled_from(("trainer", "report")), st.integers(0, 3)),
+    st.tuples(st.just("pin_cursor"), st.sampled_from(("trainer", "report")), st.integers(0, 3)),
     st.tuples(st.just("view"), st.integers(-1, 12)),
     st.tuples(st.just("wait"), times),
     st.tuples(st.just("command"), st.sampled_from(("pause", ""))),
@@ -92,12 +92,12 @@ def _run(pair: list[Store], program: list[tuple], path: Path) -> None:
                 receipt = _both(pair, lambda store, r=response, t=now: store.submit(r, t))
                 if receipt is not None:
                     numbers[len(sent)] = receipt.response_id
-        elif name in ("bound", "view", "command"):
+        elif name in ("pin_cursor", "view", "command"):
             _both(
                 pair,
                 lambda store, n=name, a=arguments: getattr(store, n)(*a, *([{}] if n == "command" else [])),
             )
-        _both(pair, lambda store: [store.history(), store.pending()])
+        _both(pair, lambda store: [store.answers(), store.pending()])
     _both(pair, lambda store: [store.queries(), store.commands()])
     _laws(pair[1])
 
@@ -150,7 +150,7 @@ def _both(pair: list[Store], action: Callable[[Store], Any]) -> Any:
 
 def _laws(store: Store) -> None:
     """What holds after anything."""
-    history = store.history()
+    history = store.answers()
     assert [r.seq for r in history] == list(range(1, len(history) + 1))
     first = [r for r in history if r.supersedes is None]
     assert len({(r.annotator, r.query_id) for r in first}) == len(first)

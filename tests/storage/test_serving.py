@@ -58,9 +58,13 @@ def test_a_killed_server_lets_go(tmp_path: Path) -> None:
 def test_two_machines_on_one_postgres(postgres_address: str, tmp_path: Path) -> None:
     one, two = open_database(postgres_address), open_database(postgres_address)
     refusal = pytest.raises(PlauditError, match="this database: another server")
-    with only_server(one.session, tmp_path / "a"), refusal, only_server(two.session, tmp_path / "b"):
+    with (
+        only_server(one.transactions, tmp_path / "a"),
+        refusal,
+        only_server(two.transactions, tmp_path / "b"),
+    ):
         pass
-    with only_server(two.session, tmp_path / "b"):
+    with only_server(two.transactions, tmp_path / "b"):
         pass
     one.store.close()
     two.store.close()

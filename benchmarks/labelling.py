@@ -179,7 +179,7 @@ def judged(folder: Path, notes: Notes) -> list[str]:
     receipts.write_text("".join(json.dumps(receipt) + "\n" for receipt in notes.receipts))
     faults = [*notes.faults, *verify(folder, receipts).faults]
     store = open_store(folder / "feedback.db")
-    history, wanted = store.history(), {query.id: query.wanted for query in store.queries()}
+    history, wanted = store.answers(), {query.id: query.wanted for query in store.queries()}
     view = store.view(LARGEST)
     store.close()
     counts = Counter(response.query_id for response in view)

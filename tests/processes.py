@@ -92,7 +92,7 @@ def contents(path: Path) -> dict[str, Any]:
         found["answers"] = [
             (r.seq, r.client_uuid, r.query_id, r.annotator, r.feedback, r.shown_order) for r in view
         ]
-        found["history"] = len(store.history())
+        found["history"] = len(store.answers())
         found["questions"] = [(q.id, q.key, q.items, q.tick, q.wanted) for q in store.queries()]
         found["waiting"] = store.pending()
         store.close()

@@ -12,6 +12,7 @@ from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
 from plaudit.annotators.simulated import SimulatedPerson, answers, draws, felt_returns
 from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison
+from plaudit.storage.answers import AnswerLog
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import NewQuery, NewResponse
 
@@ -43,7 +44,7 @@ def comparisons(ticks: int, each: int, wanted: int = 1) -> list[NewQuery]:
 def said(store: MemoryStore, name: str) -> dict[str, str]:
     """Answers of a person by the question's key."""
     found = {}
-    for response in store.history():
+    for response in store.answers():
         if response.annotator == name and isinstance(response.feedback, Comparison):
             found[store.queries([response.query_id])[0].key] = response.feedback.answer
     return found
@@ -66,7 +67,7 @@ def slow_answers(
 def test_answers_all_and_says_what_the_functions_say() -> None:
     store, hidden, queries = MemoryStore(), GoldReward(240), comparisons(3, 40)
     store.enqueue(queries)
-    counts = SimulatedAnnotator("ann", FLAWED, 5).work(store, hidden)
+    counts = SimulatedAnnotator("ann", FLAWED, 5).work(AnswerLog(store), hidden)
     assert store.pending() == 0
     assert counts.answers == 120
     assert said(store, "ann") == slow_answers(queries, hidden, FLAWED, "ann", 5)
@@ -76,8 +77,8 @@ def test_answers_all_and_says_what_the_functions_say() -> None:
 def test_the_answer_is_about_items_whatever_the_side() -> None:
     store, hidden, queries = MemoryStore(), GoldReward(200), comparisons(1, 100)
     store.enqueue(queries)
-    SimulatedAnnotator("ann", SimulatedPerson(), 0).work(store, hidden)
-    responses = store.history()
+    SimulatedAnnotator("ann", SimulatedPerson(), 0).work(AnswerLog(store), hidden)
+    responses = store.answers()
     assert {response.shown_order for response in responses} == {(0, 1), (1, 0)}
     for response in responses:
         assert isinstance(response.feedback, Comparison)
@@ -89,22 +90,22 @@ def test_order_and_restarts_change_nothing() -> None:
     hidden, queries = GoldReward(240), comparisons(3, 40)
     straight = MemoryStore()
     straight.enqueue(queries)
-    whole = SimulatedAnnotator("ann", FLAWED, 5).work(straight, hidden)
+    whole = SimulatedAnnotator("ann", FLAWED, 5).work(AnswerLog(straight), hidden)
 
     clock = [0.0]
     broken = MemoryStore(clock=lambda: clock[0])
     for tick in range(3):  # asked tick by tick, in another order, by somebody who forgets and crashes
         broken.enqueue([query for query in reversed(queries) if query.tick == tick])
         with pytest.raises(KeyboardInterrupt):
-            SimulatedAnnotator("ann", FLAWED, 5).work(broken, Interrupted(hidden, 70 * (tick + 1)))
+            SimulatedAnnotator("ann", FLAWED, 5).work(AnswerLog(broken), Interrupted(hidden, 70 * (tick + 1)))
         assert broken.pending() > 0 or tick == 0
         broken.enqueue([query for query in queries if query.tick <= tick])
-        again = SimulatedAnnotator("ann", FLAWED, 5).work(broken, hidden)
+        again = SimulatedAnnotator("ann", FLAWED, 5).work(AnswerLog(broken), hidden)
         assert broken.pending() == 0
 
     assert said(broken, "ann") == said(straight, "ann")
     assert again == whole
-    uuids = [{response.client_uuid for response in store.history()} for store in (straight, broken)]
+    uuids = [{response.client_uuid for response in store.answers()} for store in (straight, broken)]
     assert uuids[0] == uuids[1] and len(uuids[0]) == 120
 
 
@@ -129,7 +130,7 @@ def test_questions_that_come_meanwhile_are_answered_by_what_was_asked_until_then
         store.enqueue(queries)  # somebody asks the rest as soon as this person begins
         return hidden(item)
 
-    SimulatedAnnotator("ann", FLAWED, 5).work(store, rewards_of)
+    SimulatedAnnotator("ann", FLAWED, 5).work(AnswerLog(store), rewards_of)
     assert said(store, "ann") == slow_answers(queries, hidden, FLAWED, "ann", 5)
 
 
@@ -138,7 +139,7 @@ def test_counts_are_those_of_the_loop_and_come_again_from_the_store() -> None:
     annotator = SimulatedAnnotator("ann", FLAWED, 1)
     for tick in range(4):
         store.enqueue([query for query in queries if query.tick == tick])
-        counts = annotator.work(store, hidden)
+        counts = annotator.work(AnswerLog(store), hidden)
     expected = dict.fromkeys(asdict(Counts()), 0)
     for query in queries:
         answer = said(store, "ann")[query.key]
@@ -152,20 +153,24 @@ def test_counts_are_those_of_the_loop_and_come_again_from_the_store() -> None:
         expected["ordered"] += one != two
         expected["agree"] += answer == ("first" if one > two else "second")
     assert asdict(counts) == expected
-    assert SimulatedAnnotator("ann", FLAWED, 1).counts(store, hidden) == counts
-    assert SimulatedAnnotator("ann", FLAWED, 1).work(store, hidden) == counts  # nothing left to do
+    assert SimulatedAnnotator("ann", FLAWED, 1).counts(AnswerLog(store), hidden) == counts
+    assert SimulatedAnnotator("ann", FLAWED, 1).work(AnswerLog(store), hidden) == counts  # nothing left to do
 
 
 def test_achieved_rates_are_the_asked_ones() -> None:
     # every return is negative, where B-Pref's thresholds would never fire
     store, hidden = MemoryStore(), GoldReward(1000)
     store.enqueue(comparisons(1, 500))
-    rates = SimulatedAnnotator("ann", SimulatedPerson(equal=0.2, mistake=0.1), 0).work(store, hidden).rates()
+    rates = (
+        SimulatedAnnotator("ann", SimulatedPerson(equal=0.2, mistake=0.1), 0)
+        .work(AnswerLog(store), hidden)
+        .rates()
+    )
     assert rates["equal"] == pytest.approx(0.2, abs=5 * math.sqrt(0.2 * 0.8 / 500))
     assert rates["mistakes"] == pytest.approx(0.1, abs=5 * math.sqrt(0.1 * 0.9 / 400))
     assert rates["agreement"] == pytest.approx(1 - rates["mistakes"])
     store.enqueue([NewQuery(f"more-{q.key}", q.kind, q.items, q.tick, {}) for q in comparisons(1, 500)])
-    rates = SimulatedAnnotator("bob", SimulatedPerson(skip=0.4), 0).work(store, hidden).rates()
+    rates = SimulatedAnnotator("bob", SimulatedPerson(skip=0.4), 0).work(AnswerLog(store), hidden).rates()
     assert rates["skip"] == pytest.approx(0.4**2, abs=5 * math.sqrt(0.16 * 0.84 / 500))
     assert rates["agreement"] == 1
 
@@ -175,7 +180,7 @@ def test_two_people_with_one_seed_err_apart() -> None:
     store.enqueue(comparisons(1, 200, wanted=2))
     coin = SimulatedPerson(beta=0.0)
     for name in ("ann", "bob"):
-        SimulatedAnnotator(name, coin, 0).work(store, hidden)
+        SimulatedAnnotator(name, coin, 0).work(AnswerLog(store), hidden)
     ann, bob = said(store, "ann"), said(store, "bob")
     alike = sum(ann[key] == bob[key] for key in ann)
     assert len(ann) == len(bob) == 200
@@ -192,15 +197,15 @@ def test_turns_are_shared_and_survive_a_restart() -> None:
     straight, broken = MemoryStore(), MemoryStore()
     for store in (straight, broken):
         store.enqueue(queries)
-    lives = take_turns(people(), straight, hidden)
+    lives = take_turns(people(), AnswerLog(straight), hidden)
     assert {name: counts.answers for name, counts in lives.items()} == {"ann": 20, "bob": 20, "cy": 20}
     assert lives["ann"].rates()["agreement"] == 1 and lives["cy"].rates()["agreement"] == 0
     with pytest.raises(KeyboardInterrupt):
-        take_turns(people(), broken, Interrupted(hidden, 20))
-    assert 0 < len(broken.history()) < 60
-    assert take_turns(people(), broken, hidden) == lives
-    assert [(r.annotator, r.query_id, r.feedback) for r in broken.history()] == [
-        (r.annotator, r.query_id, r.feedback) for r in straight.history()
+        take_turns(people(), AnswerLog(broken), Interrupted(hidden, 20))
+    assert 0 < len(broken.answers()) < 60
+    assert take_turns(people(), AnswerLog(broken), hidden) == lives
+    assert [(r.annotator, r.query_id, r.feedback) for r in broken.answers()] == [
+        (r.annotator, r.query_id, r.feedback) for r in straight.answers()
     ]
 
 
@@ -208,7 +213,7 @@ def test_turns_with_several_answers_wanted() -> None:
     store, hidden = MemoryStore(), GoldReward(60)
     store.enqueue(comparisons(1, 30, wanted=2))
     lives = take_turns(
-        [SimulatedAnnotator(n, SimulatedPerson(), 0) for n in ("ann", "bob", "cy")], store, hidden
+        [SimulatedAnnotator(n, SimulatedPerson(), 0) for n in ("ann", "bob", "cy")], AnswerLog(store), hidden
     )
     assert store.pending() == 0
     assert [counts.answers for counts in lives.values()] == [20, 20, 20]
@@ -218,11 +223,11 @@ def test_other_kinds_are_left_to_others() -> None:
     store, hidden = MemoryStore(), GoldReward(4)
     rating = NewQuery("thumb", "binary", ("segment-0",), 0, {})
     store.enqueue([rating, *comparisons(1, 2)])
-    assert SimulatedAnnotator("ann", SimulatedPerson(), 0).work(store, hidden).answers == 2
+    assert SimulatedAnnotator("ann", SimulatedPerson(), 0).work(AnswerLog(store), hidden).answers == 2
     left = store.claim("human", 10)
     assert left is not None and left.key == "thumb"
     store.submit(NewResponse("1", left.id, "human", Binary("segment-0", True), left.shown_order))
-    assert SimulatedAnnotator("human", SimulatedPerson(), 0).counts(store, hidden) == Counts()
+    assert SimulatedAnnotator("human", SimulatedPerson(), 0).counts(AnswerLog(store), hidden) == Counts()
 
 
 def test_counts_add_up() -> None:
@@ -238,4 +243,4 @@ def test_rewards_that_are_no_row_are_refused() -> None:
     with pytest.raises(
         PlauditError, match=r"rewards of segment-0: an array \[L\] is wanted, not one of shape \(2, 2\)"
     ):
-        SimulatedAnnotator("ann", SimulatedPerson(), 0).work(store, lambda item: np.zeros((2, 2)))
+        SimulatedAnnotator("ann", SimulatedPerson(), 0).work(AnswerLog(store), lambda item: np.zeros((2, 2)))

@@ -12,7 +12,7 @@ from plaudit.feedback import Comparison
 from plaudit.stages import verify
 from plaudit.stages.label import Items, prepare
 from plaudit.storage import NewResponse, open_store
-from plaudit.storage.copies import copy
+from plaudit.storage.backup import copy
 
 Run = Callable[..., tuple[int, str, str]]
 

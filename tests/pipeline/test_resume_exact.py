@@ -148,7 +148,9 @@ def test_killed_in_mid_rollout(
     assert differences(whole(name), finish(path)) == []
 
 
-@pytest.mark.parametrize(("method", "call"), [("submit", 17), ("bound", 5), ("enqueue", 2), ("claim", 12)])
+@pytest.mark.parametrize(
+    ("method", "call"), [("submit", 17), ("pin_cursor", 5), ("enqueue", 2), ("claim", 12)]
+)
 def test_killed_between_what_is_said_and_the_checkpoint(
     method: str, call: int, whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

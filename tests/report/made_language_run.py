@@ -166,7 +166,13 @@ def answered(folder: RunFolder) -> None:
     a, b = "a" * 64, "b" * 64
     store = open_store(folder.feedback)
     keys = ["1/0", "1/1", "5/0", "held-out/3/0", "held-out/3/1"]
-    ids = store.enqueue([NewQuery(key, "comparison", (a, b), 1, {}) for key in keys])
+    purposes = ["train"] * 3 + ["held_out"] * 2
+    ids = store.enqueue(
+        [
+            NewQuery(key, "comparison", (a, b), 1, {}, purpose=purpose)
+            for key, purpose in zip(keys, purposes, strict=True)
+        ]
+    )
     said = ["first", "second", "skip", "first", "first"]
     for place, (query, answer) in enumerate(zip(ids, said, strict=True)):
         feedback = Comparison((a, b), answer)  # pyright: ignore

@@ -78,7 +78,7 @@ def test_the_same_command_again_adds_only_what_is_new(tmp_path: Path) -> None:
     answer(folder, prefers(0))
     assert prepare(Items(written(items, row, {**row, "prompt": "q"})), folder) == (2, 0)
     store = open_store(folder / "feedback.db")
-    assert [len(store.history()), store.pending(), store.queries()[0].wanted] == [1, 2, 2]
+    assert [len(store.answers()), store.pending(), store.queries()[0].wanted] == [1, 2, 2]
     store.close()
 
 
@@ -144,7 +144,7 @@ def answered(tmp_path: Path) -> Path:
     prepare(Items(written(tmp_path / "pairs.jsonl", *rows)), tmp_path / "labels")
     answer(tmp_path / "labels", prefers(0), prefers(0))
     store = open_store(tmp_path / "labels" / "feedback.db")
-    first = store.history()[0]
+    first = store.answers()[0]
     correction = Comparison(first.feedback.options, "equal")  # type: ignore[union-attr]
     store.submit(NewResponse("fix", first.query_id, "ann", correction, first.shown_order, None, first.id))
     store.close()
@@ -154,7 +154,7 @@ def answered(tmp_path: Path) -> Path:
 def receipts(store: Store) -> list[dict[str, Any]]:
     """As the server gives them."""
     found = []
-    for said in store.history():
+    for said in store.answers():
         new = NewResponse(
             said.client_uuid,
             said.query_id,

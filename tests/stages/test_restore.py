@@ -13,11 +13,11 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
 from plaudit.stages.restore import restore
 from plaudit.stages.verify import verify
-from plaudit.storage import Conflict, NewQuery, NewResponse, Query, copies, sqlite_file
-from plaudit.storage.office import Office, open_office
+from plaudit.storage import Conflict, NewQuery, NewResponse, Query, backup, sqlite_file
+from plaudit.storage.database import Database, open_database
 from plaudit.storage.serving import held
 from plaudit.storage.store import NotYours
-from plaudit.web.mirror import Mirror
+from plaudit.web.feedback_log import FeedbackLog
 from tests.web.asking import make_folder
 
 PAIRS = 30
@@ -36,19 +36,19 @@ def said(who: str, query: Query) -> NewResponse:
     return NewResponse(f"{who}-{query.id}", query.id, who, feedback, query.shown_order, 900)
 
 
-def answer(office: Office, who: str, count: int) -> list[dict[str, Any]]:
+def answer(database: Database, who: str, count: int) -> list[dict[str, Any]]:
     """Answer as many questions as asked for; the receipts."""
     receipts = []
     for _ in range(count):
-        query = office.reception.claim(who, 1, 60.0)[0]
+        query = database.queue.claim(who, 1, 60.0)[0]
         given = said(who, query)
-        receipts.append({"client_uuid": given.client_uuid} | asdict(office.reception.submit(given)))
+        receipts.append({"client_uuid": given.client_uuid} | asdict(database.queue.submit(given)))
     return receipts
 
 
-def mirror(office: Office, run: Path) -> None:
+def mirror(database: Database, run: Path) -> None:
     """Write questions.jsonl and responses.jsonl as a server does."""
-    beside = Mirror(office.reception, run / "responses.jsonl")
+    beside = FeedbackLog(database.queue, run / "responses.jsonl")
     beside.start()
     beside.close()
 
@@ -70,17 +70,17 @@ def proven(run: Path, receipts: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("loss", ["gone", "damaged", "emptied"])
 def test_every_answer_comes_back_with_its_number(run: Path, loss: str) -> None:
-    office = open_office(run / "feedback.db")
-    receipts = answer(office, "ann", 12)
-    copies.copy(run / "feedback.db")
-    receipts += answer(office, "ann", 3) + answer(office, "bob", 5)
-    old = office.store.view(10**6)[-1]
+    database = open_database(run / "feedback.db")
+    receipts = answer(database, "ann", 12)
+    backup.copy(run / "feedback.db")
+    receipts += answer(database, "ann", 3) + answer(database, "bob", 5)
+    old = database.store.view(10**6)[-1]
     undone = NewResponse("undo", old.query_id, "bob", old.feedback, old.shown_order, 5, old.id)
-    receipts.append({"client_uuid": "undo"} | asdict(office.store.submit(undone)))
-    before, waiting = office.reception.after(0), office.store.pending()
-    latest = office.reception.latest("bob", 5)
-    mirror(office, run)
-    office.store.close()
+    receipts.append({"client_uuid": "undo"} | asdict(database.store.submit(undone)))
+    before, waiting = database.queue.after(0), database.store.pending()
+    latest = database.queue.latest("bob", 5)
+    mirror(database, run)
+    database.store.close()
     store = run / "feedback.db"
     if loss == "gone":
         store.unlink()
@@ -90,174 +90,174 @@ def test_every_answer_comes_back_with_its_number(run: Path, loss: str) -> None:
     assert (found.copied, found.added, found.left) == (12, 9, 0)
     assert (found.aside is None) == (loss == "gone")
     proven(run, receipts)
-    office = open_office(store)
-    assert office.reception.after(0) == before and office.store.pending() == waiting
-    assert office.reception.latest("bob", 5) == latest  # what undo goes through
-    receipts += answer(office, "bob", 1)
-    office.store.close()
+    database = open_database(store)
+    assert database.queue.after(0) == before and database.store.pending() == waiting
+    assert database.queue.latest("bob", 5) == latest  # what undo goes through
+    receipts += answer(database, "bob", 1)
+    database.store.close()
     proven(run, receipts)
 
 
 def test_repeats_that_were_asked_after_the_copy_come_back_too(tmp_path: Path) -> None:
     """The server itself asks them, one in twenty: without them little of what came after a copy would come back."""
     run = make_folder(tmp_path / "run", 100, stage="label")
-    office = open_office(run / "feedback.db")
-    copies.copy(run / "feedback.db")
-    receipts = answer(office, "ann", 45) + answer(office, "bob", 5)
-    before, asked_twice = office.reception.after(0), office.reception.repeats()
+    database = open_database(run / "feedback.db")
+    backup.copy(run / "feedback.db")
+    receipts = answer(database, "ann", 45) + answer(database, "bob", 5)
+    before, asked_twice = database.queue.after(0), database.queue.repeats()
     assert len(asked_twice) == 3
-    mirror(office, run)
-    office.store.close()
+    mirror(database, run)
+    database.store.close()
     found = restore(run)
     assert (found.copied, found.added, found.left, found.kept) == (0, 50, 0, None)
     proven(run, receipts)
-    office = open_office(run / "feedback.db")
-    assert office.reception.after(0) == before and office.reception.repeats() == asked_twice
-    assert not asked_twice.keys() & {query.id for query in office.reception.claim("eve", 20, 60.0)}
-    answer(office, "ann", 3)
-    assert office.reception.repeats() == asked_twice  # one in each twenty, as if nothing had happened
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    assert database.queue.after(0) == before and database.queue.repeats() == asked_twice
+    assert not asked_twice.keys() & {query.id for query in database.queue.claim("eve", 20, 60.0)}
+    answer(database, "ann", 3)
+    assert database.queue.repeats() == asked_twice  # one in each twenty, as if nothing had happened
+    database.store.close()
 
 
-def newer(office: Office, count: int) -> list[int]:
+def newer(database: Database, count: int) -> list[int]:
     """Questions younger than the copy; the first shows the very options of an earlier one."""
-    items = office.store.queries()[0].items
+    items = database.store.queries()[0].items
     new = [
         NewQuery(f"new/{n}", "comparison", items, 4, {"prompt": "Why now?", "weight": 0.1}, 2)
         for n in range(count)
     ]
-    return office.store.enqueue(new)
+    return database.store.enqueue(new)
 
 
 def test_questions_that_came_after_the_copy_come_back_with_their_answers(run: Path) -> None:
-    office = open_office(run / "feedback.db")
-    receipts = answer(office, "ann", 18)
-    copies.copy(run / "feedback.db")
-    ids = newer(office, 3)
-    receipts += answer(office, "ann", 15)
-    late = max(office.reception.repeats())
-    items = office.store.queries(ids)[0].items
+    database = open_database(run / "feedback.db")
+    receipts = answer(database, "ann", 18)
+    backup.copy(run / "feedback.db")
+    ids = newer(database, 3)
+    receipts += answer(database, "ann", 15)
+    late = max(database.queue.repeats())
+    items = database.store.queries(ids)[0].items
     for id in ids[:2]:  # the same options as the first question, and no repeat of it
         given = NewResponse(f"eve-{id}", id, "eve", Comparison((items[0], items[1]), "second"), (0, 1))
-        receipts.append({"client_uuid": given.client_uuid} | asdict(office.store.submit(given)))
-    unanswered = office.store.enqueue([NewQuery("held-out/9/1", "comparison", items, 9, {})])
-    mirror(office, run)
-    before, lessons, waiting = tables(run), office.store.view(10**6), office.store.pending()
+        receipts.append({"client_uuid": given.client_uuid} | asdict(database.store.submit(given)))
+    unanswered = database.store.enqueue([NewQuery("held-out/9/1", "comparison", items, 9, {})])
+    mirror(database, run)
+    before, lessons, waiting = tables(run), database.store.view(10**6), database.store.pending()
     assert late > ids[-1] and {late, *ids, *unanswered} < {row[0] for row in before[0]}
-    office.store.close()
+    database.store.close()
     (run / "feedback.db").unlink()
     found = restore(run)
     assert (found.copied, found.added, found.left) == (18, 17, 0)
     assert tables(run) == before
-    office = open_office(run / "feedback.db")
-    assert office.store.view(10**6) == lessons and office.store.pending() == waiting
-    mirror(office, run)
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    assert database.store.view(10**6) == lessons and database.store.pending() == waiting
+    mirror(database, run)
+    database.store.close()
     proven(run, receipts)
     assert len((run / "questions.jsonl").read_text().splitlines()) == len(before[0])
 
 
 def test_a_repeat_that_nobody_has_answered_yet_comes_back_as_it_was_shown(run: Path) -> None:
-    office = open_office(run / "feedback.db")
-    copies.copy(run / "feedback.db")
-    while not office.reception.repeats():
-        answer(office, "ann", 1)
-        office.reception.claim("ann", 1, 60.0)
-    (repeat,) = office.reception.repeats()
-    (shown,) = [query for query in office.reception.claim("ann", 9, 60.0) if query.id == repeat]
-    mirror(office, run)
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    backup.copy(run / "feedback.db")
+    while not database.queue.repeats():
+        answer(database, "ann", 1)
+        database.queue.claim("ann", 1, 60.0)
+    (repeat,) = database.queue.repeats()
+    (shown,) = [query for query in database.queue.claim("ann", 9, 60.0) if query.id == repeat]
+    mirror(database, run)
+    database.store.close()
     restore(run)
-    office = open_office(run / "feedback.db")
-    assert shown in office.reception.claim("ann", 9, 60.0)
-    assert repeat not in {query.id for query in office.reception.claim("eve", 40, 60.0)}
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    assert shown in database.queue.claim("ann", 9, 60.0)
+    assert repeat not in {query.id for query in database.queue.claim("eve", 40, 60.0)}
+    database.store.close()
 
 
 def test_an_answer_that_waited_in_a_browser_during_the_loss_is_taken(run: Path) -> None:
-    office = open_office(run / "feedback.db")
-    copies.copy(run / "feedback.db")
-    (one, other) = office.reception.claim("ann", 2, 60.0)
-    mirror(office, run)
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    backup.copy(run / "feedback.db")
+    (one, other) = database.queue.claim("ann", 2, 60.0)
+    mirror(database, run)
+    database.store.close()
     restore(run)
-    office = open_office(run / "feedback.db")
+    database = open_database(run / "feedback.db")
     wrong = replace(said("ann", one), shown_order=(0, 0))
     with pytest.raises(NotYours, match="never given to you"):
-        office.reception.submit(wrong)
+        database.queue.submit(wrong)
     with pytest.raises(NotYours, match="never given to you"):
-        office.reception.submit(said("ann", one), "of before")
-    receipt = office.reception.submit(said("ann", one))
-    assert office.reception.submit(said("ann", one)) == receipt
-    ((kept, asked),) = office.reception.latest("ann", 9)
+        database.queue.submit(said("ann", one), "of before")
+    receipt = database.queue.submit(said("ann", one))
+    assert database.queue.submit(said("ann", one)) == receipt
+    ((kept, asked),) = database.queue.latest("ann", 9)
     assert kept.feedback == said("ann", one).feedback and asked == one
-    held = [office.reception.claim(who, 40, 60.0) for who in ("bob", "eve")]
+    held = [database.queue.claim(who, 40, 60.0) for who in ("bob", "eve")]
     assert all(other.id in {query.id for query in some} for some in held)
     with pytest.raises(Conflict, match="is with other people now"):
-        office.reception.submit(said("ann", other))
-    office.store.close()
+        database.queue.submit(said("ann", other))
+    database.store.close()
 
 
 def test_nobody_answers_anothers_repeat_after_a_loss_either(run: Path) -> None:
-    office = open_office(run / "feedback.db")
-    copies.copy(run / "feedback.db")
-    while not office.reception.repeats():
-        answer(office, "ann", 1)
-        office.reception.claim("ann", 1, 60.0)
-    (repeat,) = office.reception.repeats()
-    mirror(office, run)
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    backup.copy(run / "feedback.db")
+    while not database.queue.repeats():
+        answer(database, "ann", 1)
+        database.queue.claim("ann", 1, 60.0)
+    (repeat,) = database.queue.repeats()
+    mirror(database, run)
+    database.store.close()
     restore(run)
-    office = open_office(run / "feedback.db")
-    (asked,) = office.store.queries([repeat])
+    database = open_database(run / "feedback.db")
+    (asked,) = database.store.queries([repeat])
     with pytest.raises(NotYours, match="never given to you"):
-        office.reception.submit(said("bob", replace(asked, shown_order=(0, 1))))
-    office.store.close()
+        database.queue.submit(said("bob", replace(asked, shown_order=(0, 1))))
+    database.store.close()
 
 
 def test_in_a_store_that_was_never_lost_only_what_was_given_is_answered(run: Path) -> None:
-    office = open_office(run / "feedback.db")
-    (query,) = office.store.queries([1])
+    database = open_database(run / "feedback.db")
+    (query,) = database.store.queries([1])
     with pytest.raises(NotYours, match="query 1 was never given to you"):
-        office.reception.submit(said("ann", replace(query, shown_order=(0, 1))))
-    assert office.store.history() == []
-    office.store.close()
+        database.queue.submit(said("ann", replace(query, shown_order=(0, 1))))
+    assert database.store.answers() == []
+    database.store.close()
 
 
 def test_who_joined_after_the_copy_is_invited_again(run: Path) -> None:
-    office = open_office(run / "feedback.db")
-    office.people.join(office.people.invite("admin", "Ann")[1])
-    copies.copy(run / "feedback.db")
-    office.people.join(office.people.invite("annotator", "Bob")[1])
-    answer(office, "Bob", 2)
+    database = open_database(run / "feedback.db")
+    database.people.join(database.people.invite("admin", "Ann")[1])
+    backup.copy(run / "feedback.db")
+    database.people.join(database.people.invite("annotator", "Bob")[1])
+    answer(database, "Bob", 2)
     with pytest.raises(Conflict, match="'Bob' is taken"):
-        office.people.invite("annotator", "Bob")
-    mirror(office, run)
-    office.store.close()
+        database.people.invite("annotator", "Bob")
+    mirror(database, run)
+    database.store.close()
     restore(run)
-    office = open_office(run / "feedback.db")
+    database = open_database(run / "feedback.db")
     for name in ("Ann", "bob"):
         with pytest.raises(Conflict, match="is taken"):
-            office.people.invite("annotator", name)
+            database.people.invite("annotator", name)
     with pytest.raises(
         Conflict, match="'Bob' is taken"
     ):  # nobody comes by another's answers through an open link
-        office.people.join(office.people.invite("annotator")[1], "Bob")
-    person, _ = office.people.join(office.people.invite("annotator", "Bob")[1])
-    assert person.name == "Bob" and len(office.reception.latest("Bob", 9)) == 2
+        database.people.join(database.people.invite("annotator")[1], "Bob")
+    person, _ = database.people.join(database.people.invite("annotator", "Bob")[1])
+    assert person.name == "Bob" and len(database.queue.latest("Bob", 9)) == 2
     with pytest.raises(Conflict, match="'Bob' is taken"):
-        office.people.invite("annotator", "Bob")
-    office.store.close()
+        database.people.invite("annotator", "Bob")
+    database.store.close()
 
 
 def test_the_command_tells_what_is_back_and_what_is_not(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    office = open_office(run / "feedback.db")
-    copies.copy(run / "feedback.db")
-    answer(office, "ann", 2)
-    mirror(office, run)
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    backup.copy(run / "feedback.db")
+    answer(database, "ann", 2)
+    mirror(database, run)
+    database.store.close()
     assert main([str(run)]) == 0
     told = capsys.readouterr().out
     assert "0 answers from the copy and 2 that came after it are in the store again." in told
@@ -266,33 +266,33 @@ def test_the_command_tells_what_is_back_and_what_is_not(
 
 def test_without_a_list_of_questions_what_the_copy_does_not_know_is_told(run: Path) -> None:
     """Such answers stay in the mirror; what comes after them does too, as numbers have no gaps."""
-    office = open_office(run / "feedback.db")
-    answer(office, "ann", 2)
-    copies.copy(run / "feedback.db")
-    answer(office, "ann", 1)
-    (new,) = newer(office, 1)
-    items = office.store.queries([new])[0].items
-    office.store.submit(NewResponse("late", new, "eve", Comparison((items[0], items[1]), "first"), (0, 1)))
-    answer(office, "ann", 1)
-    mirror(office, run)
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    answer(database, "ann", 2)
+    backup.copy(run / "feedback.db")
+    answer(database, "ann", 1)
+    (new,) = newer(database, 1)
+    items = database.store.queries([new])[0].items
+    database.store.submit(NewResponse("late", new, "eve", Comparison((items[0], items[1]), "first"), (0, 1)))
+    answer(database, "ann", 1)
+    mirror(database, run)
+    database.store.close()
     (run / "questions.jsonl").unlink()
     found = restore(run)
     assert (found.copied, found.added, found.left) == (2, 1, 2)
     assert found.kept == run / "responses.jsonl.before-1"
     assert len((run / "responses.jsonl.before-1").read_text().splitlines()) == 5
     assert verify(run).faults == []  # what is left is told once, and is no fault of the store for ever
-    office = open_office(run / "feedback.db")
-    assert len(office.store.history()) == 3
-    office.store.close()
-    assert found.aside is not None and len(open_office(found.aside).store.history()) == 5
+    database = open_database(run / "feedback.db")
+    assert len(database.store.answers()) == 3
+    database.store.close()
+    assert found.aside is not None and len(open_database(found.aside).store.answers()) == 5
 
 
 def test_lists_of_another_store_are_refused(run: Path) -> None:
-    office = open_office(run / "feedback.db")
-    copies.copy(run / "feedback.db")
-    mirror(office, run)
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    backup.copy(run / "feedback.db")
+    mirror(database, run)
+    database.store.close()
     lines = (run / "questions.jsonl").read_text().replace('"key":"q1"', '"key":"other"')
     (run / "questions.jsonl").write_text(lines)
     with pytest.raises(
@@ -302,18 +302,18 @@ def test_lists_of_another_store_are_refused(run: Path) -> None:
 
 
 def test_a_mirror_that_was_changed_is_refused_and_nothing_is_touched(run: Path) -> None:
-    office = open_office(run / "feedback.db")
-    copies.copy(run / "feedback.db")
-    answer(office, "ann", 2)
-    mirror(office, run)
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    backup.copy(run / "feedback.db")
+    answer(database, "ann", 2)
+    mirror(database, run)
+    database.store.close()
     lines = (run / "responses.jsonl").read_text().replace('"active_ms":900', '"active_ms":901', 1)
     (run / "responses.jsonl").write_text(lines)
     with pytest.raises(PlauditError, match=r"answer 1 is not what was stored .* drop its line"):
         restore(run)
-    office = open_office(run / "feedback.db")
-    assert len(office.store.history()) == 2
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    assert len(database.store.answers()) == 2
+    database.store.close()
 
 
 def test_without_a_copy_or_with_a_damaged_one(run: Path) -> None:
@@ -340,8 +340,8 @@ def test_a_file_without_a_store_is_no_copy(run: Path, content: bytes | None) -> 
 def test_a_copy_of_another_run_is_refused(run: Path, tmp_path: Path) -> None:
     other = make_folder(tmp_path / "other", 3, stage="label")
     for folder in (run, other):
-        open_office(folder / "feedback.db").store.close()
-    foreign = copies.copy(other / "feedback.db")
+        open_database(folder / "feedback.db").store.close()
+    foreign = backup.copy(other / "feedback.db")
     with pytest.raises(
         PlauditError, match=r"other/feedback.db.copy is a copy of another store than .*run/feedback"
     ):
@@ -364,12 +364,12 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_line_is_named(run: Path, damage: str) -> None:
     name, changes, why = DAMAGE[damage]
-    office = open_office(run / "feedback.db")
-    copies.copy(run / "feedback.db")
-    newer(office, 1)
-    answer(office, "ann", 1)
-    mirror(office, run)
-    office.store.close()
+    database = open_database(run / "feedback.db")
+    backup.copy(run / "feedback.db")
+    newer(database, 1)
+    answer(database, "ann", 1)
+    mirror(database, run)
+    database.store.close()
     *before, last = (run / name).read_text().splitlines()
     row = changes if damage == "no answer" else json.loads(last) | changes
     (run / name).write_text("\n".join([*before, json.dumps(row)]) + "\n")
@@ -378,19 +378,19 @@ def test_a_damaged_line_is_named(run: Path, damage: str) -> None:
 
 
 def test_lists_that_run_ahead_of_a_copy_put_back_by_hand_are_put_aside(run: Path) -> None:
-    office = open_office(run / "feedback.db")
-    answer(office, "ann", 2)
-    copies.copy(run / "feedback.db")
-    answer(office, "ann", 2)
-    mirror(office, run)
+    database = open_database(run / "feedback.db")
+    answer(database, "ann", 2)
+    backup.copy(run / "feedback.db")
+    answer(database, "ann", 2)
+    mirror(database, run)
     before = (run / "responses.jsonl").read_bytes()
-    office.store.close()
+    database.store.close()
     (run / "feedback.db.copy").replace(run / "feedback.db")
-    office = open_office(run / "feedback.db")
+    database = open_database(run / "feedback.db")
     for _ in range(2):  # once is enough
-        answer(office, "bob", 1)
-        mirror(office, run)
-    office.store.close()
+        answer(database, "bob", 1)
+        mirror(database, run)
+    database.store.close()
     assert (run / "responses.jsonl.before-1").read_bytes() == before
     assert [file.name for file in run.glob("*.before-*")].count("questions.jsonl.before-1") == 1
     assert len(list(run.glob("*.before-*"))) == 2
@@ -398,17 +398,17 @@ def test_lists_that_run_ahead_of_a_copy_put_back_by_hand_are_put_aside(run: Path
 
 
 def test_lists_whose_end_is_damaged_are_written_anew(run: Path) -> None:
-    office = open_office(run / "feedback.db")
-    answer(office, "ann", 2)
-    mirror(office, run)
+    database = open_database(run / "feedback.db")
+    answer(database, "ann", 2)
+    mirror(database, run)
     with (run / "responses.jsonl").open("a") as file:
         file.write("nonsense\n")
-    mirror(office, run)
-    office.store.close()
+    mirror(database, run)
+    database.store.close()
     assert verify(run).mirrored == 2 and (run / "responses.jsonl.before-1").exists()
 
 
 def test_a_run_that_is_served_is_left_alone(run: Path) -> None:
-    copies.copy(run / "feedback.db")
+    backup.copy(run / "feedback.db")
     with held(run / "server.json"), pytest.raises(PlauditError, match="another server is serving it"):
         restore(run)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from plaudit.storage import Store, open_store
-from plaudit.storage.office import Office, open_office
+from plaudit.storage.database import Database, open_database
 from tests.storage.asking import Place
 
 POSTGRES_FOLDERS = ("/usr/lib/postgresql/15/bin", "/usr/local/bin", "/usr/bin")
@@ -50,14 +50,14 @@ def store(place: Place) -> Store:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """What a server opens, on an empty database of each make."""
     sqlite = request.param == "sqlite"
-    office = open_office(
+    database = open_database(
         tmp_path / "feedback.db" if sqlite else request.getfixturevalue("postgres_address"), 3
     )
-    yield office
-    office.store.close()
+    yield database
+    database.store.close()
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_eight_processes_answer_everything_once(address: str) -> None:
         futures = {person: pool.submit(work, address, person) for person in people}
         gaps = _watch(store, threading.Event(), list(futures.values()))
         receipts = {person: future.result(120) for person, future in futures.items()}
-    history = store.history()
+    history = store.answers()
     assert gaps == []
     assert [r.seq for r in history] == list(range(1, QUESTIONS * WANTED + 1))
     assert set(Counter(r.query_id for r in history).values()) == {WANTED}
@@ -66,7 +66,7 @@ def _watch(store, stop: threading.Event, futures: list) -> list[tuple[int, int]]
     seen = []
     while not all(future.done() for future in futures):
         tick += 1
-        bound = store.bound("watcher", tick)
+        bound = store.pin_cursor("watcher", tick)
         view = store.view(bound)
         if [r.seq for r in view] != list(range(1, bound + 1)) or view[: len(seen)] != seen:
             wrong.append((tick, bound))
@@ -100,7 +100,7 @@ def test_every_receipt_survives_a_killed_writer(address: str) -> None:
         assert writer.returncode == -signal.SIGKILL
     store.close()
     store = open_store(address)
-    stored = {r.client_uuid: (r.id, r.seq) for r in store.history()}
+    stored = {r.client_uuid: (r.id, r.seq) for r in store.answers()}
     whole = [line.split() for line in promised if line.endswith("\n")]
     assert len(whole) >= 48
     assert all(stored[uuid] == (int(id), int(seq)) for uuid, id, seq, _ in whole)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from plaudit.errors import PlauditError
 from plaudit.storage import Conflict
-from plaudit.storage.office import Office
+from plaudit.storage.database import Database
 from plaudit.storage.people import REMEMBERED_SECONDS, SESSION_SECONDS, Gone, People, Person, clean_name
 from plaudit.storage.store import Unknown
 from tests.storage.asking import ask, claimed, reply
@@ -27,8 +27,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def people(office: Office, clock: Clock) -> People:
-    return People(office.session, clock)
+def people(database: Database, clock: Clock) -> People:
+    return People(database.transactions, clock)
 
 
 def test_a_link_lets_in_once_and_the_session_lasts(people: People, clock: Clock) -> None:
@@ -46,11 +46,11 @@ def test_a_link_lets_in_once_and_the_session_lasts(people: People, clock: Clock)
     assert people.who(session) is None and people.recent(session) is None
 
 
-def test_no_token_is_in_the_database(people: People, office: Office) -> None:
+def test_no_token_is_in_the_database(people: People, database: Database) -> None:
     _, token = people.invite("admin", "Ada")
     _, session = people.join(token)
     assert len({token, session}) == 2 and all(re.fullmatch(r"[\w-]{43}", one) for one in (token, session))
-    with office.session.engine.connect() as connection:
+    with database.transactions.engine.connect() as connection:
         rows = [
             str(tuple(row))
             for table in ("invitations", "sessions", "people")
@@ -85,9 +85,9 @@ def test_a_link_without_a_name_waits_for_one_and_names_are_taken_once(people: Pe
     assert people.join(other, "Bob")[0].name == "Bob"
 
 
-def test_whoever_answered_before_cannot_be_impersonated(people: People, office: Office) -> None:
-    ask(office.store, "a")
-    office.store.submit(reply(claimed(office.store, "simulated-0"), "simulated-0", "u"), now=1)
+def test_whoever_answered_before_cannot_be_impersonated(people: People, database: Database) -> None:
+    ask(database.store, "a")
+    database.store.submit(reply(claimed(database.store, "simulated-0"), "simulated-0", "u"), now=1)
     with pytest.raises(Conflict, match="taken"):
         people.join(people.invite("annotator")[1], "simulated-0")
 
@@ -102,11 +102,11 @@ def test_a_link_for_somebody_known_makes_nobody_new(people: People) -> None:
     assert people.who(first) is None and people.who(second) == ada
 
 
-def test_revoking_ends_everything_but_answers(people: People, office: Office) -> None:
+def test_revoking_ends_everything_but_answers(people: People, database: Database) -> None:
     people.join(people.invite("admin", "Root")[1])
     ada, session = people.join(people.invite("annotator", "Ada")[1])
-    ask(office.store, "a")
-    office.store.submit(reply(claimed(office.store, "Ada"), "Ada", "u"), now=1)
+    ask(database.store, "a")
+    database.store.submit(reply(claimed(database.store, "Ada"), "Ada", "u"), now=1)
     waiting = people.invite_again(ada.id)[1]
     people.revoke(ada.id)
     people.revoke(ada.id)
@@ -115,7 +115,7 @@ def test_revoking_ends_everything_but_answers(people: People, office: Office) ->
         people.join(waiting)
     with pytest.raises(Conflict):
         people.invite_again(ada.id)
-    assert [answer.annotator for answer in office.store.history()] == ["Ada"]
+    assert [answer.annotator for answer in database.store.answers()] == ["Ada"]
     assert [person.revoked for person in people.everyone()] == [False, True]
     with pytest.raises(Unknown):
         people.revoke(77)

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from plaudit.errors import PlauditError
-from plaudit.storage import Artifacts, DiskFull, migrating, open_store, opening, sqlite_file
-from plaudit.storage.migrating import SCRIPTS, VERSIONS
+from plaudit.storage import Artifacts, DiskFull, database, migrations, open_store, sqlite_file
+from plaudit.storage.migrations import SCRIPTS, VERSIONS
 from plaudit.storage.sql import SqlStore
 from plaudit.storage.tables import INSERT_ONLY, metadata
 from tests.storage.asking import ask, claimed, question, reply
@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
     store = open_store(path)
     ask(store, "a", "b")
     store.submit(reply(claimed(store, "ann"), "ann", "u1"), now=5)
-    store.bound("trainer", 0)
+    store.pin_cursor("trainer", 0)
     store.command("pause", {})
     store.close()
     connection = sqlite3.connect(path)
@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_durable_and_strict_on_every_connection(path: Path) -> None:
-    engine, name = opening.open_engine(path)
+    engine, name = database.open_engine(path)
     assert name == str(path)
     with engine.connect() as connection:
         pragmas = {
@@ -59,8 +59,8 @@ def test_writers_begin_immediately(path: Path) -> None:
             other.execute("BEGIN IMMEDIATE")
         return "held the lock before the first statement"
 
-    assert store._session.write(action).startswith("held")
-    store._session.read(lambda connection: other.execute("BEGIN IMMEDIATE"))
+    assert store._do.write(action).startswith("held")
+    store._do.read(lambda connection: other.execute("BEGIN IMMEDIATE"))
     other.close()
     store.close()
 
@@ -204,7 +204,7 @@ def test_the_migrations_make_the_tables_of_this_version(path: Path) -> None:
         }
 
     assert shape(migrated) == shape(fresh)
-    assert set(inspect(migrated).get_table_names()) - set(metadata.tables) == {migrating.VERSION_TABLE}
+    assert set(inspect(migrated).get_table_names()) - set(metadata.tables) == {migrations.VERSION_TABLE}
 
 
 def test_the_versions_are_those_of_the_scripts() -> None:
@@ -219,7 +219,7 @@ def test_the_versions_are_those_of_the_scripts() -> None:
 
 def test_a_store_of_a_newer_version_is_refused(path: Path) -> None:
     connection = sqlite3.connect(path)
-    connection.execute(f"UPDATE {migrating.VERSION_TABLE} SET version_num = '9999'")
+    connection.execute(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '9999'")
     connection.commit()
     connection.close()
     with pytest.raises(PlauditError, match="newer plaudit"):
@@ -243,9 +243,9 @@ def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     scripts = tmp_path / "migrations"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(
-        opening,
+        database,
         "migrate",
-        lambda engine, name, before: migrating.migrate(engine, name, before, (*VERSIONS, "NEXT"), scripts),
+        lambda engine, name, before: migrations.migrate(engine, name, before, (*VERSIONS, "NEXT"), scripts),
     )
     return scripts / "versions" / "vnext_author.py"
 
@@ -254,13 +254,13 @@ def test_an_older_file_is_backed_up_and_migrated(path: Path, newer: Path) -> Non
     newer.write_text(NEXT.replace("FAIL", ""))
     (path.parent / f"{path.name}.version-{VERSIONS[-1]}").write_text("a backup of before")
     store = open_store(path)
-    assert [r.client_uuid for r in store.history()] == ["u1"]
+    assert [r.client_uuid for r in store.answers()] == ["u1"]
     store.close()
     columns = sqlite3.connect(path).execute("SELECT name FROM pragma_table_info('commands')").fetchall()
     assert ("author",) in columns
     assert (path.parent / f"{path.name}.version-{VERSIONS[-1]}").read_text() == "a backup of before"
     copy = sqlite3.connect(path.parent / f"{path.name}.version-{VERSIONS[-1]}-2")
-    assert copy.execute(f"SELECT version_num FROM {migrating.VERSION_TABLE}").fetchone() == VERSIONS[-1:]
+    assert copy.execute(f"SELECT version_num FROM {migrations.VERSION_TABLE}").fetchone() == VERSIONS[-1:]
     assert copy.execute("SELECT client_uuid FROM responses").fetchall() == [("u1",)]
     copy.close()
 
@@ -271,7 +271,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, newer: Pat
         open_store(path)
     connection = sqlite3.connect(path)
     assert (
-        connection.execute(f"SELECT version_num FROM {migrating.VERSION_TABLE}").fetchone() == VERSIONS[-1:]
+        connection.execute(f"SELECT version_num FROM {migrations.VERSION_TABLE}").fetchone() == VERSIONS[-1:]
     )
     assert ("author",) not in connection.execute("SELECT name FROM pragma_table_info('commands')").fetchall()
     connection.close()
@@ -286,8 +286,8 @@ def test_a_backup_of_a_store_in_use_opens_with_everything(path: Path, tmp_path: 
     copy = tmp_path / "copy.db"
     sqlite_file.backup(path, copy)
     restored = open_store(copy)
-    assert restored.history() == store.history()
-    assert [r.client_uuid for r in restored.history()] == ["u1", "u2"]
+    assert restored.answers() == store.answers()
+    assert [r.client_uuid for r in restored.answers()] == ["u1", "u2"]
     restored.close()
     store.close()
     with pytest.raises(PlauditError, match="never overwrites"):
@@ -341,13 +341,13 @@ def test_a_full_disk_is_said_and_loses_nothing(small_disk: Path) -> None:
             assert held is not None
             store.submit(reply(held, "ann", f"u{i}"))
             stored.append(f"u{i}")
-    assert [r.client_uuid for r in store.history()] == stored
+    assert [r.client_uuid for r in store.answers()] == stored
     ballast.unlink()
     query = claimed(store, "ann")
     store.submit(reply(query, "ann", "after"))
     store.close()
     store = open_store(path)
-    assert [r.client_uuid for r in store.history()] == [*stored, "after"]
+    assert [r.client_uuid for r in store.answers()] == [*stored, "after"]
     store.close()
 
 

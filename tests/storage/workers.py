@@ -13,7 +13,7 @@ def work(address: str, person: str) -> list[tuple[int, int, int]]:
     while (query := store.claim(person, 600.0)) is not None:
         receipt = store.submit(reply(query, person, f"{person}/{query.id}"))
         done.append((query.id, receipt.response_id, receipt.seq))
-        assert len(store.history()) >= receipt.seq
+        assert len(store.answers()) >= receipt.seq
     store.close()
     return done
 
@@ -30,7 +30,7 @@ def make(address: str, seed: int) -> list[str]:
     """Open a store that may not be there yet."""
     store = open_store(address, seed)
     store.enqueue([])
-    shown = [str(store.bound("trainer", 0))]
+    shown = [str(store.pin_cursor("trainer", 0))]
     store.close()
     return shown
 

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from plaudit.storage import Artifacts, NewQuery, open_store
 from plaudit.web.app import guarded, make_app
-from plaudit.web.served import Served
+from plaudit.web.state import AppState
 
 ADDRESS = "http://127.0.0.1:8000"
 SCALE = {"criterion": "overall", "low": 1, "high": 5}
@@ -94,12 +94,12 @@ def decision(task: dict[str, Any], said: str = "first") -> dict[str, Any]:
     }
 
 
-class Door:
+class Site:
     """Lets people in to one open folder."""
 
-    def __init__(self, served: Served):
-        self.served = served
-        self.app = make_app(served)
+    def __init__(self, state: AppState):
+        self.state = state
+        self.app = make_app(state)
         self._guarded = guarded(self.app)
 
     def visitor(self) -> TestClient:
@@ -108,7 +108,7 @@ class Door:
 
     def let_in(self, name: str, role: str = "annotator") -> Someone:
         """Somebody new, by an invitation."""
-        token = self.served.office.people.invite(role, name)[1]
+        token = self.state.database.people.invite(role, name)[1]
         http = self.visitor()
         person = http.post("/api/join", json={"token": token}).json()
         return Someone(http, http.get("/api/me").json()["csrf"], person["id"], person["name"])

@@ -8,8 +8,8 @@ import pytest
 
 from plaudit.storage import Artifacts
 from plaudit.web.folder import Folder
-from plaudit.web.served import Served
-from tests.web.asking import Door, Someone, make_folder
+from plaudit.web.state import AppState
+from tests.web.asking import Site, Someone, make_folder
 
 
 @pytest.fixture(scope="session")
@@ -31,27 +31,27 @@ def artifacts(folder: Path) -> Artifacts:
 
 
 @pytest.fixture
-def door(folder: Path) -> Iterator[Door]:
+def site(folder: Path) -> Iterator[Site]:
     """The folder, open."""
-    served = Served.open(Folder(folder))
-    served.start()
-    yield Door(served)
-    served.close()
+    state = AppState.open(Folder(folder))
+    state.start()
+    yield Site(state)
+    state.close()
 
 
 @pytest.fixture
-def root(door: Door) -> Someone:
+def root(site: Site) -> Someone:
     """The admin."""
-    return door.let_in("Root", "admin")
+    return site.let_in("Root", "admin")
 
 
 @pytest.fixture
-def ann(door: Door, root: Someone) -> Someone:
+def ann(site: Site, root: Someone) -> Someone:
     """An annotator."""
-    return door.let_in("Ann")
+    return site.let_in("Ann")
 
 
 @pytest.fixture
-def bob(door: Door, root: Someone) -> Someone:
+def bob(site: Site, root: Someone) -> Someone:
     """Another annotator."""
-    return door.let_in("Bob")
+    return site.let_in("Bob")

@@ -15,8 +15,8 @@ from plaudit.errors import PlauditError
 from plaudit.web.address import checked, names, reached
 from plaudit.web.app import guarded
 from plaudit.web.folder import Folder
-from plaudit.web.served import Served
-from tests.web.asking import Door
+from plaudit.web.state import AppState
+from tests.web.asking import Site
 
 PATHS = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
@@ -64,21 +64,21 @@ def test_public_addresses_that_are_none(public: str) -> None:
         checked(public)
 
 
-def status(door: Door, host: str, listening: str, public: str | None = None) -> int:
-    app = guarded(door.app, names(listening, public), numbers=listening != "127.0.0.1")
+def status(site: Site, host: str, listening: str, public: str | None = None) -> int:
+    app = guarded(site.app, names(listening, public), numbers=listening != "127.0.0.1")
     return TestClient(app, base_url="http://127.0.0.1").get("/api/health", headers={"Host": host}).status_code
 
 
-def test_names_that_others_made_point_here_are_refused(door: Door) -> None:
+def test_names_that_others_made_point_here_are_refused(site: Site) -> None:
     for listening in ("127.0.0.1", "0.0.0.0", "192.168.1.5"):
-        assert status(door, "evil.example:8000", listening) == 400
-        assert status(door, "localhost:8000", listening) == 200
-    assert status(door, "192.168.1.5:8000", "0.0.0.0") == status(door, "[fe80::1]:8000", "0.0.0.0") == 200
-    assert status(door, f"{socket.gethostname().upper()}:8000", "0.0.0.0") == 200
-    assert status(door, "192.168.1.5:8000", "127.0.0.1") == 400
+        assert status(site, "evil.example:8000", listening) == 400
+        assert status(site, "localhost:8000", listening) == 200
+    assert status(site, "192.168.1.5:8000", "0.0.0.0") == status(site, "[fe80::1]:8000", "0.0.0.0") == 200
+    assert status(site, f"{socket.gethostname().upper()}:8000", "0.0.0.0") == 200
+    assert status(site, "192.168.1.5:8000", "127.0.0.1") == 400
     public = "https://label.example.org"  # a proxy on this machine hands on the name it was called by
-    assert status(door, "label.example.org", "127.0.0.1", public) == 200
-    assert status(door, "other.example.org", "127.0.0.1", public) == 400
+    assert status(site, "label.example.org", "127.0.0.1", public) == 200
+    assert status(site, "other.example.org", "127.0.0.1", public) == 400
 
 
 @pytest.mark.parametrize(
@@ -95,18 +95,18 @@ def test_names_that_others_made_point_here_are_refused(door: Door) -> None:
         ("http://my_lab:8000", "my_lab:8000"),
     ],
 )
-def test_a_proxy_may_call_by_the_public_name_as_browsers_write_it(door: Door, public: str, host: str) -> None:
-    assert status(door, host, "127.0.0.1", checked(public)) == 200
-    assert status(door, host, "127.0.0.1", "https://other.example.org") == 400
+def test_a_proxy_may_call_by_the_public_name_as_browsers_write_it(site: Site, public: str, host: str) -> None:
+    assert status(site, host, "127.0.0.1", checked(public)) == 200
+    assert status(site, host, "127.0.0.1", "https://other.example.org") == 400
 
 
 def test_links_lead_to_the_public_address(folder: Path) -> None:
-    served = Served.open(Folder(folder), public="https://label.example.org/")
+    state = AppState.open(Folder(folder), public="https://label.example.org/")
     try:
-        root = Door(served).let_in("Root", "admin")
+        root = Site(state).let_in("Root", "admin")
         link = root.post("/api/invitations", {"role": "annotator"}).json()["link"]
     finally:
-        served.close()
+        state.close()
     assert link.startswith("https://label.example.org/join#")
 
 

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from plaudit.web.app import guarded
 from plaudit.web.guard import LARGEST_BODY, Guard
-from tests.web.asking import ADDRESS, Door, Someone
+from tests.web.asking import ADDRESS, Site, Someone
 
 PATHS = (
     "/",
@@ -24,8 +24,8 @@ PATHS = (
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_answer_carries_the_headers(door: Door, path: str) -> None:
-    headers = door.visitor().get(path).headers
+def test_every_answer_carries_the_headers(site: Site, path: str) -> None:
+    headers = site.visitor().get(path).headers
     csp = headers["content-security-policy"]
     assert "default-src 'none'" in csp and "frame-ancestors 'none'" in csp and "script-src 'self'" in csp
     assert not any(word in csp for word in ("unsafe", "*", "http:", "data:"))
@@ -37,7 +37,7 @@ def test_every_answer_carries_the_headers(door: Door, path: str) -> None:
     assert "server" not in headers
 
 
-def test_pages_hold_no_inline_script_or_style(door: Door, root: Someone) -> None:
+def test_pages_hold_no_inline_script_or_style(site: Site, root: Someone) -> None:
     for path in ("/", "/join", "/run", "/people"):
         page = root.get(path).text
         for tag in page.split("<script")[1:]:
@@ -45,30 +45,30 @@ def test_pages_hold_no_inline_script_or_style(door: Door, root: Someone) -> None
         assert "<style" not in page and " style=" not in page and "//" not in page.replace("<!--", "")
 
 
-def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(door: Door) -> None:
-    token = door.served.office.people.invite("admin", "Root")[1]
-    answer = door.visitor().post("/api/join", json={"token": token})
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(site: Site) -> None:
+    token = site.state.database.people.invite("admin", "Root")[1]
+    answer = site.visitor().post("/api/join", json={"token": token})
     cookie = answer.headers["set-cookie"]
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
-    assert cookie.startswith(f"{door.served.cookie}=")
+    assert cookie.startswith(f"{site.state.cookie}=")
     secret = cookie.partition("=")[2].partition(";")[0]
     assert secret not in answer.text
 
 
-def test_behind_tls_the_cookie_stays_there(door: Door) -> None:
+def test_behind_tls_the_cookie_stays_there(site: Site) -> None:
     for scheme in ("https", "http"):
-        token = door.served.office.people.invite("annotator", scheme)[1]
-        http = TestClient(guarded(door.app), base_url=f"{scheme}://127.0.0.1:8000")
+        token = site.state.database.people.invite("annotator", scheme)[1]
+        http = TestClient(guarded(site.app), base_url=f"{scheme}://127.0.0.1:8000")
         cookie = http.post("/api/join", json={"token": token}).headers["set-cookie"]
         assert ("Secure" in cookie.split("; ")) == (scheme == "https")
 
 
-def test_another_host_name_is_refused(door: Door) -> None:
+def test_another_host_name_is_refused(site: Site) -> None:
     """A page elsewhere whose name was made to point at this machine."""
     for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "localhost.evil:8000"):
-        assert door.visitor().get("/api/health", headers={"Host": host}).status_code == 400
+        assert site.visitor().get("/api/health", headers={"Host": host}).status_code == 400
     for host in ("localhost:1", "127.0.0.1", "[::1]:8000"):
-        assert door.visitor().get("/api/health", headers={"Host": host}).status_code == 200
+        assert site.visitor().get("/api/health", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_json_of_another_form_is_refused(root: Someone, body: bytes) -> None:
     assert send(root, body, path="/api/tasks").status_code == 422
 
 
-def test_half_a_surrogate_pair_is_refused(door: Door) -> None:
-    token = door.served.office.people.invite("annotator")[1]
+def test_half_a_surrogate_pair_is_refused(site: Site) -> None:
+    token = site.state.database.people.invite("annotator")[1]
     body = f'{{"token": "{token}", "name": "\\ud800"}}'.encode()
-    answer = door.visitor().post("/api/join", content=body, headers={"Content-Type": "application/json"})
+    answer = site.visitor().post("/api/join", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
 
 
@@ -177,26 +177,26 @@ def test_methods_that_are_not_there(root: Someone) -> None:
 @pytest.mark.parametrize(
     "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd"]
 )
-def test_static_files_stay_in_their_folder(door: Door, path: str) -> None:
-    answer = door.visitor().get(path)
+def test_static_files_stay_in_their_folder(site: Site, path: str) -> None:
+    answer = site.visitor().get(path)
     assert answer.status_code == 404 and "import" not in answer.text
 
 
 def test_a_mistake_of_the_server_tells_nothing(
-    door: Door, root: Someone, monkeypatch: pytest.MonkeyPatch
+    site: Site, root: Someone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(type(door.served.office.people), "everyone", broken)
+    monkeypatch.setattr(type(site.state.database.people), "everyone", broken)
     answer = root.get("/api/people")
     assert (answer.status_code, answer.json()["error"]) == (500, "failed")
     assert "secret" not in answer.text
     assert "content-security-policy" in answer.headers
 
 
-def test_pages_say_what_is_wrong_as_text(door: Door) -> None:
-    answer = door.visitor().get("/<script>alert(1)</script>")
+def test_pages_say_what_is_wrong_as_text(site: Site) -> None:
+    answer = site.visitor().get("/<script>alert(1)</script>")
     assert answer.status_code == 404 and answer.headers["content-type"].startswith("text/html")
     assert "<script>alert" not in answer.text
-    assert door.visitor().get("/").status_code == 401
+    assert site.visitor().get("/").status_code == 401

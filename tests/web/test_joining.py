@@ -4,16 +4,16 @@ import shutil
 from pathlib import Path
 
 from plaudit.web.folder import Folder
-from plaudit.web.served import Served
-from tests.web.asking import ADDRESS, Door, Someone, make_folder
+from plaudit.web.state import AppState
+from tests.web.asking import ADDRESS, Site, Someone, make_folder
 
 
 def store(path: Path) -> str:
-    served = Served.open(Folder(path))
+    state = AppState.open(Folder(path))
     try:
-        return served.store
+        return state.store
     finally:
-        served.close()
+        state.close()
 
 
 def test_every_store_has_an_id_of_its_own(folder: Path, tmp_path: Path) -> None:
@@ -25,11 +25,11 @@ def test_every_store_has_an_id_of_its_own(folder: Path, tmp_path: Path) -> None:
     assert len({mine, store(copied), store(again)}) == 3
 
 
-def test_a_page_is_told_which_store_it_speaks_to(door: Door, ann: Someone, bob: Someone) -> None:
+def test_a_page_is_told_which_store_it_speaks_to(site: Site, ann: Someone, bob: Someone) -> None:
     told = {who.get("/api/me").json()["store"] for who in (ann, bob)}
-    assert told == {door.served.store} and len(door.served.store) == 8
+    assert told == {site.state.store} and len(site.state.store) == 8
     (cookie,) = ann.http.cookies.keys()
-    assert cookie == f"plaudit_{door.served.store}"
+    assert cookie == f"plaudit_{site.state.store}"
 
 
 def test_links_say_whether_a_name_is_wanted(root: Someone, ann: Someone) -> None:
@@ -41,9 +41,9 @@ def test_links_say_whether_a_name_is_wanted(root: Someone, ann: Someone) -> None
     assert link(f"/api/people/{ann.id}/link", {}) == f"{ADDRESS}/join?named={ann.id}"
 
 
-def test_the_page_of_a_link_knows_who_is_signed_in_already(door: Door, ann: Someone) -> None:
-    nobody, somebody = door.visitor().get("/join"), ann.get("/join")
+def test_the_page_of_a_link_knows_who_is_signed_in_already(site: Site, ann: Someone) -> None:
+    nobody, somebody = site.visitor().get("/join"), ann.get("/join")
     assert 'data-signed-in-as="" data-signed-in-id=""' in nobody.text
     assert f'data-signed-in-as="Ann" data-signed-in-id="{ann.id}"' in somebody.text
-    odd = door.let_in('"><script>').get("/join")
+    odd = site.let_in('"><script>').get("/join")
     assert "<script>" not in odd.text.replace("<script src", "")

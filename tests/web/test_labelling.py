@@ -8,12 +8,12 @@ from sqlalchemy import event
 
 from plaudit.feedback import Comparison
 from plaudit.storage import Artifacts, NewQuery
-from tests.web.asking import SCALE, Door, Someone, decision, sheet, text
+from tests.web.asking import SCALE, Site, Someone, decision, sheet, text
 
 
-def test_a_question_shows_texts_in_the_order_drawn_and_nothing_of_its_key(ann: Someone, door: Door) -> None:
+def test_a_question_shows_texts_in_the_order_drawn_and_nothing_of_its_key(ann: Someone, site: Site) -> None:
     (task,) = ann.tasks()
-    query = door.served.office.store.queries([task["query_id"]])[0]
+    query = site.state.database.store.queries([task["query_id"]])[0]
     assert [option["sha256"] for option in task["options"]] == [query.items[i] for i in task["shown_order"]]
     views = {option["view"]["text"] for option in task["options"]}
     assert views == {"<b>yes 0</b>", "no 0"} and task["prompt"] == "Why?"
@@ -21,14 +21,14 @@ def test_a_question_shows_texts_in_the_order_drawn_and_nothing_of_its_key(ann: S
     assert "secret" not in str(task)
 
 
-def test_sides_are_balanced_for_each_person(door: Door, ann: Someone) -> None:
-    store = door.served.office.store
+def test_sides_are_balanced_for_each_person(site: Site, ann: Someone) -> None:
+    store = site.state.database.store
     store.enqueue([NewQuery(f"n{i}", "comparison", ("a" * 64, "b" * 64), 0, {}) for i in range(20)])
     shown = {}
     while len(shown) < 12:
         for task in ann.tasks():
             assert ann.answer(task).status_code == 200
-            if task["query_id"] not in door.served.office.reception.repeats():
+            if task["query_id"] not in site.state.database.queue.repeats():
                 shown[task["query_id"]] = tuple(task["shown_order"])
     orders = list(shown.values())
     assert orders.count((0, 1)) == orders.count((1, 0)) == 6
@@ -40,9 +40,9 @@ def test_two_people_never_get_the_same_question(ann: Someone, bob: Someone) -> N
     assert len(theirs) == 2
 
 
-def test_overlap_gives_a_question_to_as_many_people_as_wanted(door: Door, ann: Someone, bob: Someone) -> None:
-    door.served.office.store.enqueue([NewQuery("both", "comparison", ("a" * 64, "b" * 64), 0, {}, 2)])
-    cat = door.let_in("Cat")
+def test_overlap_gives_a_question_to_as_many_people_as_wanted(site: Site, ann: Someone, bob: Someone) -> None:
+    site.state.database.store.enqueue([NewQuery("both", "comparison", ("a" * 64, "b" * 64), 0, {}, 2)])
+    cat = site.let_in("Cat")
     besides = list(range(1, 6))
     ids = [[task["query_id"] for task in who.tasks(1, besides)] for who in (ann, bob, cat)]
     assert ids == [[6], [6], []]
@@ -52,12 +52,12 @@ def test_a_reload_brings_back_what_was_held_in_the_same_order(ann: Someone) -> N
     assert ann.tasks(3) == ann.tasks(3)
 
 
-def test_the_receipt_is_of_what_is_stored(ann: Someone, door: Door) -> None:
+def test_the_receipt_is_of_what_is_stored(ann: Someone, site: Site) -> None:
     (task,) = ann.tasks()
     sent = decision(task)
     receipt = ann.post("/api/answers", sent).json()
-    (stored,) = door.served.office.store.history()
-    ((_, digest),) = door.served.office.reception.after(0)
+    (stored,) = site.state.database.store.answers()
+    ((_, digest),) = site.state.database.queue.after(0)
     assert receipt == {
         "client_uuid": sent["client_uuid"],
         "response_id": stored.id,
@@ -67,17 +67,17 @@ def test_the_receipt_is_of_what_is_stored(ann: Someone, door: Door) -> None:
     assert (stored.annotator, stored.active_ms, stored.received_at > 1e9) == ("Ann", 1200, True)
 
 
-def test_sending_again_gives_the_same_receipt_and_stores_nothing(ann: Someone, door: Door) -> None:
+def test_sending_again_gives_the_same_receipt_and_stores_nothing(ann: Someone, site: Site) -> None:
     (task,) = ann.tasks()
     sent = decision(task)
     with ThreadPoolExecutor(8) as pool:  # a double click, two tabs, an impatient client
         answers = list(pool.map(lambda _: ann.post("/api/answers", sent), range(8)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.text for answer in answers}) == 1
-    assert len(door.served.office.store.history()) == 1
+    assert len(site.state.database.store.answers()) == 1
 
 
-def test_the_same_uuid_with_another_answer_is_refused(ann: Someone, bob: Someone, door: Door) -> None:
+def test_the_same_uuid_with_another_answer_is_refused(ann: Someone, bob: Someone, site: Site) -> None:
     one, two = ann.tasks(2)
     sent = decision(one)
     assert ann.post("/api/answers", sent).status_code == 200
@@ -86,7 +86,7 @@ def test_the_same_uuid_with_another_answer_is_refused(ann: Someone, bob: Someone
         assert (answer.status_code, answer.json()["error"]) == (409, "conflict")
     (task,) = bob.tasks()
     assert bob.answer(task, client_uuid=sent["client_uuid"]).status_code == 409
-    assert [said.annotator for said in door.served.office.store.history()] == ["Ann"]
+    assert [said.annotator for said in site.state.database.store.answers()] == ["Ann"]
 
 
 def test_a_second_answer_must_say_what_it_corrects(ann: Someone) -> None:
@@ -95,7 +95,7 @@ def test_a_second_answer_must_say_what_it_corrects(ann: Someone) -> None:
     assert ann.answer(task, "second").status_code == 409
 
 
-def test_what_is_anothers_is_refused(ann: Someone, bob: Someone, door: Door) -> None:
+def test_what_is_anothers_is_refused(ann: Someone, bob: Someone, site: Site) -> None:
     (task,) = ann.tasks()
     answer = bob.answer(task)
     assert (answer.status_code, answer.json()["error"]) == (403, "forbidden")
@@ -105,11 +105,11 @@ def test_what_is_anothers_is_refused(ann: Someone, bob: Someone, door: Door) -> 
     (own,) = bob.tasks()
     stolen = bob.answer(own, supersedes=uuid)
     assert (stolen.status_code, stolen.json()["error"]) == (404, "not_found")
-    assert len(door.served.office.store.history()) == 1
+    assert len(site.state.database.store.answers()) == 1
 
 
-def test_undo_shows_the_last_ten_and_corrects_without_erasing(ann: Someone, door: Door) -> None:
-    store = door.served.office.store
+def test_undo_shows_the_last_ten_and_corrects_without_erasing(ann: Someone, site: Site) -> None:
+    store = site.state.database.store
     store.enqueue([NewQuery(f"n{i}", "comparison", ("a" * 64, "b" * 64), 0, {}) for i in range(9)])
     for _ in range(4):
         for task in ann.tasks(3):
@@ -122,7 +122,7 @@ def test_undo_shows_the_last_ten_and_corrects_without_erasing(ann: Someone, door
     again = ann.get("/api/answers").json()["answers"]
     assert again[0]["feedback"]["answer"] == "both_bad" and again[0]["task"] == first["task"]
     assert first["client_uuid"] not in [one["client_uuid"] for one in again]
-    assert len(store.history()) == 13 and len(store.view(13)) == 12
+    assert len(store.answers()) == 13 and len(store.view(13)) == 12
     twice = ann.answer(first["task"], supersedes=first["client_uuid"])
     assert twice.status_code == 409
 
@@ -139,9 +139,9 @@ def test_released_questions_are_free_at_once(ann: Someone, bob: Someone) -> None
     assert [task["query_id"] for task in bob.tasks(3)] == [1, 4, 5]
 
 
-def test_skip_is_an_answer_and_no_answer_is_never_zero(ann: Someone, door: Door) -> None:
+def test_skip_is_an_answer_and_no_answer_is_never_zero(ann: Someone, site: Site) -> None:
     ann.answer(ann.tasks()[0], "skip")
-    (stored,) = door.served.office.store.history()
+    (stored,) = site.state.database.store.answers()
     assert isinstance(stored.feedback, Comparison) and stored.feedback.answer == "skip"
     (task,) = ann.tasks()
     unset = decision(task)
@@ -151,9 +151,9 @@ def test_skip_is_an_answer_and_no_answer_is_never_zero(ann: Someone, door: Door)
     assert ann.post("/api/answers", unset).status_code == 422
 
 
-def test_every_kind_goes_over_the_wire(ann: Someone, door: Door, artifacts: Artifacts) -> None:
+def test_every_kind_goes_over_the_wire(ann: Someone, site: Site, artifacts: Artifacts) -> None:
     a, b, c = (text(artifacts, one) for one in "abc")
-    store = door.served.office.store
+    store = site.state.database.store
     store.enqueue(
         [
             NewQuery("rank", "ranking", (a, b, c), 0, {}),
@@ -211,17 +211,17 @@ def test_every_kind_goes_over_the_wire(ann: Someone, door: Door, artifacts: Arti
     ],
     ids=str,
 )
-def test_wrong_fields_are_refused_in_one_sentence(ann: Someone, door: Door, change: dict) -> None:
+def test_wrong_fields_are_refused_in_one_sentence(ann: Someone, site: Site, change: dict) -> None:
     answer = ann.answer(ann.tasks()[0], **change)
     assert answer.status_code == 422
     said = answer.json()
     assert said["error"] == "invalid" and 10 < len(said["message"]) < 600 and "\n" not in said["message"]
-    assert door.served.office.store.history() == []
+    assert site.state.database.store.answers() == []
 
 
-def test_a_full_disk_is_507_and_the_answer_can_be_sent_again(ann: Someone, door: Door) -> None:
+def test_a_full_disk_is_507_and_the_answer_can_be_sent_again(ann: Someone, site: Site) -> None:
     """SQLite is told that its file may not grow; what room is left in its pages is soon used up."""
-    store, engine = door.served.office.store, door.served.office.session.engine
+    store, engine = site.state.database.store, site.state.database.transactions.engine
     store.enqueue([NewQuery(f"n{i}", "comparison", ("a" * 64, "b" * 64), 0, {}) for i in range(90)])
     sent: list[dict] = []
     while len(sent) < 40:
@@ -236,19 +236,19 @@ def test_a_full_disk_is_507_and_the_answer_can_be_sent_again(ann: Someone, door:
     assert (answer.status_code, answer.json()["error"]) == (507, "disk_full")
     assert "disk is full" in answer.json()["message"]
     assert "/" not in answer.json()["message"]  # where the store lies is nobody's business
-    assert [said.client_uuid for said in store.history()] == [one["client_uuid"] for one in sent[:stored]]
+    assert [said.client_uuid for said in store.answers()] == [one["client_uuid"] for one in sent[:stored]]
     limit[0] = 4294967294
     assert ann.post("/api/answers", sent[stored]).status_code == 200
 
 
 def test_artifacts_by_hash_and_only_ones_own(
-    ann: Someone, bob: Someone, root: Someone, door: Door, artifacts: Artifacts
+    ann: Someone, bob: Someone, root: Someone, site: Site, artifacts: Artifacts
 ) -> None:
     picture, loose = sheet(artifacts), artifacts.put(b"tensors")
     clip = {"width": 8, "height": 8, "frames": 1, "columns": 1, "fps": 30.0}
     clip["sheets"] = [{"sha256": picture, "first": 0, "frames": 1}]
     query = NewQuery("clip", "comparison", (loose, loose), 0, {"clips": [clip, clip]})
-    door.served.office.store.enqueue([query])
+    site.state.database.store.enqueue([query])
     (task,) = ann.tasks(1, range(1, 6))
     assert task["options"][0]["view"]["clip"] == clip
     found = ann.get(f"/api/artifacts/{picture}")
@@ -269,43 +269,43 @@ def test_a_text_artifact_tells_the_text_alone(ann: Someone) -> None:
     assert found.json() == {"kind": "text", "text": task["options"][0]["view"]["text"]}
 
 
-def test_dialogues_are_shown_as_messages(ann: Someone, door: Door, artifacts: Artifacts) -> None:
+def test_dialogues_are_shown_as_messages(ann: Someone, site: Site, artifacts: Artifacts) -> None:
     asked = [{"role": "user", "content": "<i>hi</i>"}]
     turns = [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]
     items = text(artifacts, "one", messages=asked), text(artifacts, turns, messages=asked)
-    door.served.office.store.enqueue([NewQuery("talk", "comparison", items, 0, {"prompt": "<|user|>hi"})])
+    site.state.database.store.enqueue([NewQuery("talk", "comparison", items, 0, {"prompt": "<|user|>hi"})])
     (task,) = ann.tasks(1, range(1, 6))
     views = {option["sha256"]: option["view"] for option in task["options"]}
     assert task["prompt"] == asked
     assert views[items[0]]["text"] == "one" and views[items[1]]["messages"] == turns
 
 
-def test_what_cannot_be_shown_says_so(ann: Someone, door: Door) -> None:
-    door.served.office.store.enqueue([NewQuery("gone", "comparison", ("a" * 64, "b" * 64), 0, {})])
+def test_what_cannot_be_shown_says_so(ann: Someone, site: Site) -> None:
+    site.state.database.store.enqueue([NewQuery("gone", "comparison", ("a" * 64, "b" * 64), 0, {})])
     (task,) = ann.tasks(1, range(1, 6))
     assert [option["view"]["kind"] for option in task["options"]] == ["missing", "missing"]
     assert ann.answer(task, "skip").status_code == 200
 
 
-def test_what_could_not_be_read_once_is_read_again(ann: Someone, door: Door) -> None:
+def test_what_could_not_be_read_once_is_read_again(ann: Someone, site: Site) -> None:
     (task,) = ann.tasks()
     option = task["options"][0]["sha256"]
-    path = door.served.folder.path / "artifacts" / option[:2] / option
+    path = site.state.folder.path / "artifacts" / option[:2] / option
     away = path.rename(path.with_suffix(".away"))
-    door.served.shop._known.cache_clear()
+    site.state.tasks._known.cache_clear()
 
     def kinds() -> list[str]:
         return [option["view"]["kind"] for option in ann.tasks()[0]["options"]]
 
     assert kinds() == ["missing", "text"]
     refused = ann.get(f"/api/artifacts/{option}")
-    assert refused.status_code == 404 and str(door.served.folder.path) not in refused.text
+    assert refused.status_code == 404 and str(site.state.folder.path) not in refused.text
     away.rename(path)
     assert kinds() == ["text", "text"]
 
 
-def test_the_mirror_follows_the_store(ann: Someone, door: Door, folder: Path) -> None:
+def test_the_mirror_follows_the_store(ann: Someone, site: Site, folder: Path) -> None:
     receipts = [ann.answer(task).json() for task in ann.tasks(3)]
-    door.served.close()
+    site.state.close()
     lines = (folder / "responses.jsonl").read_text().splitlines()
     assert len(lines) == 3 and all(r["sha256"] in line for r, line in zip(receipts, lines, strict=True))

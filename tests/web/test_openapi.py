@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.web.asking import Door, Someone
+from tests.web.asking import Site, Someone
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -69,8 +69,8 @@ def try_out(who: Someone, operation: Any, mode: str) -> set[int]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("mode", ["positive", "negative"])
-def test_every_answer_is_as_described(door: Door, root: Someone, mode: str) -> None:
-    description = door.app.openapi()
+def test_every_answer_is_as_described(site: Site, root: Someone, mode: str) -> None:
+    description = site.app.openapi()
     schema = schemathesis.openapi.from_dict(description)
     operations = [
         (path, method.upper())

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ from plaudit.feedback import Comparison
 from plaudit.storage import Artifacts, NewQuery, NewResponse
 from plaudit.web.folder import Folder
 from plaudit.web.metrics import Metrics, thinned
-from tests.web.asking import Door, Someone, pair
+from tests.web.asking import Site, Someone, pair
 
 
 def row(update: int, **metrics: Any) -> str:
     return json.dumps({"update": update, "decisions": 100 * update, **metrics}) + "\n"
 
 
-def test_people_are_counted_by_what_stands(door: Door, root: Someone, ann: Someone, bob: Someone) -> None:
-    artifacts = Artifacts(door.served.folder.path / "artifacts")
-    door.served.office.store.enqueue([pair(artifacts, 9, wanted=2)])
+def test_people_are_counted_by_what_stands(site: Site, root: Someone, ann: Someone, bob: Someone) -> None:
+    artifacts = Artifacts(site.state.folder.path / "artifacts")
+    site.state.database.store.enqueue([pair(artifacts, 9, wanted=2)])
     for task in ann.tasks(3):
         ann.answer(task, "first")
     last = ann.get("/api/answers").json()["answers"][0]
@@ -45,10 +46,10 @@ def test_people_are_counted_by_what_stands(door: Door, root: Someone, ann: Someo
     assert found["agreement"] is None and found["title"] == "run" and found["mode"] == "run"
 
 
-def test_agreement_is_of_what_was_asked_twice(door: Door, root: Someone, ann: Someone) -> None:
+def test_agreement_is_of_what_was_asked_twice(site: Site, root: Someone, ann: Someone) -> None:
     """A person who always takes the left side disagrees with themselves; one who means it agrees."""
-    store = door.served.office.store
-    bob = door.let_in("Bob")
+    store = site.state.database.store
+    bob = site.let_in("Bob")
     store.enqueue(
         [NewQuery(f"n{i}", "comparison", (f"{i:064x}", f"{i + 1000:064x}"), 0, {}, 2) for i in range(25)]
     )
@@ -58,15 +59,16 @@ def test_agreement_is_of_what_was_asked_twice(door: Door, root: Someone, ann: So
             small = min(option["sha256"] for option in task["options"])
             person.answer(task, "first" if not steady or task["options"][0]["sha256"] == small else "second")
     found = root.get("/api/progress").json()["agreement"]
-    assert found["repeats"] == len(door.served.office.reception.repeats()) >= 2
+    assert found["repeats"] == len(site.state.database.queue.repeats()) >= 2
     assert found["agree"] == found["repeats"] // 2
     assert found["low"] < found["rate"] < found["high"]
 
 
-def test_the_win_rate_is_of_the_held_out_comparisons(door: Door, root: Someone) -> None:
-    store = door.served.office.store
-    keys = ["held-out/10/0", "held-out/10/1", "held-out/20/0", "held-out/20/1"]
-    ids = store.enqueue([NewQuery(key, "comparison", ("a", "b"), 0, {}) for key in keys])
+def test_the_win_rate_is_of_the_held_out_comparisons(site: Site, root: Someone) -> None:
+    store = site.state.database.store
+    keys = {"held-out/10/0": 10, "held-out/10/1": 10, "held-out/20/0": 20, "held-out/20/1": 20}
+    asked = [NewQuery(key, "comparison", ("a", "b"), update, {}) for key, update in keys.items()]
+    ids = store.enqueue([replace(query, purpose="held_out") for query in asked])
     for id, said in zip(ids, ("first", "equal", "second", "skip"), strict=True):
         store.submit(NewResponse(str(id), id, "sim", Comparison(("a", "b"), said), ()))
     assert root.get("/api/progress").json()["series"]["win_rate"] == [[10, 0.75], [20, 0.0]]
@@ -112,41 +114,41 @@ def test_long_curves_are_thinned_out_and_keep_their_ends(count: int) -> None:
     assert found == points or count > 400
 
 
-def test_the_stream_sends_what_progress_says_and_ends_with_the_server(door: Door, root: Someone) -> None:
-    door.app.state.closing.set()
+def test_the_stream_sends_what_progress_says_and_ends_with_the_server(site: Site, root: Someone) -> None:
+    site.app.state.closing.set()
     closed = root.get("/api/progress/stream")
     assert closed.headers["content-type"].startswith("text/event-stream") and closed.text == ""
-    door.app.state.closing.clear()
+    site.app.state.closing.clear()
     with root.http.stream("GET", "/api/progress/stream") as answer:
         lines = answer.iter_lines()
         assert next(lines) == "event: progress"
         data = next(lines).removeprefix("data: ")
-        door.app.state.closing.set()
+        site.app.state.closing.set()
     assert json.loads(data)["labels"] == 0
 
 
-def test_the_stream_ends_with_the_session(door: Door, root: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stream_ends_with_the_session(site: Site, root: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plaudit.web.routes.watching.LOOK_SECONDS", 0.05)
-    other = door.let_in("Other", "admin")
-    now, looks = door.served.progress.now, []
+    other = site.let_in("Other", "admin")
+    now, looks = site.state.progress.now, []
 
     def looked() -> dict[str, Any]:
         """The second look is the last one while the session is good."""
         looks.append(now())
         if len(looks) == 2:
-            door.served.office.people.revoke(other.id)
+            site.state.database.people.revoke(other.id)
         return looks[-1]
 
-    monkeypatch.setattr(door.served.progress, "now", looked)
+    monkeypatch.setattr(site.state.progress, "now", looked)
     assert other.get("/api/progress/stream").text.startswith("event: progress")  # and it ends
     assert len(looks) == 2
     assert other.get("/api/progress/stream").status_code == 401
 
 
-def test_wishes_become_rows_while_a_trainer_runs(door: Door, root: Someone) -> None:
+def test_wishes_become_rows_while_a_trainer_runs(site: Site, root: Someone) -> None:
     for kind in ("pause", "start", "stop"):
         assert root.post("/api/commands", {"kind": kind}).json()["kind"] == kind
-    assert [command.kind for command in door.served.office.store.commands()] == ["pause", "start", "stop"]
+    assert [command.kind for command in site.state.database.store.commands()] == ["pause", "start", "stop"]
     assert root.get("/api/progress").json()["wish"] == "stop"
     assert root.post("/api/commands", {"kind": "explode"}).status_code == 422
 
@@ -160,12 +162,12 @@ def test_wishes_become_rows_while_a_trainer_runs(door: Door, root: Someone) -> N
     ],
     ids=str,
 )
-def test_wishes_that_nobody_would_hear_are_refused(door: Door, root: Someone, about: dict, word: str) -> None:
-    manifest = door.served.folder.path / "manifest.json"
+def test_wishes_that_nobody_would_hear_are_refused(site: Site, root: Someone, about: dict, word: str) -> None:
+    manifest = site.state.folder.path / "manifest.json"
     manifest.write_text(json.dumps({"stage": "optimise", "status": "running"} | about))
     answer = root.post("/api/commands", {"kind": "start"})
     assert answer.status_code == 409 and word in answer.json()["message"]
-    assert door.served.office.store.commands() == []
+    assert site.state.database.store.commands() == []
 
 
 def test_a_trainer_that_was_killed_is_noticed(folder: Path) -> None:

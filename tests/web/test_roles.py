@@ -8,7 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from plaudit.storage.people import ROLES
-from tests.web.asking import Door, Someone, decision
+from tests.web.asking import Site, Someone, decision
 
 ANYBODY, SIGNED_IN, ADMINS = ("nobody", "annotator", "admin"), ("annotator", "admin"), ("admin",)
 
@@ -38,7 +38,7 @@ TABLE: dict[tuple[str, str], tuple[tuple[str, ...], Any]] = {
 """Who may call it, and with what body."""
 
 
-def routes(door: Door) -> set[tuple[str, str]]:
+def routes(site: Site) -> set[tuple[str, str]]:
     """Every method and path of the application, however deep its routers lie."""
     found: set[tuple[str, str]] = set()
 
@@ -50,12 +50,12 @@ def routes(door: Door) -> set[tuple[str, str]]:
             if inner is not None:
                 walk(inner.routes, prefix)
 
-    walk(door.app.routes, "")
+    walk(site.app.routes, "")
     return found
 
 
-def test_every_route_is_in_the_table_and_in_the_contract(door: Door) -> None:
-    assert routes(door) == set(TABLE)
+def test_every_route_is_in_the_table_and_in_the_contract(site: Site) -> None:
+    assert routes(site) == set(TABLE)
     contract = (Path(__file__).parents[2] / "docs" / "web.md").read_text(encoding="utf-8")
     told = {
         (method, re.sub(r"\{(\w+)\}", "{}", path))
@@ -69,14 +69,14 @@ def test_every_route_is_in_the_table_and_in_the_contract(door: Door) -> None:
 NO_TASK = {"query_id": 0, "shown_order": [], "options": [{"sha256": ""}]}
 
 
-def call(door: Door, who: Someone | None, route: tuple[str, str], owner: Someone) -> int:
+def call(site: Site, who: Someone | None, route: tuple[str, str], owner: Someone) -> int:
     """The status that this caller gets; the question in it is the owner's."""
     method, path = route
     task = (
         owner.tasks()[0] if "{query_id}" in path or "{sha256}" in path or path == "/api/answers" else NO_TASK
     )
-    victim = door.let_in(f"Victim of {method} {path}")
-    link, token = door.served.office.people.invite("annotator", f"New at {method} {path}")
+    victim = site.let_in(f"Victim of {method} {path}")
+    link, token = site.state.database.people.invite("annotator", f"New at {method} {path}")
     body = TABLE[route][1]
     body = decision(task) if body == "ANSWER" else {"token": token} if body == {"token": "TOKEN"} else body
     path = path.format(
@@ -86,22 +86,22 @@ def call(door: Door, who: Someone | None, route: tuple[str, str], owner: Someone
         person_id=victim.id,
     )
     if path.endswith("/stream"):
-        door.app.state.closing.set()  # the stream ends at once
-    http = door.visitor() if who is None else who.http
+        site.app.state.closing.set()  # the stream ends at once
+    http = site.visitor() if who is None else who.http
     headers = {} if who is None else {"X-Plaudit-CSRF": who.csrf}
     return http.request(method, path, json=body, headers=headers if method == "POST" else {}).status_code
 
 
 @pytest.mark.parametrize("role", ("nobody", *ROLES))
-def test_role_by_route(door: Door, root: Someone, ann: Someone, role: str) -> None:
+def test_role_by_route(site: Site, root: Someone, ann: Someone, role: str) -> None:
     who = {"nobody": None, "annotator": ann, "admin": root}[role]
     last_out = sorted(TABLE, key=lambda route: (route[1] == "/api/join", route[1] == "/api/leave"))
-    found = {route: call(door, who, route, owner=who or ann) for route in last_out}
+    found = {route: call(site, who, route, owner=who or ann) for route in last_out}
     refused = 401 if role == "nobody" else 403
     assert found == {route: 200 if role in TABLE[route][0] else refused for route in TABLE}
 
 
-def test_nothing_changes_without_the_csrf_token(door: Door, root: Someone, ann: Someone) -> None:
+def test_nothing_changes_without_the_csrf_token(site: Site, root: Someone, ann: Someone) -> None:
     for method, path in TABLE:
         if method == "GET" or path == "/api/join":
             continue
@@ -110,11 +110,11 @@ def test_nothing_changes_without_the_csrf_token(door: Door, root: Someone, ann: 
             answer = thief.post(path.format(query_id=1, invitation_id=1, person_id=1), {"count": 1})
             assert (answer.status_code, answer.json()["error"]) == (403, "forbidden"), path
     assert root.get("/api/me").status_code == 200
-    assert not any(person.revoked for person in door.served.office.people.everyone())
+    assert not any(person.revoked for person in site.state.database.people.everyone())
 
 
-def test_a_session_that_has_ended_opens_nothing(door: Door, ann: Someone) -> None:
-    door.served.office.people.revoke(ann.id)
+def test_a_session_that_has_ended_opens_nothing(site: Site, ann: Someone) -> None:
+    site.state.database.people.revoke(ann.id)
     for (method, path), (roles, _) in TABLE.items():
         if roles == ANYBODY:
             continue

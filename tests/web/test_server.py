@@ -18,7 +18,7 @@ from plaudit.errors import PlauditError
 from plaudit.stages.verify import verify
 from plaudit.storage import open_store
 from plaudit.web.folder import Folder
-from plaudit.web.served import Served
+from plaudit.web.state import AppState
 from tests.web.asking import decision, make_folder
 from tests.web.processes import Server, start
 
@@ -100,8 +100,8 @@ def test_a_very_large_body_is_refused_unread(folder: Path) -> None:
 def test_it_starts_without_torch_and_the_trainers_libraries(folder: Path) -> None:
     code = (
         "import sys; import plaudit.cli.label, plaudit.cli.serve, plaudit.stages.label, plaudit.web.server; "
-        "from pathlib import Path; from plaudit.web.served import Served; from plaudit.web.folder import Folder; "
-        "from plaudit.web.app import make_app; make_app(Served.open(Folder(Path(sys.argv[1])))); "
+        "from pathlib import Path; from plaudit.web.state import AppState; from plaudit.web.folder import Folder; "
+        "from plaudit.web.app import make_app; make_app(AppState.open(Folder(Path(sys.argv[1])))); "
         "print(sorted({'torch', 'gymnasium', 'transformers', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, timeout=60)
@@ -110,13 +110,13 @@ def test_it_starts_without_torch_and_the_trainers_libraries(folder: Path) -> Non
 
 def test_folders_that_cannot_be_served(tmp_path: Path) -> None:
     with pytest.raises(PlauditError, match=r"not a run folder .manifest\.json is missing"):
-        Served.open(Folder(tmp_path))
+        AppState.open(Folder(tmp_path))
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(PlauditError, match="has asked nobody yet"):
-        Served.open(Folder(tmp_path))
+        AppState.open(Folder(tmp_path))
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(PlauditError, match="damaged"):
-        Served.open(Folder(tmp_path))
+        AppState.open(Folder(tmp_path))
 
 
 def test_ports_that_are_taken(folder: Path) -> None:
@@ -182,7 +182,7 @@ def test_killed_again_and_again_it_keeps_every_promise(tmp_path: Path) -> None:
     assert found.faults == [] and found.receipts == len(receipts) > 0
     assert found.answers == found.mirrored == len(receipts)
     store = open_store(folder / "feedback.db")
-    counts = Counter(response.query_id for response in store.history())
+    counts = Counter(response.query_id for response in store.answers())
     store.close()
     assert set(counts.values()) == {1}
 

@@ -8,7 +8,7 @@ import pytest
 from plaudit.stages.label import Items, prepare
 from plaudit.storage import open_store
 from plaudit.storage.artifacts import Artifacts
-from plaudit.web.tasks import Shop
+from plaudit.web.tasks import TaskView
 
 TURNS = [{"role": "user", "content": "Why?"}]
 
@@ -26,6 +26,6 @@ def test_the_prompt_of_an_item_is_shown(tmp_path: Path, prompt: object, shown: o
     store = open_store(tmp_path / "labels" / "feedback.db")
     query = store.claim("Ada", 60.0)
     assert query is not None
-    task = Shop(Artifacts(tmp_path / "labels" / "artifacts")).task(query)
+    task = TaskView(Artifacts(tmp_path / "labels" / "artifacts")).task(query)
     assert task["prompt"] == shown
     store.close()

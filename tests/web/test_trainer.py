@@ -13,7 +13,7 @@ from plaudit.pipeline.control import config
 from plaudit.runs import settings
 from plaudit.web.metrics import Metrics
 from plaudit.web.trainer import Trainer
-from tests.web.asking import Door, Someone, pair
+from tests.web.asking import Site, Someone, pair
 
 
 @pytest.fixture(autouse=True)
@@ -21,27 +21,27 @@ def look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plaudit.web.trainer.FRESH_SECONDS", 0.0)
 
 
-def about(door: Door, **changes: Any) -> None:
-    (door.served.folder.path / "manifest.json").write_text(
+def about(site: Site, **changes: Any) -> None:
+    (site.state.folder.path / "manifest.json").write_text(
         json.dumps({"stage": "optimise", "status": "running"} | changes)
     )
 
 
-def configure(door: Door, **feedback: Any) -> None:
+def configure(site: Site, **feedback: Any) -> None:
     found = {"steps": 10, "feedback": {"people": [], "patience": 60.0} | feedback}
-    (door.served.folder.path / "config.yaml").write_text(yaml.safe_dump(found))
+    (site.state.folder.path / "config.yaml").write_text(yaml.safe_dump(found))
 
 
-def trainer(door: Door, seconds: float = 0.0) -> Trainer:
+def trainer(site: Site, seconds: float = 0.0) -> Trainer:
     """The trainer, looked at so long after the newest answer."""
-    served = door.served
-    now = (served.office.reception.last_at() or 0.0) + seconds
-    return Trainer(served.office, served.folder, Metrics(served.folder.path / "metrics.jsonl"), lambda: now)
+    state = site.state
+    now = (state.database.queue.last_at() or 0.0) + seconds
+    return Trainer(state.database, state.folder, Metrics(state.folder.path / "metrics.jsonl"), lambda: now)
 
 
-def update(door: Door, number: int, alone: float) -> None:
+def update(site: Site, number: int, alone: float) -> None:
     """A row of metrics, as the trainer writes it."""
-    with (door.served.folder.path / "metrics.jsonl").open("a") as file:
+    with (site.state.folder.path / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"update": number, "feedback/alone": alone}) + "\n")
 
 
@@ -57,75 +57,75 @@ def update(door: Door, number: int, alone: float) -> None:
     ],
     ids=str,
 )
-def test_states_that_the_manifest_tells(door: Door, ann: Someone, manifest: dict, state: str) -> None:
-    about(door, **manifest)
+def test_states_that_the_manifest_tells(site: Site, ann: Someone, manifest: dict, state: str) -> None:
+    about(site, **manifest)
     assert ann.get("/api/me").json()["state"] == state
     assert ann.post("/api/tasks", {"count": 1}).json()["state"] == state
 
 
-def test_a_killed_trainer_is_down(door: Door, ann: Someone) -> None:
-    (door.served.folder.path / "lock").touch()
+def test_a_killed_trainer_is_down(site: Site, ann: Someone) -> None:
+    (site.state.folder.path / "lock").touch()
     assert ann.get("/api/me").json()["state"] == "down"
 
 
-def test_a_wish_to_pause_is_told_until_it_goes_on(door: Door, root: Someone, ann: Someone) -> None:
+def test_a_wish_to_pause_is_told_until_it_goes_on(site: Site, root: Someone, ann: Someone) -> None:
     for kind, state in (("pause", "paused"), ("start", "learning")):
         root.post("/api/commands", {"kind": kind})
         assert ann.get("/api/me").json()["state"] == state
 
 
-def test_the_run_goes_on_alone_once_its_patience_has_run_out(door: Door, ann: Someone) -> None:
-    configure(door)
+def test_the_run_goes_on_alone_once_its_patience_has_run_out(site: Site, ann: Someone) -> None:
+    configure(site)
     ann.answer(ann.tasks()[0])
-    assert trainer(door, 1e6).state() == "learning"  # it may learn for long, or rest: it would say so
-    update(door, 1, 0.0)
-    assert trainer(door, 1e6).state() == "learning"
-    update(door, 2, 1.0)
-    assert (trainer(door, 59).state(), trainer(door, 61).state()) == ("learning", "alone")
-    about(door, from_update=2)  # the process that goes on is patient anew
-    assert trainer(door, 61).state() == "learning"
-    update(door, 3, 1.0)
-    assert trainer(door, 61).state() == "alone"
+    assert trainer(site, 1e6).state() == "learning"  # it may learn for long, or rest: it would say so
+    update(site, 1, 0.0)
+    assert trainer(site, 1e6).state() == "learning"
+    update(site, 2, 1.0)
+    assert (trainer(site, 59).state(), trainer(site, 61).state()) == ("learning", "alone")
+    about(site, from_update=2)  # the process that goes on is patient anew
+    assert trainer(site, 61).state() == "learning"
+    update(site, 3, 1.0)
+    assert trainer(site, 61).state() == "alone"
     for task in [*ann.tasks(3), *ann.tasks(1, range(5))]:
         ann.answer(task)
-    assert door.served.office.store.pending() == 0
-    assert trainer(door, 61).state() == "learning"  # nobody is asked anything
+    assert site.state.database.store.pending() == 0
+    assert trainer(site, 61).state() == "learning"  # nobody is asked anything
 
 
-def test_patience_is_read_as_the_trainer_writes_it(door: Door) -> None:
+def test_patience_is_read_as_the_trainer_writes_it(site: Site) -> None:
     text = yaml.safe_dump(settings.dump(config.demo_with_me(0)), sort_keys=False, allow_unicode=True)
-    (door.served.folder.path / "config.yaml").write_text(text)
-    assert door.served.folder.patience() == 60.0 and door.served.folder.budget()[0]
+    (site.state.folder.path / "config.yaml").write_text(text)
+    assert site.state.folder.patience() == 60.0 and site.state.folder.budget()[0]
 
 
-def test_the_run_page_is_told_too(door: Door, root: Someone) -> None:
-    configure(door)
+def test_the_run_page_is_told_too(site: Site, root: Someone) -> None:
+    configure(site)
     found = root.get("/api/progress").json()
     assert (found["state"], found["patience"]) == ("learning", 60.0)
 
 
-def test_wishes_of_before_a_restart_are_over(door: Door, root: Someone) -> None:
+def test_wishes_of_before_a_restart_are_over(site: Site, root: Someone) -> None:
     def wish() -> Any:
-        return trainer(door).wish()
+        return trainer(site).wish()
 
     assert root.post("/api/commands", {"kind": "stop"}).status_code == 200
     assert wish() == "stop"
-    about(door, obeys_after=None)  # starting: which wishes it has read is not known yet
+    about(site, obeys_after=None)  # starting: which wishes it has read is not known yet
     assert wish() is None
     refused = root.post("/api/commands", {"kind": "pause"})
     assert refused.status_code == 409 and "try again" in refused.json()["message"]
-    about(door, obeys_after=1)
+    about(site, obeys_after=1)
     assert wish() is None
     assert root.post("/api/commands", {"kind": "pause"}).status_code == 200
     assert wish() == "pause"
 
 
-def test_one_look_serves_everybody_for_a_moment(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_look_serves_everybody_for_a_moment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plaudit.web.trainer.FRESH_SECONDS", 60.0)
-    seen = trainer(door)
+    seen = trainer(site)
     assert seen.state() == "learning"
-    about(door, status="finished")
-    assert seen.state() == "learning" and trainer(door).state() == "over"
+    about(site, status="finished")
+    assert seen.state() == "learning" and trainer(site).state() == "over"
 
 
 def more(who: Someone, count: int = 3, besides: Any = ()) -> bool:
@@ -136,9 +136,9 @@ def more(who: Someone, count: int = 3, besides: Any = ()) -> bool:
     "ended", [{"stage": "label"}, {"status": "finished"}, {"status": "stopped"}], ids=str
 )
 def test_nothing_more_comes_once_a_person_has_all_that_is_left(
-    door: Door, ann: Someone, bob: Someone, ended: dict
+    site: Site, ann: Someone, bob: Someone, ended: dict
 ) -> None:
-    about(door, **ended)
+    about(site, **ended)
     assert more(ann)  # 1, 2 and 3 are hers: there may be more
     assert more(bob)  # 4 and 5 are his; the first three may come back
     assert not more(ann, 2, [1, 2, 3, 4, 5])
@@ -151,22 +151,22 @@ def test_nothing_more_comes_once_a_person_has_all_that_is_left(
     assert not more(ann) and not more(bob)
 
 
-def test_more_may_come_while_a_trainer_asks(door: Door, ann: Someone) -> None:
+def test_more_may_come_while_a_trainer_asks(site: Site, ann: Someone) -> None:
     for count in (3, 2):
         for task in ann.tasks(count):
             ann.answer(task)
     assert more(ann)
-    about(door, status="finished")
+    about(site, status="finished")
     assert not more(ann)
 
 
-def test_what_is_wanted_from_others_is_nothing_for_who_has_answered(door: Door, ann: Someone) -> None:
-    about(door, stage="label")
-    door.served.office.store.enqueue([pair(door.served.shop.artifacts, 9, wanted=2)])
+def test_what_is_wanted_from_others_is_nothing_for_who_has_answered(site: Site, ann: Someone) -> None:
+    about(site, stage="label")
+    site.state.database.store.enqueue([pair(site.state.tasks.artifacts, 9, wanted=2)])
     for count in (3, 3):
         for task in ann.tasks(count):
             ann.answer(task)
-    assert door.served.office.store.pending() == 1
+    assert site.state.database.store.pending() == 1
     assert not more(ann)
 
 

@@ -1,8 +1,10 @@
 """Simulated people as clients of the store: they claim a question, answer and submit, as real people do."""
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -11,7 +13,8 @@ from jaxtyping import Float
 from plaudit.annotators.simulated import Cuts, SimulatedPerson, cuts, draws, felt_returns, judge, mistaken
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
-from plaudit.storage.store import LARGEST, NewResponse, Query, Store
+from plaudit.storage.answers import AnswerLog
+from plaudit.storage.store import LARGEST, NewResponse, Query, Response
 
 RewardsOf = Callable[[str], np.ndarray]
 """The true rewards of a segment's steps [L] by its content hash, hidden from everyone else."""
@@ -56,6 +59,33 @@ class Counts:
         }
 
 
+class Population:
+    """The distinct segments of all comparisons up to a tick; what is asked later is added, nothing is read twice."""
+
+    def __init__(self) -> None:
+        self._by_tick: dict[int, list[str]] = {}
+        self._newest_query = 0
+        self._tick = 0
+        self._items: dict[str, None] = {}  # a set that keeps its order
+
+    def upto(self, log: AnswerLog, tick: int) -> list[str]:
+        """The segments by the questions that the log knows, each once."""
+        known = reversed(log.queries.values())
+        for query in takewhile(lambda query: query.id > self._newest_query, known):
+            if query.kind == "comparison":
+                self._by_tick.setdefault(query.tick, []).extend(query.items)
+                if query.tick <= self._tick:
+                    self._items.update(dict.fromkeys(query.items))
+        self._newest_query = next(reversed(log.queries), 0)
+        first = self._tick
+        if tick < self._tick:  # an old question that somebody gave back
+            self._items, first = {}, -LARGEST
+        for other in sorted(other for other in self._by_tick if first < other <= tick):
+            self._items.update(dict.fromkeys(self._by_tick[other]))
+        self._tick = tick
+        return list(self._items)
+
+
 class SimulatedAnnotator:
     """One simulated person at one store; keeps nothing that the store and the seed do not give again."""
 
@@ -63,42 +93,54 @@ class SimulatedAnnotator:
         self.name, self.person, self.seed = name, person, seed
         self._felt: dict[str, float] = {}
         self._true: dict[str, float] = {}
-        self._counted, self._counts = 0, Counts()
+        self._population = Population()
+        self._counted = 0
+        self._seqs: list[int] = []
+        """Of the own answers that were counted; for each, the counts of the lifetime until then:"""
+        self._counts: list[Counts] = []
 
-    def work(self, store: Store, rewards_of: RewardsOf, besides: Iterable[int] = ()) -> Counts:
-        """Answer comparisons until none is left; the counts of a lifetime.
+    def work(self, log: AnswerLog, rewards_of: RewardsOf, besides: Iterable[int] = ()) -> Counts:
+        """Answer comparisons in the store of this log until none is left; the counts of a lifetime.
 
         Questions with ids in `besides` and other kinds of questions are left alone. Quantiles are over the
         distinct segments of all comparisons up to the tick of the question, so an answer depends on what was
-        asked until then, not on when it is given.
+        asked until then, not on when it is given. The cost is that of what is new to the log, which people at one
+        store share.
         """
-        known = {query.id: query for query in store.queries()}
-        left = {*besides, *(query.id for query in known.values() if query.kind != "comparison")}
-        found: dict[int, Cuts] = {}
-        while (query := store.claim(self.name, LEASE_SECONDS, besides=sorted(left))) is not None:
+        log.read()
+        left = {*besides, *(query.id for query in log.open_queries if query.kind != "comparison")}
+        known: dict[int, Cuts] = {}
+        while (query := log.store.claim(self.name, LEASE_SECONDS, besides=sorted(left))) is not None:
             if query.kind != "comparison":
                 left.add(query.id)
                 continue
-            if query.id not in known:  # somebody goes on asking meanwhile
-                known, found = {query.id: query for query in store.queries()}, {}
-            if query.tick not in found:
-                found[query.tick] = cuts(self.person, self._reference(known.values(), query.tick, rewards_of))
-            store.submit(self._answer(query, found[query.tick], rewards_of))
-        return self.counts(store, rewards_of)
+            if query.id not in log.queries:  # somebody goes on asking meanwhile
+                log.read()
+                known = {}
+            if query.tick not in known:
+                known[query.tick] = cuts(self.person, self._reference(log, query.tick, rewards_of))
+            log.store.submit(self._answer(query, known[query.tick], rewards_of))
+        return self.counts(log, rewards_of)
 
-    def counts(self, store: Store, rewards_of: RewardsOf, upto: int = LARGEST) -> Counts:
+    def counts(self, log: AnswerLog, rewards_of: RewardsOf, upto: int = LARGEST) -> Counts:
         """What became of the questions this person has answered, by what the store holds up to answer `upto`."""
-        if upto < self._counted:
-            self._counted, self._counts = 0, Counts()
-        fresh = [response for response in store.history() if self._counted < response.seq <= upto]
-        mine = [(r.query_id, r.feedback) for r in fresh if r.annotator == self.name]
-        queries = store.queries([query_id for query_id, _ in mine])
-        flips = mistaken(self.person, self._chance([query.key for query in queries]))
-        for (_, said), flipped in zip(mine, flips, strict=True):
-            if isinstance(said, Comparison):
-                self._counts += self._count(said, bool(flipped), rewards_of)
-        self._counted = max((response.seq for response in fresh), default=self._counted)
-        return self._counts
+        log.read()
+        if upto > self._counted:
+            new = [response for response in log.after(self._counted) if response.seq <= upto]
+            self._count_lifetime([one for one in new if one.annotator == self.name], log, rewards_of)
+            self._counted = new[-1].seq if new else self._counted
+        answered = bisect_right(self._seqs, upto)
+        return self._counts[answered - 1] if answered else Counts()
+
+    def _count_lifetime(self, mine: Sequence[Response], log: AnswerLog, rewards_of: RewardsOf) -> None:
+        """Go on counting with these own answers."""
+        total = self._counts[-1] if self._counts else Counts()
+        flips = mistaken(self.person, self._chance([log.queries[one.query_id].key for one in mine]))
+        for response, flipped in zip(mine, flips, strict=True):
+            if isinstance(response.feedback, Comparison):
+                total += self._count(response.feedback, bool(flipped), rewards_of)
+            self._seqs.append(response.seq)
+            self._counts.append(total)
 
     def _answer(self, query: Query, cuts: Cuts, rewards_of: RewardsOf) -> NewResponse:
         first, second = query.items
@@ -118,14 +160,11 @@ class SimulatedAnnotator:
         """Two people with one seed still err independently."""
         return draws(self.seed, [json.dumps([self.name, key]) for key in keys])
 
-    def _reference(
-        self, queries: Iterable[Query], tick: int, rewards_of: RewardsOf
-    ) -> Float[np.ndarray, "N"]:
+    def _reference(self, log: AnswerLog, tick: int, rewards_of: RewardsOf) -> Float[np.ndarray, "N"]:
         """The felt returns of the distinct segments of all comparisons up to this tick."""
         if self.person.skip == self.person.equal == 0:
             return np.zeros(0)  # never read, and loading every segment takes time
-        asked = [query for query in queries if query.kind == "comparison" and query.tick <= tick]
-        items = sorted({item for query in asked for item in query.items})
+        items = self._population.upto(log, tick)
         self._learn_returns(items, rewards_of)
         return np.array([self._felt[item] for item in items])
 
@@ -156,20 +195,17 @@ class SimulatedAnnotator:
 
 
 def take_turns(
-    people: Sequence[SimulatedAnnotator], store: Store, rewards_of: RewardsOf
+    people: Sequence[SimulatedAnnotator], log: AnswerLog, rewards_of: RewardsOf
 ) -> dict[str, Counts]:
     """Let people share the open comparisons evenly; the counts of each one's lifetime by name.
 
     Who answers follows from the question's id alone (as many people in a row as answers are wanted), and each
     works through their own, so a killed run that resumes has the same people say the same in the same order.
     """
-    answered: dict[int, int] = {}
-    for response in store.history():
-        if response.supersedes is None:
-            answered[response.query_id] = answered.get(response.query_id, 0) + 1
-    pending = [query for query in store.queries() if answered.get(query.id, 0) < query.wanted]
+    log.read()
+    pending = log.open_queries
     lives = {}
     for place, person in enumerate(people):
         others = [query.id for query in pending if (place - query.id) % len(people) >= query.wanted]
-        lives[person.name] = person.work(store, rewards_of, others)
+        lives[person.name] = person.work(log, rewards_of, others)
     return lives

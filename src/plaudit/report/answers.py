@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from plaudit.feedback import Comparison
 from plaudit.runs.folder import RunFolder
-from plaudit.storage import keys, open_store
+from plaudit.storage import open_store
 from plaudit.storage.store import LARGEST
 
 
@@ -49,7 +49,7 @@ def read(folder: RunFolder) -> dict[str, Said]:
                 query = queries.get(response.query_id)
                 items = query.items if query is not None else ()
                 shown = tuple(items[place] for place in response.shown_order if place < len(items))
-                held_out = query is not None and not keys.teaches(query.key)
+                held_out = query is not None and query.purpose != "train"
                 found.setdefault(response.annotator, Said()).add(response.feedback, shown, held_out)
     finally:
         store.close()

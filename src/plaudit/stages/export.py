@@ -11,7 +11,7 @@ from plaudit.readers.lines import write_lines
 from plaudit.runs.folder import RunFolder
 from plaudit.stages import trl
 from plaudit.stages.label import STAGE
-from plaudit.storage.copies import refuse_lost
+from plaudit.storage.backup import refuse_lost
 from plaudit.storage.store import LARGEST
 
 Form = Literal["ours", "trl"]

@@ -11,7 +11,7 @@ from plaudit.readers.dialogues import Text
 from plaudit.readers.questions import Ask, TextQuestion, read_questions
 from plaudit.runs.files import write_whole
 from plaudit.storage import Artifacts, NewQuery, open_store, wire
-from plaudit.storage.copies import refuse_lost
+from plaudit.storage.backup import refuse_lost
 
 STAGE = "label"
 """In the manifest of such a folder."""

@@ -10,9 +10,9 @@ from plaudit.readers.lines import finished, numbered
 from plaudit.runs.folder import RunFolder
 from plaudit.stages.export import rows_of
 from plaudit.storage import NewResponse, Response, wire
-from plaudit.storage.copies import MIRROR, refuse_lost
-from plaudit.storage.office import open_office
-from plaudit.storage.reception import Reception
+from plaudit.storage.backup import MIRROR, refuse_lost
+from plaudit.storage.database import open_database
+from plaudit.storage.label_queue import LabelQueue
 
 PROMISED = ("client_uuid", "response_id", "seq", "sha256")
 """Fields of a receipt."""
@@ -44,13 +44,13 @@ def verify(run: Path, receipts: Path | None = None) -> Verdict:
     # people may be answering: what was promised is read before the store, and all else as of its last answer
     mirrored = list(finished(mirror)) if mirror.exists() else []
     promised = [] if receipts is None else list(numbered(receipts))
-    office = open_office(folder.feedback)
+    database = open_database(folder.feedback)
     try:
-        history = list(_history(office.reception))
+        history = list(_history(database.queue))
         last = history[-1][0].seq if history else 0
-        view = office.store.view(last)
+        view = database.store.view(last)
     finally:
-        office.store.close()
+        database.store.close()
     found = Verdict(answers=len(history), standing=len(view))
     found.faults += [f"answers: number {number} is missing" for number in _gaps(history)]
     found.faults += [
@@ -70,10 +70,10 @@ def verify(run: Path, receipts: Path | None = None) -> Verdict:
     return found
 
 
-def _history(reception: Reception) -> Iterator[tuple[Response, str]]:
+def _history(queue: LabelQueue) -> Iterator[tuple[Response, str]]:
     """Every answer with the SHA-256 that was stored with it, by seq."""
     seq = 0
-    while some := reception.after(seq):
+    while some := queue.after(seq):
         yield from some
         seq = some[-1][0].seq
 
@@ -90,7 +90,7 @@ def _receipt(response: Response) -> dict[str, Any]:
         "client_uuid": response.client_uuid,
         "response_id": response.id,
         "seq": response.seq,
-        "sha256": wire.sha256(wire.body(NewResponse(**values))),
+        "sha256": wire.digest(NewResponse(**values)),
     }
 
 

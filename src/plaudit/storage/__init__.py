@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from plaudit.errors import PlauditError
+from plaudit.storage.answers import AnswerLog
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import (
@@ -11,6 +12,7 @@ from plaudit.storage.store import (
     DiskFull,
     NewQuery,
     NewResponse,
+    Purpose,
     Query,
     Receipt,
     Response,
@@ -18,6 +20,7 @@ from plaudit.storage.store import (
 )
 
 __all__ = [
+    "AnswerLog",
     "Artifacts",
     "Command",
     "Conflict",
@@ -25,6 +28,7 @@ __all__ = [
     "MemoryStore",
     "NewQuery",
     "NewResponse",
+    "Purpose",
     "Query",
     "Receipt",
     "Response",
@@ -41,7 +45,7 @@ def open_store(place: str | Path, seed: int = 0) -> Store:
     if str(place) == "memory:":
         return MemoryStore(seed)
     try:
-        from plaudit.storage.sql import open_sql  # only who stores needs the database toolkit
+        from plaudit.storage.database import open_sql  # only who stores needs the database toolkit
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "plaudit":
             raise

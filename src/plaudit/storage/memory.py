@@ -5,13 +5,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from plaudit.feedback import fields
-from plaudit.storage import acceptance, wire
-from plaudit.storage.showing import shown_order
-from plaudit.storage.store import Command, NewQuery, NewResponse, Query, Receipt, Response, whole
+from plaudit.storage import queue, wire
+from plaudit.storage.queue import Claim, Showing
+from plaudit.storage.store import (
+    LARGEST,
+    Command,
+    NewQuery,
+    NewResponse,
+    Query,
+    Receipt,
+    Response,
+    whole,
+)
 
 
 @dataclass
@@ -21,44 +30,100 @@ class _Slot:
     query_id: int
     holder: str | None = None
     lease_until: float = 0.0
-    filled: bool = False
 
     def open_to(self, annotator: str, now: float) -> bool:
         """Held by this person, or by nobody any more."""
-        return not self.filled and (self.holder in (None, annotator) or self.lease_until <= now)
+        return self.holder in (None, annotator) or self.lease_until <= now
 
 
-@dataclass
-class _Showings:
-    """The order each person sees each query in: drawn at the first claim, the same ever after."""
+class _Rows:
+    """Lists and dictionaries. Ids are places from 1; see `QueueRows` for the methods."""
 
-    seed: int
-    orders: dict[tuple[int, str], tuple[int, ...]] = field(default_factory=dict)
-    positions: Counter[tuple[str, int]] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self.queries: list[Query] = []
+        self.responses: list[Response] = []
+        self.open: dict[int, _Slot] = {}
+        """The slots without an answer, by id, oldest first."""
+        self.slots = 0
+        """How many there ever were."""
+        self._orders: dict[tuple[int, str], tuple[int, ...]] = {}
+        self._shown: Counter[tuple[str, int]] = Counter()
+        self._receipts: dict[str, Receipt] = {}
+        self._superseded: set[int] = set()
+        self._answered: set[tuple[str, int]] = set()
 
-    def draw(self, query: Query, annotator: str) -> tuple[int, ...]:
-        """The order of this person's showing of this query."""
-        if (query.id, annotator) not in self.orders:
-            count = len(query.items)
-            position = self.positions[annotator, count]
-            self.positions[annotator, count] += 1
-            self.orders[query.id, annotator] = shown_order(self.seed, annotator, count, position)
-        return self.orders[query.id, annotator]
+    def enter(self, annotator: str) -> None:
+        """Nothing: the store lets in one thread at a time."""
+
+    def lease(self, claim: Claim) -> Query | None:
+        """Own before oldest."""
+        who, besides = claim.annotator, set(claim.besides)
+        free = [
+            slot
+            for slot in self.open.values()
+            if slot.open_to(who, claim.now)
+            and slot.query_id not in besides
+            and (who, slot.query_id) not in self._answered
+        ]
+        slot = min(free, key=lambda slot: slot.holder != who, default=None)
+        if slot is None:
+            return None
+        slot.holder, slot.lease_until = who, claim.until
+        return self.query(slot.query_id)
+
+    def query(self, id: int) -> Query | None:
+        return _copy(self.queries[id - 1]) if 1 <= id <= len(self.queries) else None
+
+    def order_shown(self, query_id: int, annotator: str) -> tuple[int, ...] | None:
+        return self._orders.get((query_id, annotator))
+
+    def showings(self, annotator: str, options: int) -> int:
+        return self._shown[annotator, options]
+
+    def add_showing(self, showing: Showing) -> None:
+        self._shown[showing.annotator, len(showing.order)] += 1
+        self._orders[showing.query_id, showing.annotator] = showing.order
+
+    def receipt(self, client_uuid: str) -> Receipt | None:
+        return self._receipts.get(client_uuid)
+
+    def answer(self, id: int) -> Response | None:
+        return self.responses[id - 1] if 1 <= id <= len(self.responses) else None
+
+    def is_superseded(self, id: int) -> bool:
+        return id in self._superseded
+
+    def has_answered(self, annotator: str, query_id: int) -> bool:
+        return (annotator, query_id) in self._answered
+
+    def free_slot(self, annotator: str, query_id: int, now: float) -> int | None:
+        free = [
+            id for id, slot in self.open.items() if slot.query_id == query_id and slot.open_to(annotator, now)
+        ]
+        return min(free, key=lambda id: self.open[id].holder != annotator, default=None)
+
+    def add(self, response: NewResponse, digest: str, slot: int | None, now: float) -> Receipt:
+        number = len(self.responses) + 1
+        values = {name: getattr(response, name) for name in response.__dataclass_fields__}
+        self.responses.append(Response(id=number, seq=number, received_at=now, **values))
+        self._answered.add((response.annotator, response.query_id))
+        if response.supersedes is not None:
+            self._superseded.add(response.supersedes)
+        if slot is not None:
+            del self.open[slot]
+        self._receipts[response.client_uuid] = Receipt(number, number, digest)
+        return self._receipts[response.client_uuid]
 
 
 class MemoryStore:
-    """Lists and dictionaries under one lock. Ids are places from 1."""
+    """See `Store`: rows under one lock."""
 
     def __init__(self, seed: int = 0, clock: Callable[[], float] = time.time):
         self._lock = threading.RLock()
-        self._clock = clock
+        self._seed, self._clock = seed, clock
+        self._rows = _Rows()
         self._keys: dict[str, int] = {}
-        self._queries: list[Query] = []
-        self._slots: list[_Slot] = []
-        self._shown = _Showings(seed)
-        self._responses: list[Response] = []
-        self._receipts: dict[str, Receipt] = {}
-        self._bounds: dict[tuple[str, int], int] = {}
+        self._cursors: dict[tuple[str, int], int] = {}
         self._commands: list[Command] = []
 
     def enqueue(self, queries: Sequence[NewQuery]) -> list[int]:
@@ -68,83 +133,61 @@ class MemoryStore:
             for query, payload in zip(queries, payloads, strict=True):
                 if query.key in self._keys:
                     continue
-                id = self._keys[query.key] = len(self._queries) + 1
-                self._queries.append(
-                    Query(id, query.key, query.kind, query.items, query.tick, payload, query.wanted)
-                )
-                self._slots += [_Slot(id) for _ in range(query.wanted)]
+                id = self._keys[query.key] = len(self._rows.queries) + 1
+                values = {name: getattr(query, name) for name in query.__dataclass_fields__}
+                _add_query(self._rows, Query(id=id, **{**values, "payload": payload}))
             return [self._keys[query.key] for query in queries]
 
     def claim(
         self, annotator: str, lease_seconds: float, now: float | None = None, besides: Sequence[int] = ()
     ) -> Query | None:
         """See `Store.claim`."""
-        now = self._clock() if now is None else now
-        acceptance.check_claim(annotator, lease_seconds, now)
+        wish = Claim(annotator, lease_seconds, self._clock() if now is None else now, tuple(besides))
         with self._lock:
-            done = {answer.query_id for answer in self._responses if answer.annotator == annotator}
-            done.update(besides)
-            open_slots = (slot for slot in self._slots if slot.open_to(annotator, now))
-            free = [slot for slot in open_slots if slot.query_id not in done]
-            slot = min(free, key=lambda slot: slot.holder != annotator, default=None)  # own before oldest
-            if slot is None:
-                return None
-            slot.holder, slot.lease_until = annotator, now + lease_seconds
-            query = self._queries[slot.query_id - 1]
-            return replace(_copy(query), shown_order=self._shown.draw(query, annotator))
+            return queue.claim(self._rows, self._seed, wish)
 
     def submit(self, response: NewResponse, now: float | None = None) -> Receipt:
         """See `Store.submit`."""
-        digest = wire.sha256(wire.body(response))
         with self._lock:
-            now = self._clock() if now is None else now
-            known = self._receipts.get(response.client_uuid)
-            if known is not None:
-                if known.sha256 != digest:
-                    raise acceptance.another_body(response.client_uuid)
-                return known
-            if not 1 <= response.query_id <= len(self._queries):
-                raise acceptance.unknown_query(response.query_id)
-            shown = self._shown.orders.get((response.query_id, response.annotator))
-            acceptance.check_fit(response, self._queries[response.query_id - 1], shown)
-            _make_room(response, self._slots, self._responses, now)
-            number = len(self._responses) + 1
-            values = {name: getattr(response, name) for name in response.__dataclass_fields__}
-            self._responses.append(Response(id=number, seq=number, received_at=float(now), **values))
-            self._receipts[response.client_uuid] = Receipt(number, number, digest)
-            return self._receipts[response.client_uuid]
+            return queue.submit(self._rows, response, float(self._clock() if now is None else now))
 
     def view(self, upto: int) -> list[Response]:
         """See `Store.view`."""
-        with self._lock:
-            seen = self._responses[: max(upto, 0)]
+        seen = self.answers(0, upto)
         gone = {answer.supersedes for answer in seen}
         return [answer for answer in seen if answer.id not in gone]
 
-    def history(self) -> list[Response]:
-        """See `Store.history`."""
+    def answers(self, after: int = 0, upto: int = LARGEST) -> list[Response]:
+        """See `Store.answers`."""
         with self._lock:
-            return list(self._responses)
+            return self._rows.responses[max(after, 0) : max(upto, 0)]
 
-    def bound(self, reader: str, tick: int) -> int:
-        """See `Store.bound`."""
-        key = fields.text("reader", reader), whole("tick", tick, -(2**63) + 1)
+    def count_answers(self, upto: int = LARGEST) -> int:
+        """See `Store.count_answers`."""
         with self._lock:
-            return self._bounds.setdefault(key, len(self._responses))
+            return max(0, min(upto, len(self._rows.responses)))
 
-    def queries(self, ids: Sequence[int] | None = None) -> list[Query]:
+    def pin_cursor(self, reader: str, tick: int) -> int:
+        """See `Store.pin_cursor`."""
+        key = fields.text("reader", reader), whole("tick", tick, -LARGEST)
+        with self._lock:
+            return self._cursors.setdefault(key, len(self._rows.responses))
+
+    def queries(self, ids: Sequence[int] | None = None, after: int = 0) -> list[Query]:
         """See `Store.queries`."""
         with self._lock:
-            wanted = range(1, len(self._queries) + 1) if ids is None else ids
-            for id in wanted:
-                if not 1 <= id <= len(self._queries):
-                    raise acceptance.unknown_query(id)
-            return [_copy(self._queries[id - 1]) for id in wanted]
+            if ids is None:
+                return [_copy(query) for query in self._rows.queries[max(after, 0) :]]
+            found = {id: self._rows.query(id) for id in ids}
+        for id, query in found.items():
+            if query is None:
+                raise queue.unknown_query(id)
+        return [_copy(query) for id in ids if (query := found[id]) is not None]
 
     def pending(self) -> int:
         """See `Store.pending`."""
         with self._lock:
-            return sum(not slot.filled for slot in self._slots)
+            return len(self._rows.open)
 
     def command(self, kind: str, payload: dict[str, Any]) -> int:
         """See `Store.command`."""
@@ -164,22 +207,12 @@ class MemoryStore:
         """Nothing to release."""
 
 
-def _make_room(response: NewResponse, slots: list[_Slot], answers: list[Response], now: float) -> None:
-    """Fill a slot, or check what is superseded; raises where the answer has no place."""
-    if response.supersedes is not None:
-        old = next((answer for answer in answers if answer.id == response.supersedes), None)
-        replaced = any(answer.supersedes == response.supersedes for answer in answers)
-        acceptance.check_superseded(response, old, replaced)
-        return
-    own = {answer.query_id for answer in answers if answer.annotator == response.annotator}
-    if response.query_id in own:
-        raise acceptance.answered_already(response)
-    mine = [slot for slot in slots if slot.query_id == response.query_id]
-    free = [slot for slot in mine if slot.open_to(response.annotator, now)]
-    if not free:
-        raise acceptance.no_room(response.query_id)
-    slot = min(free, key=lambda slot: slot.holder != response.annotator)
-    slot.holder, slot.filled = response.annotator, True
+def _add_query(rows: _Rows, query: Query) -> None:
+    """Store a question with its slots."""
+    rows.queries.append(query)
+    for _ in range(query.wanted):
+        rows.slots += 1
+        rows.open[rows.slots] = _Slot(query.id)
 
 
 Stored = TypeVar("Stored", Query, Command)

@@ -6,6 +6,7 @@ nobody chooses a password here. Nobody is deleted: answers of somebody who has l
 
 import hashlib
 import secrets
+import threading
 import time
 import unicodedata
 from collections.abc import Callable
@@ -16,12 +17,10 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, true, update
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
-from plaudit.storage import restored
-from plaudit.storage.claiming import enter
-from plaudit.storage.recent import Recent
-from plaudit.storage.session import Action, Session
+from plaudit.storage.sql_queue import SqlQueueRows
 from plaudit.storage.store import Conflict, Unknown
-from plaudit.storage.tables import annotators, invitations, people, sessions
+from plaudit.storage.tables import annotators, invitations, people, sessions, setting
+from plaudit.storage.transactions import Action, Transactions
 
 Role = Literal["admin", "annotator"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -33,7 +32,8 @@ LONGEST_NAME = 60
 
 REMEMBERED_SECONDS = 2.0
 """How long a session is good without another look; one that is ended by this process is forgotten at once."""
-
+REMEMBERED = 1000
+"""Sessions that are remembered at most."""
 
 WHO = (
     select(people, sessions.c.expires_at)
@@ -77,12 +77,44 @@ class Invitation:
     expires_at: float
 
 
+class Recent:
+    """Sessions that were looked up a moment ago, so that who answers many questions is not looked up for each of them.
+
+    Used from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[Person, float]] = {}
+        self.endings = 0
+        """How often sessions were ended: what was read before the last time may be wrong."""
+
+    def get(self, token: str, now: float) -> Person | None:
+        """Whose it is; None where that is not known any more."""
+        person, until = self._known.get(token, (None, 0.0))
+        return person if now < until else None
+
+    def keep(self, token: str, person: Person, until: float, endings: int) -> None:
+        """Remember until then, unless a session was ended since `endings` was read."""
+        with self._lock:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            if endings == self.endings:
+                self._known[token] = person, until
+
+    def forget(self) -> None:
+        """A session was ended."""
+        with self._lock:
+            self.endings += 1
+            self._known.clear()
+
+
 class People:
     """People, invitations and sessions in SQLite or Postgres."""
 
-    def __init__(self, session: Session, clock: Callable[[], float] = time.time):
-        self._session, self._clock = session, clock
-        self._recent: Recent[Person] = Recent()
+    def __init__(self, transactions: Transactions, clock: Callable[[], float] = time.time):
+        self._do, self._clock = transactions, clock
+        self._recent = Recent()
 
     def invite(
         self, role: str, name: str | None = None, seconds: float = LINK_SECONDS
@@ -90,7 +122,8 @@ class People:
         """A link for somebody new, and its token, which is told this once."""
         fields.one_of("role", role, ROLES)
         known = None if name is None else clean_name(name)
-        return self._session.write(lambda c: _invite(c, (role, known, None), (self._clock(), seconds)))
+        now = self._clock()
+        return self._do.write(lambda c: _invite(c, _Link(role, known, None, now, now + seconds)))
 
     def invite_again(self, person_id: int, seconds: float = LINK_SECONDS) -> tuple[Invitation, str]:
         """A link for somebody who has been here."""
@@ -99,19 +132,20 @@ class People:
             person = _person(connection, person_id)
             if person.revoked:
                 raise Conflict(f"{person.name} was signed out for good; invite somebody new")
-            return _invite(connection, (person.role, person.name, person.id), (self._clock(), seconds))
+            now = self._clock()
+            return _invite(connection, _Link(person.role, person.name, person.id, now, now + seconds))
 
-        return self._session.write(action)
+        return self._do.write(action)
 
     def join(self, token: str, name: str | None = None) -> tuple[Person, str]:
         """Use a link: who has come in, and the token of their session."""
         chosen = None if name is None else clean_name(name)
-        return self._session.write(lambda c: _join(c, token, chosen, self._clock()))
+        return self._do.write(lambda c: _join(c, token, chosen, self._clock()))
 
     def who(self, token: str) -> Person | None:
         """Whose session this is; None where it has ended."""
         values, endings = {"token": digest(token), "now": self._clock()}, self._recent.endings
-        row = self._session.read(lambda c: c.execute(WHO, values).one_or_none())
+        row = self._do.read(lambda c: c.execute(WHO, values).one_or_none())
         if row is None:
             return None
         until = min(values["now"] + REMEMBERED_SECONDS, row.expires_at)
@@ -134,12 +168,12 @@ class People:
     def everyone(self) -> list[Person]:
         """Everybody who ever came in, by id."""
         rows = select(people).order_by(people.c.id)
-        return self._session.read(lambda c: [_to_person(row) for row in c.execute(rows)])
+        return self._do.read(lambda c: [_to_person(row) for row in c.execute(rows)])
 
     def open_invitations(self) -> list[Invitation]:
         """The links that are still good, by id."""
         waiting = select(invitations).where(_good(self._clock())).order_by(invitations.c.id)
-        return self._session.read(lambda c: [_to_invitation(row) for row in c.execute(waiting)])
+        return self._do.read(lambda c: [_to_invitation(row) for row in c.execute(waiting)])
 
     def revoke_invitation(self, id: int) -> None:
         """Make a link useless; safe to do twice."""
@@ -154,7 +188,7 @@ class People:
             )
             connection.execute(update(invitations).where(*still).values(revoked_at=self._clock()))
 
-        self._session.write(action)
+        self._do.write(action)
 
     def revoke(self, person_id: int) -> None:
         """Sign somebody out for good, with all their sessions and links; safe to do twice.
@@ -166,7 +200,7 @@ class People:
     def _end(self, action: Action[Any]) -> None:
         """End sessions; forget them even where the database could not say that it is done."""
         try:
-            self._session.write(action)
+            self._do.write(action)
         finally:
             self._recent.forget()
 
@@ -186,22 +220,22 @@ def clean_name(name: str) -> str:
     return clean
 
 
-def _invite(
-    connection: Connection, who: tuple[str, str | None, int | None], when: tuple[float, float]
-) -> tuple[Invitation, str]:
-    role, name, person = who
-    now, seconds = when
-    if name is not None and person is None:
-        _refuse_taken(connection, name, invited=True)
+@dataclass(frozen=True)
+class _Link:
+    """A link to be made; see `Invitation`."""
+
+    role: str
+    name: str | None
+    person_id: int | None
+    created_at: float
+    expires_at: float
+
+
+def _invite(connection: Connection, link: _Link) -> tuple[Invitation, str]:
+    if link.name is not None and link.person_id is None:
+        _refuse_taken(connection, link.name, invited=True)
     token = secrets.token_urlsafe(32)
-    row = {
-        "token_sha256": digest(token),
-        "role": role,
-        "name": name,
-        "person_id": person,
-        "created_at": now,
-        "expires_at": now + seconds,
-    }
+    row = {"token_sha256": digest(token), **vars(link)}
     added = insert(invitations).values(row).returning(*invitations.c)
     return _to_invitation(connection.execute(added).one()), token
 
@@ -222,7 +256,7 @@ def _join(connection: Connection, token: str, chosen: str | None, now: float) ->
         if name is None:
             raise PlauditError("name: this link does not say who you are; give a name")
         _refuse_taken(connection, name, invited=link.name is not None)
-        enter(connection, name)
+        SqlQueueRows(connection).enter(name)
         added = insert(people).values(name=name, role=link.role, created_at=now).returning(*people.c)
         person = _to_person(connection.execute(added).one())
     connection.execute(update(invitations).where(invitations.c.id == link.id).values(used_at=now))
@@ -238,7 +272,7 @@ def _refuse_taken(connection: Connection, name: str, invited: bool) -> None:
     Who joined after the copy that a store was put back from has answers in it and no entry: an admin may invite them.
     """
     known = set(connection.execute(select(annotators.c.name)).scalars())
-    if invited and restored.was(connection):
+    if invited and setting(connection, "restored") is not None:
         known -= {name} - set(connection.execute(select(people.c.name)).scalars())
     if name.casefold() in {other.casefold() for other in known}:
         raise Conflict(f"name: {name!r} is taken; choose another one")

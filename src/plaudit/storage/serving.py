@@ -11,13 +11,13 @@ from typing import IO, Any
 from sqlalchemy import text
 
 from plaudit.errors import PlauditError
-from plaudit.storage.session import Session
+from plaudit.storage.transactions import Transactions
 
 LOCK = 0x504C5352
 """Postgres: the server holds this advisory lock, together with the number of its schema."""
 
 
-class Note:
+class ServerRecord:
     """A file beside the store: who serves it and where; what it said before is kept for the next one."""
 
     def __init__(self, file: IO[str]):
@@ -33,27 +33,27 @@ class Note:
 
 
 @contextmanager
-def only_server(session: Session, path: Path) -> Iterator[Note]:
-    """Hold the store for this server, with the note at this path; PlauditError with the reason where another does."""
-    with held(path) as note, _on_postgres(session, note.before):
-        yield note
+def only_server(transactions: Transactions, path: Path) -> Iterator[ServerRecord]:
+    """Hold the store for this server, with the record at this path; PlauditError with the reason where another does."""
+    with held(path) as record, _on_postgres(transactions, record.before):
+        yield record
 
 
 @contextmanager
-def held(path: Path) -> Iterator[Note]:
+def held(path: Path) -> Iterator[ServerRecord]:
     """The same for the folder alone: no server on this machine serves it meanwhile."""
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _served(str(path.parent), _read(file)) from None
-        yield Note(file)
+        yield ServerRecord(file)
 
 
 @contextmanager
-def _on_postgres(session: Session, before: dict[str, Any]) -> Iterator[None]:
+def _on_postgres(transactions: Transactions, before: dict[str, Any]) -> Iterator[None]:
     """Servers on several machines may share a database but no file."""
-    engine = session.engine
+    engine = transactions.engine
     if engine.dialect.name != "postgresql":
         yield
         return
@@ -78,9 +78,9 @@ def _read(file: IO[str]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _served(what: str, note: dict[str, Any]) -> PlauditError:
-    where = f" at {note['address']}" if note.get("address") else ""
-    who = f" (process {note['process']})" if note.get("process") else ""
+def _served(what: str, record: dict[str, Any]) -> PlauditError:
+    where = f" at {record['address']}" if record.get("address") else ""
+    who = f" (process {record['process']})" if record.get("process") else ""
     return PlauditError(
         f"{what}: another server is serving it{where}{who}; use that one, or stop it first: two would give out and "
         "count the same answers twice"

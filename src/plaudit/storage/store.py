@@ -8,7 +8,7 @@ became visible, without gaps, so a reader that has read up to a seq has read eve
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import KINDS, Feedback, fields
@@ -18,6 +18,12 @@ ITEMS_OF_KIND = {"comparison": (2, 2), "ranking": (2, None), "rating": (1, 1), "
 
 LARGEST = 2**63 - 1
 """The largest whole number that databases hold."""
+
+Purpose = Literal["train", "held_out", "repeat", "gold"]
+"""What the answers to a question are for. train: the reward is learned from them, and from no others; held_out: they
+measure what was learned; repeat: one person is asked again, to see how steady the answers are; gold: what is right is
+known, to see how good they are."""
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 class Conflict(PlauditError):
@@ -60,6 +66,7 @@ class NewQuery:
     """What a person needs beside the options, such as the prompt; anything JSON holds."""
     wanted: int = 1
     """From how many people an answer is wanted."""
+    purpose: Purpose = "train"
 
     def __post_init__(self) -> None:
         """Refuse what could never be answered."""
@@ -71,6 +78,7 @@ class NewQuery:
             raise PlauditError(f"query.items: a {self.kind} shows {most} options, not {len(self.items)}")
         whole("query.tick", self.tick, -LARGEST)
         whole("query.wanted", self.wanted, 1)
+        fields.one_of("query.purpose", self.purpose, PURPOSES)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ class Query:
     tick: int
     payload: dict[str, Any]
     wanted: int
+    purpose: Purpose = "train"
     shown_order: tuple[int, ...] = ()
     """For the person who claimed it: places in `items` in the order to show them; otherwise empty."""
 
@@ -191,11 +200,15 @@ class Store(Protocol):
         """The answers that stood when answer number `upto` had come in: without superseded ones, by seq."""
         ...
 
-    def history(self) -> list[Response]:
-        """Every answer ever given, superseded ones too, by seq."""
+    def answers(self, after: int = 0, upto: int = LARGEST) -> list[Response]:
+        """The answers whose seq is above `after` and at most `upto`, superseded ones too, by seq."""
         ...
 
-    def bound(self, reader: str, tick: int) -> int:
+    def count_answers(self, upto: int = LARGEST) -> int:
+        """How many answers have a seq of at most `upto`, superseded ones too; at no cost that grows with them."""
+        ...
+
+    def pin_cursor(self, reader: str, tick: int) -> int:
         """Up to which seq this reader reads at this tick.
 
         The largest seq at the first call; every later call with the same reader and tick gives the same
@@ -203,8 +216,8 @@ class Store(Protocol):
         """
         ...
 
-    def queries(self, ids: Sequence[int] | None = None) -> list[Query]:
-        """The questions with these ids in that order; None: all, by id."""
+    def queries(self, ids: Sequence[int] | None = None, after: int = 0) -> list[Query]:
+        """The questions with these ids in that order; None: all with an id above `after`, by id."""
         ...
 
     def pending(self) -> int:

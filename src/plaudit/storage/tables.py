@@ -1,17 +1,31 @@
-"""The tables, once for SQLite and Postgres. A change here needs a migration; a test compares the two."""
+"""The tables, once for SQLite and Postgres, and their rows as questions, answers and commands.
+
+A change of the tables needs a migration; a test compares the two.
+"""
+
+import json
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Float,
     ForeignKey,
     Index,
     Integer,
     MetaData,
+    Row,
     Table,
     Text,
     UniqueConstraint,
+    select,
 )
+from sqlalchemy.dialects import postgresql, sqlite
+
+from plaudit.feedback import from_json, to_json
+from plaudit.storage import wire
+from plaudit.storage.store import Command, NewQuery, NewResponse, Query, Response
 
 WHOLE = BigInteger().with_variant(Integer, "sqlite")
 """64 bits on both; SQLite numbers rows by itself only where the type is INTEGER."""
@@ -53,6 +67,7 @@ queries = Table(
     Column("tick", WHOLE, nullable=False),
     Column("payload", Text, nullable=False),
     Column("wanted", WHOLE, nullable=False),
+    Column("purpose", Text, nullable=False, server_default="train"),
 )
 
 showings = Table(
@@ -91,6 +106,9 @@ Index(
     sqlite_where=responses.c.supersedes.is_(None),
     postgresql_where=responses.c.supersedes.is_(None),
 )
+
+Index("answers_of_a_person", responses.c.annotator, responses.c.query_id)
+Index("answers_of_a_person_in_turn", responses.c.annotator, responses.c.seq)
 
 slots = Table(
     "slots",
@@ -181,3 +199,91 @@ sessions = Table(
     Column("expires_at", Float(53), nullable=False),
     Column("revoked_at", Float(53)),
 )
+
+
+def row_of_query(query: NewQuery) -> dict[str, Any]:
+    """The row of a new question."""
+    return {
+        "key": query.key,
+        "kind": query.kind,
+        "items": wire.canonical("query.items", list(query.items)),
+        "tick": query.tick,
+        "payload": wire.as_object("query.payload", query.payload),
+        "wanted": query.wanted,
+        "purpose": query.purpose,
+    }
+
+
+def query_of_row(row: Row[Any]) -> Query:
+    """A question from its row; nobody has been shown it."""
+    return Query(
+        id=row.id,
+        key=row.key,
+        kind=row.kind,
+        items=tuple(json.loads(row.items)),
+        tick=row.tick,
+        payload=json.loads(row.payload),
+        wanted=row.wanted,
+        purpose=row.purpose,
+    )
+
+
+def row_of_response(response: NewResponse) -> dict[str, Any]:
+    """The row of a new answer, but for its seq, time and SHA-256."""
+    return {
+        "client_uuid": response.client_uuid,
+        "query_id": response.query_id,
+        "annotator": response.annotator,
+        "feedback": wire.canonical("response.feedback", to_json(response.feedback)),
+        "shown_order": text_of_order(response.shown_order),
+        "active_ms": response.active_ms,
+        "supersedes": response.supersedes,
+    }
+
+
+def response_of_row(row: Row[Any]) -> Response:
+    """An answer from its row."""
+    return Response(
+        id=row.id,
+        seq=row.seq,
+        client_uuid=row.client_uuid,
+        query_id=row.query_id,
+        annotator=row.annotator,
+        feedback=from_json(json.loads(row.feedback)),
+        shown_order=order_of_text(row.shown_order),
+        active_ms=row.active_ms,
+        supersedes=row.supersedes,
+        received_at=row.received_at,
+    )
+
+
+def command_of_row(row: Row[Any]) -> Command:
+    """A command from its row."""
+    return Command(row.id, row.kind, json.loads(row.payload))
+
+
+def text_of_order(order: tuple[int, ...]) -> str:
+    """An order of options as text."""
+    return json.dumps(list(order), separators=(",", ":"))
+
+
+def order_of_text(text: str) -> tuple[int, ...]:
+    """An order of options from its text."""
+    return tuple(json.loads(text))
+
+
+def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    """Insert where the key is not there yet."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing())
+
+
+def setting(connection: Connection, name: str) -> str | None:
+    """What the store keeps under this name, such as the seed it was made with; None: nothing yet."""
+    return connection.execute(select(settings.c.value).where(settings.c.name == name)).scalar_one_or_none()
+
+
+def keep_setting(connection: Connection, name: str, value: str) -> str:
+    """What the store keeps under this name: what was kept first, else from now on this value."""
+    insert_new(connection, settings, {"name": name, "value": value})
+    return connection.execute(select(settings.c.value).where(settings.c.name == name)).scalar_one()

@@ -46,3 +46,8 @@ def body(response: NewResponse) -> str:
 def sha256(text: str) -> str:
     """Hex SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def digest(response: NewResponse) -> str:
+    """The SHA-256 of an answer, as its receipt tells it."""
+    return sha256(body(response))

@@ -10,7 +10,7 @@ from plaudit.web.address import LOOPBACK
 from plaudit.web.guard import App, Guard
 from plaudit.web.routes import labelling, pages, people, watching
 from plaudit.web.schemas import Trouble
-from plaudit.web.served import Served
+from plaudit.web.state import AppState
 
 ROUTERS = (people.router, labelling.router, watching.router)
 
@@ -20,11 +20,11 @@ TROUBLES = {
 }
 
 
-def make_app(served: Served) -> FastAPI:
+def make_app(state: AppState) -> FastAPI:
     """The routes over one open folder; without the guard, for those who need the OpenAPI description."""
 
     app = FastAPI(title="plaudit", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.served, app.state.closing = served, asyncio.Event()
+    app.state.open, app.state.closing = state, asyncio.Event()
     for router in ROUTERS:
         app.include_router(router, responses=TROUBLES)  # pyright: ignore[reportArgumentType]
     app.include_router(pages.router)

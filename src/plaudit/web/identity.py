@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from plaudit.storage.people import Person
 from plaudit.web.guard import Refusal
-from plaudit.web.served import Served
+from plaudit.web.state import AppState
 
 CSRF_HEADER = "x-plaudit-csrf"
 
@@ -29,26 +29,26 @@ class Caller:
         return sha256(f"csrf/{self.token}".encode()).hexdigest()
 
 
-async def served(request: Request) -> Served:
+async def app_state(request: Request) -> AppState:
     """What this server serves. Asynchronous, as only what waits for a disk is worth a thread."""
-    return request.app.state.served
+    return request.app.state.open
 
 
-TheServed = Annotated[Served, Depends(served)]
+TheState = Annotated[AppState, Depends(app_state)]
 
 
-async def visitor(request: Request, served: TheServed) -> Caller | None:
+async def visitor(request: Request, state: TheState) -> Caller | None:
     """Whoever is signed in, if anybody is."""
-    token, people = request.cookies.get(served.cookie), served.office.people
+    token, people = request.cookies.get(state.cookie), state.database.people
     if not token:
         return None
     person = people.recent(token) or await run_in_threadpool(people.who, token)
     return None if person is None else Caller(person, token)
 
 
-async def caller(request: Request, served: TheServed) -> Caller:
+async def caller(request: Request, state: TheState) -> Caller:
     """Whoever is signed in; whoever changes something also proves that the page did it, not another site."""
-    found = await visitor(request, served)
+    found = await visitor(request, state)
     if found is None:
         raise Refusal(
             401, "signed_out", "You are not signed in; open your invitation link, or ask for a new one."

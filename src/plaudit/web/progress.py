@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from plaudit.storage.office import Office
+from plaudit.storage.database import Database
 from plaudit.web.folder import Folder
 from plaudit.web.metrics import CURVES, Metrics, thinned
-from plaudit.web.tally import Tally
+from plaudit.web.statistics import LabellingStatistics
 from plaudit.web.trainer import Trainer
 
 FRESH_SECONDS = 0.5
@@ -20,14 +20,14 @@ class Progress:
 
     def __init__(
         self,
-        office: Office,
+        database: Database,
         folder: Folder,
         trainer: Trainer,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._folder, self._trainer, self._metrics, self._clock = folder, trainer, metrics, clock
-        self._tally = Tally(office)
+        self._statistics = LabellingStatistics(database)
         self._lock, self._at = threading.Lock(), -FRESH_SECONDS
         self._found: dict[str, Any] = {}
 
@@ -40,13 +40,13 @@ class Progress:
             return self._found
 
     def _read(self) -> dict[str, Any]:
-        self._tally.read()
+        self._statistics.read()
         self._metrics.read()
         about = self._folder.manifest()
         budget = self._folder.budget()
         x = "update" if budget[1] == "update" else "decisions"
         series = {name: self._metrics.curve(name, x) for name in CURVES}
-        series["win_rate"] = thinned(self._tally.win_rate())
+        series["win_rate"] = thinned(self._statistics.win_rate())
         return {
             "title": self._folder.title,
             "mode": "label" if about.get("stage") == "label" else "run",
@@ -55,7 +55,7 @@ class Progress:
             "wish": self._trainer.wish(),
             "state": self._trainer.state(),
             "patience": self._folder.patience(),
-            **self._tally.counts(),
+            **self._statistics.counts(),
             "progress": {"done": self._metrics.last.get(x, 0), "of": budget[0], "in": x},
             "series": series,
             "x": x,

@@ -18,12 +18,12 @@ from starlette.types import ASGIApp, Message
 
 from plaudit.errors import PlauditError
 from plaudit.storage.people import Invitation, People
-from plaudit.storage.serving import Note, only_server
+from plaudit.storage.serving import ServerRecord, only_server
 from plaudit.web.address import checked, is_local, names, reached
 from plaudit.web.app import guarded, make_app
 from plaudit.web.folder import Folder
 from plaudit.web.routes.people import link_of
-from plaudit.web.served import LEASE_SECONDS, Served
+from plaudit.web.state import LEASE_SECONDS, AppState
 
 LINK_SECONDS = 3600.0
 """How long the link that the terminal shows is good."""
@@ -46,27 +46,27 @@ class Options:
 
 def serve(path: Path, options: Options = Options()) -> None:
     """Serve a folder until interrupted; PlauditError where another server does, or nothing can be served."""
-    served = Served.open(Folder(path), options.lease_seconds, checked(options.public))
+    state = AppState.open(Folder(path), options.lease_seconds, checked(options.public))
     try:
-        with only_server(served.office.session, served.folder.note) as note:
-            server = _made_ready(served, options)
-            listening = _listen(options, note)
-            served.start()
+        with only_server(state.database.transactions, state.folder.note) as record:
+            server = _made_ready(state, options)
+            listening = _listen(options, record)
+            state.start()
             try:
-                _run(server, served, (listening, options, note))
+                _run(server, state, listening, options, record)
             finally:
                 listening.close()
     finally:
-        served.close()
+        state.close()
 
 
-def _made_ready(served: Served, options: Options) -> "_Server":
+def _made_ready(state: AppState, options: Options) -> "_Server":
     """A server that answers from its first moment on.
 
     Whoever labelled when it was killed tries again at once, so nobody may be let in and then wait for what is loaded at
     the first request.
     """
-    app = make_app(served)
+    app = make_app(state)
     inside = guarded(app, names(options.host, options.public), numbers=not is_local(options.host))
     config = uvicorn.Config(
         inside,
@@ -99,15 +99,16 @@ async def _rehearse(app: ASGIApp) -> None:
     await app(scope, asked, answered)
 
 
-def _run(server: "_Server", served: Served, at: tuple[socket.socket, Options, Note]) -> None:
-    listening, options, note = at
+def _run(
+    server: "_Server", state: AppState, listening: socket.socket, options: Options, record: ServerRecord
+) -> None:
     local, port = is_local(options.host), listening.getsockname()[1]
     address = reached(options.host, port, options.public)
-    note.write(address=address, port=port)
-    link = link_of(address, *_invitation(served.office.people))
+    record.write(address=address, port=port)
+    link = link_of(address, *_invitation(state.database.people))
     for number in (signal.SIGINT, signal.SIGTERM):  # from the first word on, not only once it listens
         signal.signal(number, server.handle_exit)
-    print(f"Labelling {served.folder.path} (stop: Ctrl-C)")
+    print(f"Labelling {state.folder.path} (stop: Ctrl-C)")
     print(f"Open this link to sign in; it is good once, within an hour: {link}", flush=True)
     if not local and options.public is None:
         print(
@@ -161,8 +162,8 @@ def _user() -> str:
         return "admin"
 
 
-def _listen(options: Options, note: Note) -> socket.socket:
-    wanted = options.port or note.before.get("port", 0)
+def _listen(options: Options, record: ServerRecord) -> socket.socket:
+    wanted = options.port or record.before.get("port", 0)
     try:
         return _bound(options.host, wanted if isinstance(wanted, int) else 0)
     except OSError as error:

@@ -14,7 +14,7 @@ REMEMBERED = 2048
 MISSING = {"kind": "missing", "message": "This option cannot be shown here. Please skip the question."}
 
 
-class Shop:
+class TaskView:
     """Artifacts, and what of them people may see."""
 
     def __init__(self, artifacts: Artifacts):
@@ -22,7 +22,7 @@ class Shop:
         self._known = lru_cache(REMEMBERED)(self._read)
 
     def task(self, query: Query) -> dict[str, Any]:
-        """A claimed question as `Task` in `schemas`; neither its key nor its tick is told."""
+        """A claimed question as `Task` in `schemas`; neither its key nor its tick nor its purpose is told."""
         texts = [self._text(item) for item in query.items]
         clips = query.payload.get("clips") or [None] * len(query.items)
         options = [

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from plaudit.storage.office import Office
+from plaudit.storage.database import Database
 from plaudit.storage.store import Conflict
 from plaudit.web.folder import Folder
 from plaudit.web.metrics import Metrics
@@ -22,9 +22,9 @@ class Trainer:
     """The process that learns, seen from the store and its manifest."""
 
     def __init__(
-        self, office: Office, folder: Folder, metrics: Metrics, clock: Callable[[], float] = time.time
+        self, database: Database, folder: Folder, metrics: Metrics, clock: Callable[[], float] = time.time
     ):
-        self._office, self._folder, self._metrics, self._clock = office, folder, metrics, clock
+        self._database, self._folder, self._metrics, self._clock = database, folder, metrics, clock
         self._known: tuple[float, State] = (float("-inf"), "down")
 
     def state(self) -> State:
@@ -47,7 +47,7 @@ class Trainer:
     def wish(self) -> str | None:
         """The latest command that this process of it obeys, or has obeyed."""
         after = self._folder.manifest().get("obeys_after", 0)
-        wishes = [] if after is None else self._office.store.commands(after)
+        wishes = [] if after is None else self._database.store.commands(after)
         return wishes[-1].kind if wishes else None
 
     def command(self, kind: str) -> int:
@@ -60,7 +60,7 @@ class Trainer:
         if about.get("obeys_after", 0) is None:
             raise Conflict("command: the run is only starting; try again in some seconds")
         self._known = (float("-inf"), "down")  # it will show at once
-        return self._office.store.command(kind, {})
+        return self._database.store.command(kind, {})
 
     def _went_on(self) -> bool:
         """Its latest update did not wait for answers any more, and none has come since."""
@@ -69,5 +69,5 @@ class Trainer:
         began = self._folder.manifest().get("from_update", 0)
         if patience is None or not row.get("feedback/alone") or row.get("update", 0) <= began:
             return False
-        last = self._office.reception.last_at() or 0.0
-        return self._clock() - last > patience and self._office.store.pending() > 0
+        last = self._database.queue.last_at() or 0.0
+        return self._clock() - last > patience and self._database.store.pending() > 0

@@ -129,7 +129,9 @@ def test_killed_in_generation_and_in_optimisation(
     assert differences(whole(form), gone_on(path)) == []
 
 
-@pytest.mark.parametrize(("method", "call"), [("submit", 9), ("bound", 4), ("enqueue", 5), ("claim", 12)])
+@pytest.mark.parametrize(
+    ("method", "call"), [("submit", 9), ("pin_cursor", 4), ("enqueue", 5), ("claim", 12)]
+)
 def test_killed_between_what_is_said_and_the_checkpoint(
     method: str, call: int, config: Any, whole: Any, tmp_path: Path
 ) -> None:

@@ -17,7 +17,6 @@ from plaudit.stages.adapters.early_stopping import START, Check, best, counted, 
 from plaudit.runs.checkpoint import load_tree
 from plaudit.runs.folder import RunFolder
 from plaudit.storage import open_store
-from plaudit.storage.keys import HELD_OUT
 from plaudit.storage.store import NewResponse, Response
 from tests.processes import metrics
 from tests.text_world import World, quiet
@@ -120,7 +119,7 @@ def test_held_out_judgements_are_asked_of_the_same_people_and_never_learned_from
     queries = {query.id: query for query in store.queries()}
     view = store.view(2**60)
     store.close()
-    held = [r for r in view if queries[r.query_id].key.startswith(HELD_OUT)]
+    held = [r for r in view if queries[r.query_id].purpose == "held_out"]
     assert {r.annotator for r in held} == {r.annotator for r in view} == {"simulated-0"}
     assert len(view) == 14 + len(held) and 12 <= len(held) <= 24
     rows = metrics(watched.path)
@@ -128,7 +127,7 @@ def test_held_out_judgements_are_asked_of_the_same_people_and_never_learned_from
     assert [row.get("watch/judgements") for row in rows][::2] == [None, None]
     assert sum(row.get("watch/judgements", 0) for row in rows) == len(held)  # nobody skips here
     for row in (rows[1], rows[3]):
-        mine = [r for r in held if queries[r.query_id].key.startswith(f"{HELD_OUT}{row['update']}/")]
+        mine = [r for r in held if queries[r.query_id].tick == row["update"]]
         points = sum({"first": 1.0, "second": 0.0, "equal": 0.5}[r.feedback.answer] for r in mine)
         assert row["watch/judgements"] == len(mine)
         assert row["watch/win_rate"] == pytest.approx(points / len(mine))
@@ -144,7 +143,7 @@ def test_a_held_out_question_is_about_held_out_prompts(watched: RunFolder, world
     assert len(allowed) == 3 and not allowed & learned
     store = open_store(watched.feedback)
     for query in store.queries():
-        assert query.payload["prompt"] in (allowed if query.key.startswith(HELD_OUT) else learned)
+        assert query.payload["prompt"] in (allowed if query.purpose == "held_out" else learned)
     store.close()
 
 
@@ -229,7 +228,7 @@ def test_late_answers_are_counted_at_the_next_check(world: World, tmp_path: Path
     assert row["watch/judgements"] == 0 and row["watch/win_rate"] == 0.5 and "feedback/labels" not in row
     for answer in ("first", "equal"):
         query = store.claim("somebody", 60.0)
-        assert query is not None and query.key.startswith(f"{HELD_OUT}1/")
+        assert query is not None and query.key.startswith("held-out/1/")
         store.submit(NewResponse(f"u{query.id}", query.id, "somebody",
                                  Comparison((query.items[0], query.items[1]), answer), query.shown_order))  # fmt: skip
     assert run.tick()["watch/judgements"] == 0
@@ -273,7 +272,7 @@ def test_answers_after_the_last_check_are_in_the_result(world: World, tmp_path: 
     assert run.preferences is not None
     store = run.preferences.desk.store
     while query := store.claim("somebody", 60.0):
-        answer = "first" if query.key.startswith(f"{HELD_OUT}2/") else "second"
+        answer = "first" if query.key.startswith("held-out/2/") else "second"
         store.submit(NewResponse(f"u{query.id}", query.id, "somebody",
                                  Comparison((query.items[0], query.items[1]), answer), query.shown_order))  # fmt: skip
     result = run.finish(folder)

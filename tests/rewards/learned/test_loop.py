@@ -276,7 +276,7 @@ def test_the_loop_does_not_run_away_from_people(
         assert row["feedback/alone"] == 0.0
         learned.append(row["feedback/labels"])
         assert store.pending() <= ahead
-    assert len(store.queries()) == len(store.history()) == 20
+    assert len(store.queries()) == len(store.answers()) == 20
     assert learned[-1] == 20 and (ahead == 0 or learned[-2] == 20 - ahead)
     run.close()
 
@@ -293,7 +293,7 @@ def test_the_last_update_waits_only_while_somebody_answers(
 
     def obey_and_answer() -> None:
         obey()
-        query = store.claim("somebody", 60.0) if len(store.history()) < 17 else None
+        query = store.claim("somebody", 60.0) if len(store.answers()) < 17 else None
         if query is not None:
             said = Comparison((query.items[0], query.items[1]), "first")
             store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
@@ -316,7 +316,7 @@ def test_people_who_leave_are_not_waited_for_for_ever(
 
     def obey_and_answer_once() -> None:
         obey()
-        if not store.history():
+        if not store.answers():
             query = store.claim("somebody", 60.0)
             assert query is not None
             said = Comparison((query.items[0], query.items[1]), "first")

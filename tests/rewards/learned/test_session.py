@@ -1,5 +1,6 @@
 """The desk between a loop and people: what may be learned from, and what simulated people achieved until when."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from plaudit.rewards.learned.session import FeedbackSession
 from plaudit.rewards.learned.loop import people
 from plaudit.storage import Artifacts
 from plaudit.storage.commands import Commands
-from plaudit.storage.keys import HELD_OUT
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import NewQuery
 
@@ -29,7 +29,13 @@ def query(key: str, *items: str) -> NewQuery:
 
 def test_held_out_answers_are_no_lessons(tmp_path: Path) -> None:
     one = desk(tmp_path, SimulatedPerson())
-    one.store.enqueue([query("0/0/1", "a", "b"), query(f"{HELD_OUT}2/1", "b", "c"), query("0/0/2", "c", "a")])
+    one.store.enqueue(
+        [
+            query("0/0/1", "a", "b"),
+            replace(query("held-out/2/1", "b", "c"), purpose="held_out"),
+            query("0/0/2", "c", "a"),
+        ]
+    )
     one.simulate()
     assert one.store.pending() == 0 and len(one.store.view(9)) == 3
     keys = {q.id: q.key for q in one.store.queries()}

@@ -53,7 +53,7 @@ def sent(page: Any) -> None:
 
 def said(desk: FeedbackSession, response: Any) -> str:
     """A stored comparison's answer by the sides that were on the screen, however the store keeps it."""
-    items = desk.office.store.queries([response.query_id])[0].items
+    items = desk.database.store.queries([response.query_id])[0].items
     sides = tuple(items[place] for place in response.shown_order)
     answer = response.feedback.answer
     if answer not in ("first", "second"):

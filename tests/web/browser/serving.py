@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from plaudit.storage.artifacts import Artifacts
-from plaudit.storage.office import open_office
+from plaudit.storage.database import open_database
 from plaudit.storage.store import NewQuery
 
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/join(?:\?named(?:=\d+)?)?#\S+")
@@ -33,7 +33,7 @@ class FeedbackSession:
                 json.dumps(manifest or {"stage": "run", "status": "running"})
             )
         self.artifacts = Artifacts(folder / "artifacts")
-        self.office = open_office(folder / "feedback.db")
+        self.database = open_database(folder / "feedback.db")
         self.process: subprocess.Popen[str] | None = None
         self.link = self.address = ""
         self._asked = 0
@@ -67,7 +67,7 @@ class FeedbackSession:
         """Put a question to people; its id."""
         self._asked += 1
         query = NewQuery(f"q{self._asked}", kind, tuple(items), 0, payload, wanted)
-        return self.office.store.enqueue([query])[0]
+        return self.database.store.enqueue([query])[0]
 
     def ask_texts(self, count: int = 1) -> list[int]:
         """Comparisons of short texts."""
@@ -94,7 +94,7 @@ class FeedbackSession:
 
     def responses(self) -> list:
         """Every stored answer, oldest first."""
-        return self.office.store.history()
+        return self.database.store.answers()
 
     def standing(self) -> list:
         """The answers that count."""
@@ -136,7 +136,7 @@ class FeedbackSession:
     def close(self) -> None:
         """Stop whatever is left."""
         self._end(signal.SIGTERM)
-        self.office.store.close()
+        self.database.store.close()
 
     def _end(self, how: int) -> None:
         if self.process is None:

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from plaudit.rewards.segments import from_bytes
-from plaudit.storage import keys
+from plaudit.pipeline.control.segments import from_bytes
 from tests.web.browser.acting import press, question, sign_in, until
 from tests.web.browser.conftest import NETWORK, Watch
-from tests.web.browser.serving import RUN, FeedbackSession
+from tests.web.browser.serving import RUN, Desk
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 
@@ -63,7 +62,7 @@ def test_a_pendulum_learns_from_somebody_at_the_page(
     try:
         until(lambda: (folder / "feedback.db").exists() or trainer.process.poll() is not None, 60)
         assert trainer.process.poll() is None, trainer.log.read_text()
-        desk = FeedbackSession(folder)
+        desk = Desk(folder)
         try:
             _answer(desk, trainer, browse, shoot)
             until(lambda: trainer.process.poll() is not None, 240)
@@ -78,7 +77,7 @@ def test_a_pendulum_learns_from_somebody_at_the_page(
     assert result["return_mean"] > -400  # a policy that has not learned has about -1200
 
 
-def _answer(desk: FeedbackSession, trainer: Trainer, browse: Any, shoot: Any) -> None:
+def _answer(desk: Desk, trainer: Trainer, browse: Any, shoot: Any) -> None:
     """Answer every question by what it truly is about, which the page does not tell; both processes die once."""
     page, asked = browse(), {}
 
@@ -113,17 +112,17 @@ def _next(page: Any, before: str) -> bool:
     return bool(shown) and shown != before
 
 
-def _answered(desk: FeedbackSession) -> int:
+def _answered(desk: Desk) -> int:
     """Questions of the trainer that have a standing answer; repeats are the server's own."""
-    asked = {query.id for query in desk.office.store.queries() if keys.teaches(query.key)}
+    asked = {query.id for query in desk.database.store.queries() if query.purpose == "train"}
     return len(asked & {response.query_id for response in desk.standing()})
 
 
-def _worth(desk: FeedbackSession, option: str) -> float:
+def _worth(desk: Desk, option: str) -> float:
     return float(from_bytes(desk.artifacts.get(option)).environment_rewards.sum())
 
 
-def _used_once(desk: FeedbackSession) -> None:
+def _used_once(desk: Desk) -> None:
     """What the last update had learned from is every standing answer, each once."""
     standing = desk.standing()
     assert len({response.client_uuid for response in standing}) == len(standing)

@@ -84,13 +84,13 @@ def test_the_run_is_controlled_from_its_page(desk: FeedbackSession, browse: Any,
     page.wait_for_selector(".pill.running")
     page.click("[data-kind='stop']")
     page.keyboard.press("Escape")  # not after all
-    assert [command.kind for command in desk.office.store.commands()] == ["pause", "start"]
+    assert [command.kind for command in desk.database.store.commands()] == ["pause", "start"]
     page.locator("[data-kind='stop']").focus()
     page.keyboard.press("Enter")
     shoot(page, "run-stop")
     page.click("dialog [data-t='stop']")
     page.wait_for_function("() => !document.getElementById('wish').hidden")
-    assert [command.kind for command in desk.office.store.commands()] == ["pause", "start", "stop"]
+    assert [command.kind for command in desk.database.store.commands()] == ["pause", "start", "stop"]
     status(desk, "stopped")
     page.wait_for_selector(".pill.stopped")
     page.click("[data-kind='start']")
@@ -141,8 +141,8 @@ def test_a_link_asks_for_a_name_and_keeps_its_token_to_itself(
 ) -> None:
     watch.expected.append(NETWORK)
     desk.start()
-    desk.office.people.join(desk.office.people.invite("annotator", "Ada")[1], None)
-    token = desk.office.people.invite("annotator", None)[1]
+    desk.database.people.join(desk.database.people.invite("annotator", "Ada")[1], None)
+    token = desk.database.people.invite("annotator", None)[1]
     page = browse()
     page.goto(f"{desk.address}/join#{token}")
     page.wait_for_selector("#join:not([hidden])")
@@ -168,7 +168,7 @@ def test_links_with_a_name_sign_in_at_once(desk: FeedbackSession, browse: Any, w
     desk.close_server()
     page.goto(desk.start().link)  # another link for the same person asks nothing
     page.wait_for_url(f"{desk.address}/")
-    ada = desk.office.people.invite("annotator", "Ada")[1]
+    ada = desk.database.people.invite("annotator", "Ada")[1]
     page.goto(f"{desk.address}/join?named#{ada}")
     page.wait_for_selector("#other:not([hidden])")
     assert str(mine) in page.locator("#join-text").text_content()
@@ -187,20 +187,20 @@ def test_signing_out_gives_questions_back(desk: FeedbackSession, browse: Any, sh
     page = browse()
     sign_in(page, desk.start())
     question(page)
-    until(lambda: desk.office.reception.waiting()[1] == 3)
+    until(lambda: desk.database.queue.waiting()[1] == 3)
     page.click("#menu summary")
     shoot(page, "menu")
     page.click("#leave")
     page.click("dialog [data-t='leave']")
     page.wait_for_function("() => !document.getElementById('signed-out').hidden")
-    assert desk.office.reception.waiting()[1] == 0
+    assert desk.database.queue.waiting()[1] == 0
 
 
 def test_pages_of_others_are_refused_in_words(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.start()
     page = browse()
-    token = desk.office.people.invite("annotator", "Ada")[1]
+    token = desk.database.people.invite("annotator", "Ada")[1]
     sign_in(page, desk, f"{desk.address}/join#{token}")
     page.goto(f"{desk.address}/run")
     assert page.get_attribute("#main", "data-status") == "403"
@@ -213,7 +213,7 @@ def test_the_pages_of_whoever_runs_it_on_a_phone(desk: FeedbackSession, browse: 
     learn(desk, range(1, 20))
     page = browse(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     desk.start()
-    page.goto(f"{desk.address}/join#{desk.office.people.invite('admin', None)[1]}")
+    page.goto(f"{desk.address}/join#{desk.database.people.invite('admin', None)[1]}")
     page.wait_for_selector("#join:not([hidden])")
     fits(page)
     shoot(page, "phone-join")

@@ -50,7 +50,7 @@ def test_label_only_mode_speaks_of_no_policy_and_says_when_all_is_done(
     page, other = browse(locale="zh-CN"), browse()
     sign_in(page, desk.start())
     question(page)  # all three are hers
-    token = desk.office.people.invite("annotator", "Bo")[1]
+    token = desk.database.people.invite("annotator", "Bo")[1]
     sign_in(other, desk, f"{desk.address}/join?named#{token}")
     other.wait_for_function(SOON.format("none"))
     said = other.locator("#empty-text")
@@ -116,14 +116,14 @@ def test_a_run_that_ended_has_nothing_more_until_it_is_resumed(desk: FeedbackSes
 
 def test_a_stop_from_before_a_restart_is_over(desk: FeedbackSession, browse: Any, watch: Watch) -> None:
     watch.expected.append(NETWORK)
-    desk.office.store.command("stop", {})
+    desk.database.store.command("stop", {})
     manifest(desk, obeys_after=1)
     page = browse()
     sign_in(page, desk.start())
     page.goto(f"{desk.address}/run")
     page.wait_for_selector(".pill.running")
     assert not page.locator("#wish").is_visible()
-    desk.office.store.command("stop", {})
+    desk.database.store.command("stop", {})
     page.wait_for_selector("#wish:not([hidden])")
     manifest(desk, status="killed")
     page.wait_for_selector(".pill.killed")

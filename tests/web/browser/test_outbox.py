@@ -213,7 +213,7 @@ def sign_out(desk: FeedbackSession, person_id: int) -> None:
 
 def invited(desk: FeedbackSession, name: str) -> tuple[int, str]:
     """Somebody who has used a link, and another link for them."""
-    people = desk.office.people
+    people = desk.database.people
     person, _ = people.join(people.invite("annotator", name)[1], None)
     return person.id, people.invite_again(person.id)[1]
 
@@ -239,7 +239,7 @@ def test_answers_wait_for_their_own_person(desk: FeedbackSession, browse: Any, w
     until(lambda: len(desk.responses()) == 1)
     assert desk.responses()[0].annotator == "Bo"  # Ada's answer is not sent in Bo's name
     page.context.clear_cookies()
-    sign_in(page, desk, f"{desk.address}/join#{desk.office.people.invite_again(ada)[1]}")
+    sign_in(page, desk, f"{desk.address}/join#{desk.database.people.invite_again(ada)[1]}")
     until(lambda: len(desk.responses()) == 2)
     assert desk.responses()[1].annotator == "Ada"
 

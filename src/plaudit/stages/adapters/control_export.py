@@ -13,7 +13,7 @@ from plaudit.rewards.segments import from_bytes
 from plaudit.readers.comparisons import LABELS
 from plaudit.runs.folder import RunFolder
 from plaudit.stages.columns import columns
-from plaudit.storage import Artifacts, keys, open_store
+from plaudit.storage import Artifacts, open_store
 from plaudit.storage.store import LARGEST
 
 
@@ -22,7 +22,7 @@ def rows(folder: RunFolder, upto: int = LARGEST) -> Iterator[dict[str, Any]]:
     artifacts = Artifacts(folder.artifacts)
     store = open_store(folder.feedback)
     try:
-        names = {query.id: query.key for query in store.queries()}
+        purposes = {query.id: query.purpose for query in store.queries()}
         for response in store.view(upto):
             options = options_of(response.feedback)
             segments = [_side(from_bytes(artifacts.get(option))) for option in options]
@@ -30,7 +30,7 @@ def rows(folder: RunFolder, upto: int = LARGEST) -> Iterator[dict[str, Any]]:
                 **columns(response.feedback, segments, "segment"),
                 "annotator": response.annotator,
                 "seq": response.seq,
-                "held_out": not keys.teaches(names[response.query_id]),
+                "held_out": purposes[response.query_id] != "train",
                 "options": list(options),
             }
     finally:

@@ -7,7 +7,7 @@ from typing import Any
 from plaudit.feedback import options_of
 from plaudit.runs.folder import RunFolder
 from plaudit.stages.columns import columns
-from plaudit.storage import Artifacts, keys, open_store
+from plaudit.storage import Artifacts, open_store
 from plaudit.storage.store import LARGEST
 
 
@@ -28,7 +28,7 @@ def rows(folder: RunFolder, upto: int = LARGEST) -> Iterator[dict[str, Any]]:
                 **columns(response.feedback, [_answer(one) for one in said], "completion"),
                 "annotator": response.annotator,
                 "seq": response.seq,
-                "held_out": not keys.teaches(query.key),
+                "held_out": query.purpose != "train",
                 "prompt": said[0]["messages"] or said[0]["prompt"],
                 **({"columns": others} if others else {}),
             }

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from plaudit.storage.migrating import VERSION_TABLE
+from plaudit.storage.migrations import VERSION_TABLE
 from plaudit.storage.tables import metadata
 
 context.configure(

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import APIRouter, Request, Response
 
 from plaudit.storage.people import SESSION_SECONDS, Invitation
-from plaudit.web.identity import TheAdmin, TheCaller, TheServed
+from plaudit.web.identity import TheAdmin, TheCaller, TheState
 from plaudit.web.schemas import (
     Empty,
     Everyone,
@@ -36,11 +36,11 @@ def health() -> Health:
 
 
 @router.post("/join")
-def join(wish: Join, request: Request, response: Response, served: TheServed) -> Who:
+def join(wish: Join, request: Request, response: Response, state: TheState) -> Who:
     """Use a link, once; the session is in the cookie."""
-    person, token = served.office.people.join(wish.token, wish.name)
+    person, token = state.database.people.join(wish.token, wish.name)
     response.set_cookie(
-        served.cookie,
+        state.cookie,
         token,
         max_age=int(SESSION_SECONDS),
         path="/",
@@ -52,7 +52,7 @@ def join(wish: Join, request: Request, response: Response, served: TheServed) ->
 
 
 @router.get("/me")
-def me(caller: TheCaller, served: TheServed) -> Me:
+def me(caller: TheCaller, state: TheState) -> Me:
     """Who am I."""
     person = caller.person
     return Me(
@@ -60,53 +60,53 @@ def me(caller: TheCaller, served: TheServed) -> Me:
         name=person.name,
         role=person.role,
         csrf=caller.csrf,
-        answered=served.office.reception.answered().get(person.name, 0),
-        title=served.folder.title,
-        store=served.store,
-        state=served.trainer.state(),
+        answered=state.database.queue.answered().get(person.name, 0),
+        title=state.folder.title,
+        store=state.store,
+        state=state.trainer.state(),
     )
 
 
 @router.post("/leave")
-def leave(_: Empty, response: Response, caller: TheCaller, served: TheServed) -> Left:
+def leave(_: Empty, response: Response, caller: TheCaller, state: TheState) -> Left:
     """Sign out here."""
-    served.office.people.leave(caller.token)
-    response.delete_cookie(served.cookie, path="/", httponly=True, samesite="strict")
+    state.database.people.leave(caller.token)
+    response.delete_cookie(state.cookie, path="/", httponly=True, samesite="strict")
     return Left()
 
 
 @router.get("/people")
-def everyone(_: TheAdmin, served: TheServed) -> Everyone:
+def everyone(_: TheAdmin, state: TheState) -> Everyone:
     """People and the links that wait."""
-    people, counts = served.office.people, served.office.reception.answered()
+    people, counts = state.database.people, state.database.queue.answered()
     members = [Member(**asdict(person), answered=counts.get(person.name, 0)) for person in people.everyone()]
     waiting = [OpenInvitation(**asdict(link)) for link in people.open_invitations()]
     return Everyone(people=members, invitations=waiting)
 
 
 @router.post("/invitations")
-def invite(wish: Invite, request: Request, _: TheAdmin, served: TheServed) -> NewLink:
+def invite(wish: Invite, request: Request, _: TheAdmin, state: TheState) -> NewLink:
     """A link for somebody new."""
-    return _told(served.public or str(request.base_url), *served.office.people.invite(wish.role, wish.name))
+    return _told(state.public or str(request.base_url), *state.database.people.invite(wish.role, wish.name))
 
 
 @router.post("/invitations/{invitation_id}/revoke")
-def withdraw(invitation_id: Id, _: Empty, __: TheAdmin, served: TheServed) -> Revoked:
+def withdraw(invitation_id: Id, _: Empty, __: TheAdmin, state: TheState) -> Revoked:
     """Make a link useless."""
-    served.office.people.revoke_invitation(invitation_id)
+    state.database.people.revoke_invitation(invitation_id)
     return Revoked()
 
 
 @router.post("/people/{person_id}/link")
-def invite_again(person_id: Id, _: Empty, request: Request, __: TheAdmin, served: TheServed) -> NewLink:
+def invite_again(person_id: Id, _: Empty, request: Request, __: TheAdmin, state: TheState) -> NewLink:
     """A link for somebody who has lost their session."""
-    return _told(served.public or str(request.base_url), *served.office.people.invite_again(person_id))
+    return _told(state.public or str(request.base_url), *state.database.people.invite_again(person_id))
 
 
 @router.post("/people/{person_id}/revoke")
-def revoke(person_id: Id, _: Empty, __: TheAdmin, served: TheServed) -> Revoked:
+def revoke(person_id: Id, _: Empty, __: TheAdmin, state: TheState) -> Revoked:
     """Sign somebody out for good; their answers stay."""
-    served.office.people.revoke(person_id)
+    state.database.people.revoke(person_id)
     return Revoked()
 
 

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from plaudit.web.identity import TheAdmin, TheServed
+from plaudit.web.identity import TheAdmin, TheState
 from plaudit.web.schemas import Stored, Wish
-from plaudit.web.served import Served
+from plaudit.web.state import AppState
 
 router = APIRouter(prefix="/api")
 
@@ -22,28 +22,28 @@ QUIET_SECONDS = 15.0
 
 
 @router.get("/progress")
-def progress(_: TheAdmin, served: TheServed) -> dict[str, Any]:
+def progress(_: TheAdmin, state: TheState) -> dict[str, Any]:
     """The numbers as they are now."""
-    return served.progress.now()
+    return state.progress.now()
 
 
 @router.get("/progress/stream", response_class=StreamingResponse)
-async def stream(request: Request, admin: TheAdmin, served: TheServed) -> StreamingResponse:
+async def stream(request: Request, admin: TheAdmin, state: TheState) -> StreamingResponse:
     """The numbers whenever they change, for as long as the session lasts."""
-    events = _events(served, admin.token, request.app.state.closing)
+    events = _events(state, admin.token, request.app.state.closing)
     return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 @router.post("/commands")
-def command(wish: Wish, _: TheAdmin, served: TheServed) -> Stored:
+def command(wish: Wish, _: TheAdmin, state: TheState) -> Stored:
     """A row in the command table; the trainer looks there between two updates."""
-    return Stored(id=served.trainer.command(wish.kind), kind=wish.kind)
+    return Stored(id=state.trainer.command(wish.kind), kind=wish.kind)
 
 
-async def _events(served: Served, token: str, closing: asyncio.Event) -> AsyncIterator[str]:
+async def _events(state: AppState, token: str, closing: asyncio.Event) -> AsyncIterator[str]:
     def look() -> str | None:
-        person = served.office.people.who(token)
-        return None if person is None else json.dumps(served.progress.now(), ensure_ascii=False)
+        person = state.database.people.who(token)
+        return None if person is None else json.dumps(state.progress.now(), ensure_ascii=False)
 
     last, quiet = "", 0.0
     while not closing.is_set() and (text := await run_in_threadpool(look)) is not None:

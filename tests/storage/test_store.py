@@ -203,7 +203,7 @@ def test_the_same_answer_again_gives_the_same_receipt(store: Store) -> None:
     store.submit(reply(claimed(store, "bob"), "bob", "u2"), now=2)
     assert store.submit(response, now=99) == receipt == Receipt(receipt.response_id, 1, receipt.sha256)
     assert len(receipt.sha256) == 64
-    assert [r.received_at for r in store.history()] == [1, 2]
+    assert [r.received_at for r in store.answers()] == [1, 2]
 
 
 def test_the_same_uuid_with_another_body_is_a_conflict(store: Store) -> None:
@@ -218,7 +218,7 @@ def test_the_same_uuid_with_another_body_is_a_conflict(store: Store) -> None:
     ):
         with pytest.raises(Conflict, match="u1"):
             store.submit(other)
-    assert len(store.history()) == 1
+    assert len(store.answers()) == 1
 
 
 def test_answers_that_do_not_fit_are_refused_and_nothing_is_stored(store: Store) -> None:
@@ -237,7 +237,7 @@ def test_answers_that_do_not_fit_are_refused_and_nothing_is_stored(store: Store)
     for response in bad:
         with pytest.raises(PlauditError):
             store.submit(response, now=1)
-    assert store.history() == []
+    assert store.answers() == []
     assert store.submit(good, now=1).seq == 1
 
 
@@ -259,7 +259,7 @@ def test_nobody_answers_on_another_persons_lease(store: Store) -> None:
     store.submit(stranger, now=10)
     with pytest.raises(Conflict):
         store.submit(reply(query, "ann", "u2"), now=11)
-    assert [r.annotator for r in store.history()] == ["bob"]
+    assert [r.annotator for r in store.answers()] == ["bob"]
 
 
 def test_a_late_answer_counts_while_nobody_else_took_the_question(store: Store) -> None:
@@ -299,7 +299,7 @@ def test_superseding_changes_the_view_and_keeps_the_history(store: Store) -> Non
     assert standing(2) == [(1, "first"), (2, "second")]
     assert standing(3) == [(2, "second"), (3, "equal")]
     assert standing(4) == standing(2**40) == [(2, "second"), (4, "skip")]
-    assert [r.feedback.answer for r in store.history()] == ["first", "second", "equal", "skip"]
+    assert [r.feedback.answer for r in store.answers()] == ["first", "second", "equal", "skip"]
     assert store.pending() == 0
 
 
@@ -319,7 +319,7 @@ def test_only_the_own_latest_answer_to_the_question_can_be_superseded(store: Sto
     store.submit(reply(query, "ann", "u6", supersedes=one.response_id))
     with pytest.raises(Conflict, match="already"):
         store.submit(reply(query, "ann", "u7", supersedes=one.response_id))
-    assert len(store.history()) == 3
+    assert len(store.answers()) == 3
 
 
 # ---------------------------------------------------------------------------------------------- reading
@@ -332,20 +332,20 @@ def test_a_bound_is_drawn_once_per_reader_and_tick(place: Place) -> None:
     def answer(n: int) -> None:
         store.submit(reply(claimed(store, "ann"), "ann", f"u{n}"))
 
-    assert store.bound("trainer", 0) == 0
+    assert store.pin_cursor("trainer", 0) == 0
     answer(1)
     answer(2)
-    assert store.bound("trainer", 1) == 2
+    assert store.pin_cursor("trainer", 1) == 2
     answer(3)
     store = place.open()  # the trainer was killed; its successor reads exactly what it read
-    assert [store.bound("trainer", tick) for tick in (0, 1)] == [0, 2]
-    assert [r.seq for r in store.view(store.bound("trainer", 1))] == [1, 2]
-    assert store.bound("trainer", 2) == 3
-    assert store.bound("report", 1) == 3
+    assert [store.pin_cursor("trainer", tick) for tick in (0, 1)] == [0, 2]
+    assert [r.seq for r in store.view(store.pin_cursor("trainer", 1))] == [1, 2]
+    assert store.pin_cursor("trainer", 2) == 3
+    assert store.pin_cursor("report", 1) == 3
     answer(4)
-    assert [store.bound("trainer", tick) for tick in (1, 2, 3)] == [2, 3, 4]
+    assert [store.pin_cursor("trainer", tick) for tick in (1, 2, 3)] == [2, 3, 4]
     with pytest.raises(PlauditError):
-        store.bound("", 0)
+        store.pin_cursor("", 0)
 
 
 def test_a_store_opened_again_has_everything(place: Place) -> None:
@@ -356,9 +356,9 @@ def test_a_store_opened_again_has_everything(place: Place) -> None:
     receipt = store.submit(response, now=3)
     held = claimed(store, "bob")
     store.command("pause", {"until": "noon"})
-    before = (store.history(), store.queries(), store.pending(), store.commands())
+    before = (store.answers(), store.queries(), store.pending(), store.commands())
     store = place.open()
-    assert (store.history(), store.queries(), store.pending(), store.commands()) == before
+    assert (store.answers(), store.queries(), store.pending(), store.commands()) == before
     assert store.submit(response, now=9) == receipt
     assert claimed(store, "bob") == held
 
@@ -398,7 +398,7 @@ def test_threads_share_a_store_without_loss_or_duplicates(store: Store) -> None:
     for thread in threads:
         thread.join(60)
     assert failures == []
-    history = store.history()
+    history = store.answers()
     assert [r.seq for r in history] == list(range(1, 81))
     assert Counter(r.query_id for r in history) == Counter({query.id: 2 for query in store.queries()})
     assert len({(r.annotator, r.query_id) for r in history}) == 80
@@ -425,6 +425,59 @@ def test_one_person_in_two_tabs_gets_one_question_and_one_answer(store: Store) -
         thread.start()
     for thread in threads:
         thread.join(60)
-    stored = [r.query_id for r in store.history()]
+    stored = [r.query_id for r in store.answers()]
     assert len(results) == 8
     assert len(stored) == len(set(stored)) == sum(isinstance(result, Receipt) for result in results)
+
+
+# ---------------------------------------------------------------------------------------------- bad fields
+
+ANSWER = NewResponse("u1", 1, "ann", Binary("x", True), ())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("key", ""),
+        ("key", "a\x00"),
+        ("key", "\ud800"),
+        ("kind", "opinion"),
+        ("kind", ["comparison"]),
+        ("items", ("a",)),
+        ("items", ("a", "b", "c")),
+        ("items", ("a", "")),
+        ("items", ["a", "b"]),
+        ("tick", 1.5),
+        ("tick", True),
+        ("wanted", 0),
+        ("wanted", 2**63),
+        ("purpose", "exam"),
+        ("purpose", None),
+    ],
+)
+def test_a_bad_field_of_a_question(field: str, value: object) -> None:
+    with pytest.raises(PlauditError, match=rf"query\.{field}"):
+        replace(question("a"), **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("client_uuid", ""),
+        ("client_uuid", None),
+        ("annotator", "\udfff"),
+        ("query_id", "1"),
+        ("query_id", 2**63),
+        ("query_id", -1),
+        ("feedback", {"kind": "binary"}),
+        ("shown_order", [0, 1]),
+        ("shown_order", (0, "1")),
+        ("shown_order", (-1,)),
+        ("active_ms", -1),
+        ("active_ms", 1.5),
+        ("supersedes", "u0"),
+    ],
+)
+def test_a_bad_field_of_an_answer(field: str, value: object) -> None:
+    with pytest.raises(PlauditError, match=rf"response\.{field}"):
+        replace(ANSWER, **{field: value})

@@ -4,13 +4,13 @@ import sys
 import threading
 from pathlib import Path
 
-from plaudit.storage.copies import Changes, copy, copy_path, counts, identity
+from plaudit.storage.backup import Changes, copy, copy_path, counts, identity
 
 EVERY_SECONDS = 60.0
 """Between two copies, where anything is new."""
 
 
-class Copying:
+class Backups:
     """Copies what is new."""
 
     def __init__(self, store: Path):

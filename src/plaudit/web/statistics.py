@@ -7,9 +7,8 @@ from typing import Any
 
 from plaudit.feedback import Binary, Comparison, Feedback, Ranking
 from plaudit.maths.intervals import wilson
-from plaudit.storage.keys import HELD_OUT
-from plaudit.storage.office import Office
-from plaudit.storage.store import Query, Response
+from plaudit.storage.database import Database
+from plaudit.storage.store import Response
 
 POINTS = {"first": 1.0, "second": 0.0, "equal": 0.5}
 
@@ -29,11 +28,11 @@ class _Said:
     at: float
 
 
-class Tally:
+class LabellingStatistics:
     """Reads what is new in the store and keeps of it what the counts need."""
 
-    def __init__(self, office: Office):
-        self.office = office
+    def __init__(self, database: Database):
+        self.database = database
         self._seq = 0
         self._standing: dict[int, _Said] = {}
         self._checks: dict[int, int] = {}
@@ -42,7 +41,7 @@ class Tally:
     def read(self) -> bool:
         """Take in what is new; whether there was any."""
         news = False
-        while found := self.office.reception.after(self._seq):
+        while found := self.database.queue.after(self._seq):
             news = True
             for response, _ in found:
                 self._standing.pop(response.supersedes or 0, None)
@@ -52,8 +51,8 @@ class Tally:
 
     def counts(self) -> dict[str, Any]:
         """The part of the progress that is about people."""
-        waiting, leased = self.office.reception.waiting()
-        repeats = self.office.reception.repeats()
+        waiting, leased = self.database.queue.waiting()
+        repeats = self.database.queue.repeats()
         said = list(self._standing.values())
         steady = _steadiness(said, repeats)
         unanimous = _unanimity(said, repeats)
@@ -83,7 +82,7 @@ class Tally:
         return [[update, sum(own) / len(own)] for update, own in sorted(points.items())]
 
     def _people(self, said: list[_Said]) -> list[dict[str, Any]]:
-        ids = {person.name: person.id for person in self.office.people.everyone()}
+        ids = {person.name: person.id for person in self.database.people.everyone()}
         found: dict[str, dict[str, Any]] = {}
         for one in said:
             row = found.setdefault(
@@ -95,10 +94,10 @@ class Tally:
         return sorted(found.values(), key=lambda row: row["name"])
 
     def _read_questions(self) -> bool:
-        fresh = self.office.reception.questions(self._last)
+        fresh = self.database.queue.questions(self._last)
         for query, _ in fresh:
-            if query.key.startswith(HELD_OUT):
-                self._checks[query.id] = _update(query)
+            if query.purpose == "held_out":
+                self._checks[query.id] = query.tick
             self._last = query.id
         self._queries += len(fresh)
         return bool(fresh)
@@ -146,8 +145,3 @@ def _unanimity(said: list[_Said], repeats: dict[int, int]) -> list[bool]:
         if one.statement is not None and one.query_id not in repeats:
             by_query[one.query_id].append(one.statement)
     return [a == b for own in by_query.values() for a, b in combinations(own, 2)]
-
-
-def _update(query: Query) -> int:
-    number = query.key.removeprefix(HELD_OUT).partition("/")[0]
-    return int(number) if number.isdigit() else 0

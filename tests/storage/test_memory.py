@@ -1,4 +1,5 @@
-"""Two stores written apart must agree on every outcome of any sequence of operations, errors included."""
+"""The stores, in memory and SQL, and a slow one written apart must agree on every outcome of any sequence of
+operations, errors included."""
 
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Feedback
 from plaudit.feedback.comparison import Answer
 from plaudit.storage import MemoryStore, NewQuery, NewResponse, Query, Store, open_store
+from plaudit.storage.store import PURPOSES
+from tests.storage.slow_store import SlowStore
 
 PEOPLE = ("ann", "bob", "eve")
 
@@ -34,8 +37,11 @@ operations = st.one_of(
     st.tuples(st.just("enqueue"), st.lists(st.tuples(keys, st.booleans(), st.integers(1, 3)), max_size=4)),
     st.tuples(st.just("anything"), people, small, st.booleans(), st.sampled_from((None, None, 1, 2, 4, 9))),
     st.tuples(st.just("replay"), small),
-    st.tuples(st.just("bound"), st.sampled_from(("trainer", "report")), st.integers(0, 3)),
+    st.tuples(st.just("pin_cursor"), st.sampled_from(("trainer", "report")), st.integers(0, 3)),
     st.tuples(st.just("view"), st.integers(-1, 12)),
+    st.tuples(st.just("answers"), st.integers(-1, 12), st.integers(-1, 12)),
+    st.tuples(st.just("count_answers"), st.integers(-1, 12)),
+    st.tuples(st.just("queries"), st.none(), st.integers(-1, 6)),
     st.tuples(st.just("wait"), times),
     st.tuples(st.just("command"), st.sampled_from(("pause", ""))),
     st.tuples(st.just("reopen")),
@@ -55,32 +61,32 @@ def empty() -> Iterator[Path]:
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(operations, min_size=20, max_size=40))
-def test_both_agree(empty: Path, program: list[tuple]) -> None:
+def test_all_agree(empty: Path, program: list[tuple]) -> None:
     path = empty.with_name("tried.db")
     shutil.copy(empty, path)
-    pair: list[Store] = [MemoryStore(), open_store(path)]
+    made: list[Store] = [SlowStore(), MemoryStore(), open_store(path)]
     try:
-        _run(pair, [START, *program], path)
+        _run(made, [START, *program], path)
     finally:
-        pair[1].close()
+        made[-1].close()
 
 
-def _run(pair: list[Store], program: list[tuple], path: Path) -> None:
+def _run(made: list[Store], program: list[tuple], path: Path) -> None:
     now, sent, held, numbers = 0.0, [], {}, {}
     for number, (name, *arguments) in enumerate(program):
         if name == "wait":
             now += arguments[0]
         elif name == "reopen":
-            pair[1].close()
-            pair[1] = open_store(path)
+            made[-1].close()
+            made[-1] = open_store(path)
         elif name == "enqueue":
             queries = [_query(*some, tick=number) for some in arguments[0]]
-            _both(pair, lambda store, queries=queries: store.enqueue(queries))
+            _all(made, lambda store, queries=queries: store.enqueue(queries))
         elif name in ("claim", "answer"):
             person, seconds, besides = arguments if name == "claim" else (arguments[0], 10, [])
             if name == "claim" or person not in held or arguments[2]:
-                query = _both(
-                    pair, lambda store, p=person, s=seconds, b=besides, t=now: store.claim(p, s, t, b)
+                query = _all(
+                    made, lambda store, p=person, s=seconds, b=besides, t=now: store.claim(p, s, t, b)
                 )
                 held = held if query is None else {**held, person: query}
         if name in ("answer", "correct", "anything", "replay"):
@@ -89,22 +95,24 @@ def _run(pair: list[Store], program: list[tuple], path: Path) -> None:
                 if name == "correct":
                     response = replace(response, supersedes=numbers.get(response.supersedes, 99))
                 sent.append(response)
-                receipt = _both(pair, lambda store, r=response, t=now: store.submit(r, t))
+                receipt = _all(made, lambda store, r=response, t=now: store.submit(r, t))
                 if receipt is not None:
                     numbers[len(sent)] = receipt.response_id
-        elif name in ("bound", "view", "command"):
-            _both(
-                pair,
+        elif name in ("pin_cursor", "view", "command", "answers", "count_answers", "queries"):
+            _all(
+                made,
                 lambda store, n=name, a=arguments: getattr(store, n)(*a, *([{}] if n == "command" else [])),
             )
-        _both(pair, lambda store: [store.history(), store.pending()])
-    _both(pair, lambda store: [store.queries(), store.commands()])
-    _laws(pair[1])
+        _all(made, lambda store: [store.answers(), store.pending(), store.count_answers()])
+    _all(made, lambda store: [store.queries(), store.commands()])
+    _laws(made[-1])
 
 
 def _query(key: str, binary: bool, wanted: int, tick: int) -> NewQuery:
     items = (key,) if binary else (key, f"{key}2")
-    return NewQuery(key, "binary" if binary else "comparison", items, tick, {"n": wanted}, wanted)
+    return NewQuery(
+        key, "binary" if binary else "comparison", items, tick, {"n": wanted}, wanted, PURPOSES[wanted % 4]
+    )
 
 
 def _response(name: str, arguments: list, number: int, held: dict, sent: list) -> NewResponse | None:
@@ -136,21 +144,21 @@ def _said(query: Query, answer: Answer) -> Feedback:
     return Comparison((query.items[0], query.items[1]), answer)
 
 
-def _both(pair: list[Store], action: Callable[[Store], Any]) -> Any:
-    """The outcome of both, which must be one."""
+def _all(made: list[Store], action: Callable[[Store], Any]) -> Any:
+    """The outcome of all, which must be one."""
     outcomes = []
-    for store in pair:
+    for store in made:
         try:
             outcomes.append(action(store))
         except PlauditError as error:
             outcomes.append((type(error), str(error)))
-    assert outcomes[0] == outcomes[1]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
     return None if isinstance(outcomes[0], tuple) else outcomes[0]
 
 
 def _laws(store: Store) -> None:
     """What holds after anything."""
-    history = store.history()
+    history = store.answers()
     assert [r.seq for r in history] == list(range(1, len(history) + 1))
     first = [r for r in history if r.supersedes is None]
     assert len({(r.annotator, r.query_id) for r in first}) == len(first)

@@ -6,14 +6,14 @@ from functools import cached_property
 
 from plaudit.errors import PlauditError
 from plaudit.storage.artifacts import Artifacts
-from plaudit.storage.copies import MIRROR, refuse_lost
-from plaudit.storage.office import Office, open_office
-from plaudit.web.copying import Copying
+from plaudit.storage.backup import MIRROR, refuse_lost
+from plaudit.storage.database import Database, open_database
+from plaudit.web.backups import Backups
+from plaudit.web.feedback_log import FeedbackLog
 from plaudit.web.folder import Folder
 from plaudit.web.metrics import Metrics
-from plaudit.web.mirror import Mirror
 from plaudit.web.progress import Progress
-from plaudit.web.tasks import Shop
+from plaudit.web.tasks import TaskView
 from plaudit.web.trainer import Trainer
 
 LEASE_SECONDS = 900.0
@@ -21,14 +21,14 @@ LEASE_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
-class Served:
+class AppState:
     """A folder with everything that is open while it is served."""
 
     folder: Folder
-    office: Office
-    shop: Shop
-    mirror: Mirror
-    copying: Copying
+    database: Database
+    tasks: TaskView
+    log: FeedbackLog
+    backups: Backups
     trainer: Trainer
     progress: Progress
     lease_seconds: float = LEASE_SECONDS
@@ -38,7 +38,7 @@ class Served:
     @classmethod
     def open(
         cls, folder: Folder, lease_seconds: float = LEASE_SECONDS, public: str | None = None
-    ) -> "Served":
+    ) -> "AppState":
         """Open what is there; PlauditError where nobody has asked anything yet."""
         folder.manifest()
         refuse_lost(folder.store)
@@ -46,30 +46,32 @@ class Served:
             raise PlauditError(
                 f"{folder.path}: this run has asked nobody yet; start it with `feedback.people: []` first"
             )
-        office = open_office(folder.store)
+        database = open_database(folder.store)
         metrics = Metrics(folder.path / "metrics.jsonl")
-        trainer = Trainer(office, folder, metrics)
+        trainer = Trainer(database, folder, metrics)
         return cls(
             folder,
-            office,
-            Shop(Artifacts(folder.path / "artifacts")),
-            Mirror(office.reception, folder.path / MIRROR),
-            Copying(folder.store),
+            database,
+            TaskView(Artifacts(folder.path / "artifacts")),
+            FeedbackLog(database.queue, folder.path / MIRROR),
+            Backups(folder.store),
             trainer,
-            Progress(office, folder, trainer, metrics),
+            Progress(database, folder, trainer, metrics),
             lease_seconds,
             public,
         )
 
     def start(self) -> None:
         """Begin to write beside the store; only once no other server may be doing so."""
-        self.mirror.start()
-        self.copying.start()
+        self.log.start()
+        self.backups.start()
 
     @cached_property
     def store(self) -> str:
         """What tells this store in this folder from every other one; copies of a folder hold the same people."""
-        return hashlib.sha256(f"{self.folder.path.resolve()}/{self.office.identity}".encode()).hexdigest()[:8]
+        return hashlib.sha256(f"{self.folder.path.resolve()}/{self.database.identity}".encode()).hexdigest()[
+            :8
+        ]
 
     @cached_property
     def cookie(self) -> str:
@@ -77,7 +79,7 @@ class Served:
         return f"plaudit_{self.store}"
 
     def close(self) -> None:
-        """Write down what is still to be mirrored, and let go."""
-        self.mirror.close()
-        self.copying.close()
-        self.office.store.close()
+        """Write down what is not yet in the lists and the copy, and let go."""
+        self.log.close()
+        self.backups.close()
+        self.database.store.close()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.storage.showing import BLOCK, shown_order
+from plaudit.storage.queue import BLOCK, shown_order
 
 
 @given(st.integers(0, 2**63), st.text(min_size=1), st.integers(1, 6), st.integers(0, 50))

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.feedback import to_json
-from plaudit.storage.copies import put_aside
-from plaudit.storage.reception import Reception
+from plaudit.storage.backup import put_aside
+from plaudit.storage.label_queue import LabelQueue
 from plaudit.storage.store import LARGEST, Query, Response
 
 WAIT_SECONDS = 2.0
@@ -20,17 +20,17 @@ GATHER_SECONDS = 0.25
 """After the first news: more may come, and one reading serves them all."""
 
 
-class Mirror:
+class FeedbackLog:
     """Appends what is new in the store."""
 
-    def __init__(self, reception: Reception, path: Path):
-        self.reception = reception
+    def __init__(self, queue: LabelQueue, path: Path):
+        self.queue = queue
         self.questions, self.answers = path.with_name("questions.jsonl"), path
         self._new, self._stop = threading.Event(), threading.Event()
         self._id = self._seq = 0
         self._key: Any = None
         self._uuid: Any = None
-        self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="feedback log", daemon=True)
 
     def start(self) -> None:
         """Begin to write; only once no other server may be writing to these files."""
@@ -66,8 +66,8 @@ class Mirror:
     def _catch_up(self) -> None:
         more = True
         while more:
-            said = self.reception.after(self._seq)
-            if asked := self.reception.questions(self._id):  # read after the answers, written before them
+            said = self.queue.after(self._seq)
+            if asked := self.queue.questions(self._id):  # read after the answers, written before them
                 _append(self.questions, [question_line(*one) for one in asked])
                 self._id = asked[-1][0].id
             if more := bool(said):
@@ -81,8 +81,8 @@ class Mirror:
 
     def _fits(self) -> bool:
         """Whether the store holds what the last lines say."""
-        asked = self.reception.questions(self._id - 1)[:1] if self._id else []
-        said = self.reception.after(self._seq - 1, 1) if self._seq else []
+        asked = self.queue.questions(self._id - 1)[:1] if self._id else []
+        said = self.queue.after(self._seq - 1, 1) if self._seq else []
         keys, uuids = [query.key for query, _ in asked], [response.client_uuid for response, _ in said]
         return (keys or [None], uuids or [None]) == ([self._key], [self._uuid])
 

@@ -1,4 +1,4 @@
-"""A served store has a copy beside it."""
+"""A state store has a copy beside it."""
 
 import sqlite3
 import time
@@ -8,11 +8,11 @@ import pytest
 
 from plaudit.errors import PlauditError
 from plaudit.storage import NewQuery, Query, open_store
-from plaudit.storage.copies import copy_path, counts
-from plaudit.web import copying
+from plaudit.storage.backup import copy_path, counts
+from plaudit.web import backups
 from plaudit.web.folder import Folder
-from plaudit.web.served import Served
-from tests.web.asking import Door
+from plaudit.web.state import AppState
+from tests.web.asking import Site
 
 
 def held(folder: Path) -> tuple[int, int]:
@@ -21,21 +21,21 @@ def held(folder: Path) -> tuple[int, int]:
 
 
 def test_what_is_new_is_copied_soon_and_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "EVERY_SECONDS", 0.02)
-    served = Served.open(Folder(folder))
-    served.start()
-    ann = Door(served).let_in("Ann")
+    monkeypatch.setattr(backups, "EVERY_SECONDS", 0.02)
+    state = AppState.open(Folder(folder))
+    state.start()
+    ann = Site(state).let_in("Ann")
     ann.answer(ann.tasks()[0])
-    items = served.office.store.queries()[0].items
-    served.office.store.enqueue([NewQuery("new", "comparison", items, 4, {})])
+    items = state.database.store.queries()[0].items
+    state.database.store.enqueue([NewQuery("new", "comparison", items, 4, {})])
     until = time.monotonic() + 20
     while not (folder / "feedback.db.copy").exists() or held(folder) != (6, 1):
         assert time.monotonic() < until
         time.sleep(0.05)
-    monkeypatch.setattr(copying, "EVERY_SECONDS", 60.0)
+    monkeypatch.setattr(backups, "EVERY_SECONDS", 60.0)
     time.sleep(0.05)
     ann.answer(ann.tasks()[0])
-    served.close()
+    state.close()
     assert held(folder) == (6, 2)
 
 
@@ -43,40 +43,40 @@ def test_a_copy_that_cannot_be_made_is_told_and_nothing_else_happens(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "feedback.db.copy.partial").mkdir()
-    served = Served.open(Folder(folder))
-    served.start()
-    ann = Door(served).let_in("Ann")
+    state = AppState.open(Folder(folder))
+    state.start()
+    ann = Site(state).let_in("Ann")
     assert ann.answer(ann.tasks()[0]).status_code == 200
-    served.close()
+    state.close()
     assert "no copy of the store was made" in capsys.readouterr().err
 
 
 def test_a_store_that_was_emptied_does_not_push_its_copy_out(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    served = Served.open(Folder(folder))
-    served.start()
-    served.close()
+    state = AppState.open(Folder(folder))
+    state.start()
+    state.close()
     assert held(folder) == (5, 0)
     (folder / "feedback.db.copy").write_bytes(b"nonsense" * 1000)
-    served = Served.open(Folder(folder))
-    served.start()
-    served.close()
+    state = AppState.open(Folder(folder))
+    state.start()
+    state.close()
     assert held(folder) == (5, 0)  # a damaged one is made again
     (folder / "feedback.db").unlink()
     open_store(folder / "feedback.db").close()
-    served = Served.open(Folder(folder))
-    served.start()
-    served.close()
+    state = AppState.open(Folder(folder))
+    state.start()
+    state.close()
     assert held(folder) == (5, 0)
     assert "it holds less than its copy, or is another store; plaudit restore" in capsys.readouterr().err
 
 
 def serve(folder: Path) -> None:
     """Serve a moment; a copy is made at the end."""
-    served = Served.open(Folder(folder))
-    served.start()
-    served.close()
+    state = AppState.open(Folder(folder))
+    state.start()
+    state.close()
 
 
 def test_another_store_does_not_push_a_copy_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,9 +103,9 @@ def test_a_damaged_store_does_not_push_a_sound_copy_out(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     serve(folder)
-    served = Served.open(Folder(folder))
-    served.start()
-    ann = Door(served).let_in("Ann")
+    state = AppState.open(Folder(folder))
+    state.start()
+    ann = Site(state).let_in("Ann")
     ann.answer(ann.tasks()[0])
     with sqlite3.connect(folder / "feedback.db") as connection:
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'queries'").fetchone()
@@ -114,23 +114,23 @@ def test_a_damaged_store_does_not_push_a_sound_copy_out(
     with (folder / "feedback.db").open("r+b") as file:
         file.seek((root - 1) * size)
         file.write(b"\x99" * size)
-    served.close()
+    state.close()
     assert "no copy of the store was made" in capsys.readouterr().err
     assert held(folder) == (5, 0)
 
 
 def test_people_who_were_let_go_are_news_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "EVERY_SECONDS", 0.02)
-    served = Served.open(Folder(folder))
-    served.start()
-    Door(served).let_in("Ann")
-    ann = next(person for person in served.office.people.everyone() if person.name == "Ann")
-    served.office.people.revoke(ann.id)
+    monkeypatch.setattr(backups, "EVERY_SECONDS", 0.02)
+    state = AppState.open(Folder(folder))
+    state.start()
+    Site(state).let_in("Ann")
+    ann = next(person for person in state.database.people.everyone() if person.name == "Ann")
+    state.database.people.revoke(ann.id)
     until = time.monotonic() + 20
     while not revoked(folder):
         assert time.monotonic() < until
         time.sleep(0.05)
-    served.close()
+    state.close()
 
 
 def revoked(folder: Path) -> bool:
@@ -150,5 +150,5 @@ def test_a_store_that_is_gone_is_not_begun_anew(folder: Path) -> None:
     with pytest.raises(
         PlauditError, match=r"feedback\.db is gone, and feedback\.db\.copy is still there.*restore"
     ):
-        Served.open(Folder(folder))
+        AppState.open(Folder(folder))
     assert not (folder / "feedback.db").exists()

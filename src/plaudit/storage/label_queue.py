@@ -1,4 +1,4 @@
-"""The store as the people at the pages meet it: what they hold, what they have said, and nothing of anybody else."""
+"""The queue as the people at the pages meet it: what they hold, what they have said, and nothing of anybody else."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, update
 
 from plaudit.feedback.places import inverse, permuted
-from plaudit.storage import acceptance, claiming, restored, rows, submitting
-from plaudit.storage.repeats import FOR_ANYBODY, ask_again
-from plaudit.storage.session import Session
-from plaudit.storage.store import LARGEST, NewResponse, Query, Receipt, Response
-from plaudit.storage.tables import queries, repeats, responses, settings, slots
+from plaudit.storage import answers, queue
+from plaudit.storage.sql_queue import FOR_ANYBODY, LEFT, SqlQueueRows, ask_again
+from plaudit.storage.store import LARGEST, NewResponse, NotYours, Query, Receipt, Response, Unknown
+from plaudit.storage.tables import queries, query_of_row, repeats, response_of_row, responses, setting, slots
+from plaudit.storage.transactions import Transactions
 
 RENEW = (
     update(slots)
@@ -26,41 +26,39 @@ RENEW = (
 """What a client says it still has stays with it."""
 
 
-class Reception:
+class LabelQueue:
     """Claims, answers and what is shown, for one person at a time; SQLite or Postgres."""
 
-    def __init__(self, session: Session, clock: Callable[[], float] = time.time):
-        self._session, self._clock = session, clock
-        seed = select(settings.c.value).where(settings.c.name == "seed")
-        self._seed = int(session.read(lambda connection: connection.execute(seed).scalar_one()))
+    def __init__(self, transactions: Transactions, clock: Callable[[], float] = time.time):
+        self._do, self._clock = transactions, clock
+        self._seed = int(transactions.read(lambda connection: setting(connection, "seed")) or 0)
 
     def claim(self, annotator: str, count: int, seconds: float, besides: Sequence[int] = ()) -> list[Query]:
         """Up to `count` questions for this person, as `Store.claim` gives them; one may be a repeat."""
-        now = self._clock()
-        acceptance.check_claim(annotator, seconds, now)
-        known = [id for id in besides if 0 <= id <= LARGEST]
+        wish = queue.Claim(annotator, seconds, self._clock(), tuple(besides))
 
         def action(connection: Connection) -> list[Query]:
-            claiming.enter(connection, annotator)
-            if known:
-                values = {"who": annotator, "until": now + seconds, "known": known}
+            rows = SqlQueueRows(connection)
+            rows.enter(annotator)
+            if wish.besides:
+                values = {"who": annotator, "until": wish.until, "known": list(wish.besides)}
                 connection.execute(RENEW, values)
-            ask_again(connection, self._seed, annotator, now + seconds)
-            found: list[Query] = []
-            while len(found) < count:
-                taken = [*known, *(query.id for query in found)]
-                query = claiming.claim_one(connection, self._seed, annotator, (now, now + seconds), taken)
+            ask_again(rows, self._seed, wish)
+            claimed: list[Query] = []
+            while len(claimed) < count:
+                taken = (*wish.besides, *(query.id for query in claimed))
+                query = queue.claim_another(rows, self._seed, replace(wish, besides=taken))
                 if query is None:
                     break
-                found.append(query)
-            return found
+                claimed.append(query)
+            return claimed
 
-        return self._session.write(action)
+        return self._do.write(action)
 
     def may_get(self, annotator: str, besides: Sequence[int] = ()) -> bool:
         """Whether another question is left for this person, be it with somebody else at the moment."""
         values = {"who": annotator, "besides": [id for id in besides if 0 <= id <= LARGEST]}
-        return self._session.read(lambda c: c.execute(claiming.LEFT, values).first()) is not None
+        return self._do.read(lambda c: c.execute(LEFT, values).first()) is not None
 
     def submit(self, response: NewResponse, supersedes: str | None = None) -> Receipt:
         """`Store.submit` for somebody who was asked, whose answer names the options in the order shown.
@@ -71,35 +69,35 @@ class Reception:
         now = float(self._clock())
 
         def action(connection: Connection) -> Receipt:
-            asked = connection.execute(claiming.QUERY, {"query": response.query_id}).one_or_none()
+            rows = SqlQueueRows(connection)
+            asked = rows.query(response.query_id)
             if asked is None:
-                raise acceptance.unknown_query(response.query_id)
-            shown = claiming.shown_to(connection, response.query_id, response.annotator)
-            if (
-                shown is None
-                and supersedes is None
-                and _may_be_lost(connection, response, rows.to_query(asked))
-            ):
-                claiming.enter(connection, response.annotator)
-                given = rows.to_query(asked), response.annotator, response.shown_order
-                shown = claiming.show(connection, self._seed, *given)
+                raise queue.unknown_query(response.query_id)
+            shown = rows.order_shown(response.query_id, response.annotator)
+            if shown is None and supersedes is None and _may_be_lost(connection, response, asked):
+                rows.enter(response.annotator)
+                shown = queue.show(
+                    rows, self._seed, asked, response.annotator, response.shown_order
+                ).shown_order
             if shown is None:
-                raise acceptance.never_shown(response.query_id)
-            query = rows.to_query(asked, shown)
-            acceptance.check_shown(response, query)
+                raise NotYours(
+                    f"response.query_id: query {response.query_id} was never given to you; "
+                    "answer the questions you get"
+                )
+            query = replace(asked, shown_order=shown)
+            answers.check_shown(response, query)
             old = None if supersedes is None else _own(connection, response.annotator, supersedes)
             said = permuted(response.feedback, inverse(shown))
-            stored = replace(response, supersedes=old, feedback=said)
-            return submitting.submit_checked(connection, stored, query, now)
+            return queue.submit(rows, replace(response, supersedes=old, feedback=said), now, query)
 
-        return self._session.write(action)
+        return self._do.write(action)
 
     def release(self, annotator: str, query_id: int) -> None:
         """Give a question back; nothing happens where the person does not hold it, or has answered it."""
         held = (slots.c.query_id == query_id, slots.c.holder == annotator, slots.c.response_id.is_(None))
         mine = exists().where(repeats.c.query_id == slots.c.query_id)  # nobody else may have a repeat
         free = update(slots).where(*held, ~mine).values(holder=None, lease_until=None)
-        self._session.write(lambda connection: connection.execute(free))
+        self._do.write(lambda connection: connection.execute(free))
 
     def latest(self, annotator: str, count: int) -> list[tuple[Response, Query]]:
         """The person's own standing answers, newest first, each with its question; both as they were shown."""
@@ -113,12 +111,12 @@ class Reception:
         )
 
         def action(connection: Connection) -> list[tuple[Response, Query]]:
-            said = [rows.to_response(row) for row in connection.execute(own)]
+            said = [response_of_row(row) for row in connection.execute(own)]
             wanted = select(queries).where(queries.c.id.in_([response.query_id for response in said]))
             asked = {row.id: row for row in connection.execute(wanted)}
             return [_as_shown(one, asked[one.query_id]) for one in said]
 
-        return self._session.read(action)
+        return self._do.read(action)
 
     def may_see(self, annotator: str | None, sha256: str) -> bool:
         """Whether an artifact belongs to a question: one that this person holds or has answered; None: any."""
@@ -128,26 +126,24 @@ class Reception:
         found = (
             select(queries.c.id).where(about) if annotator is None else select(queries.c.id).where(own, about)
         )
-        return self._session.read(lambda connection: connection.execute(found.limit(1)).first()) is not None
+        return self._do.read(lambda connection: connection.execute(found.limit(1)).first()) is not None
 
     def answered(self) -> dict[str, int]:
         """How many questions each annotator has answered."""
-        counted = (
-            select(responses.c.annotator, func.count())
-            .where(responses.c.supersedes.is_(None))
-            .group_by(responses.c.annotator)
+        counted = select(responses.c.annotator, func.count(responses.c.query_id.distinct())).group_by(
+            responses.c.annotator
         )
-        return self._session.read(lambda c: {name: count for name, count in c.execute(counted)})
+        return self._do.read(lambda c: {name: count for name, count in c.execute(counted)})
 
     def after(self, seq: int, count: int = 1000) -> list[tuple[Response, str]]:
         """The next answers after a number, with their receipts' SHA-256, by seq."""
         later = select(responses).where(responses.c.seq > seq).order_by(responses.c.seq).limit(count)
-        return self._session.read(lambda c: [(rows.to_response(row), row.sha256) for row in c.execute(later)])
+        return self._do.read(lambda c: [(response_of_row(row), row.sha256) for row in c.execute(later)])
 
     def last_at(self) -> float | None:
         """When the newest answer came; None: there is none."""
         newest = select(responses.c.received_at).order_by(responses.c.seq.desc()).limit(1)
-        return self._session.read(lambda c: c.execute(newest).scalar_one_or_none())
+        return self._do.read(lambda c: c.execute(newest).scalar_one_or_none())
 
     def questions(self, after: int) -> list[tuple[Query, dict[str, Any] | None]]:
         """The questions after an id, by id; with what `repeats` says of those that are a repeat."""
@@ -161,21 +157,21 @@ class Reception:
 
         def of(row: Row[Any]) -> tuple[Query, dict[str, Any] | None]:
             again = {column.name: getattr(row, column.name) for column in whose}
-            return rows.to_query(row), None if row.original_id is None else again
+            return query_of_row(row), None if row.original_id is None else again
 
-        return self._session.read(lambda c: [of(row) for row in c.execute(later)])
+        return self._do.read(lambda c: [of(row) for row in c.execute(later)])
 
     def repeats(self) -> dict[int, int]:
         """The question that each repeat repeats."""
         pairs = select(repeats.c.query_id, repeats.c.original_id)
-        return self._session.read(lambda c: {new: old for new, old in c.execute(pairs)})
+        return self._do.read(lambda c: {new: old for new, old in c.execute(pairs)})
 
     def waiting(self) -> tuple[int, int]:
         """How many answers are still wanted, as `Store.pending`, and how many of these somebody is working on."""
         unfilled = slots.c.response_id.is_(None) & FOR_ANYBODY
         leased = func.count().filter(slots.c.lease_until > self._clock())
         counted = select(func.count(), leased).select_from(slots).where(unfilled)
-        total, held = self._session.read(lambda connection: connection.execute(counted).one())
+        total, held = self._do.read(lambda connection: connection.execute(counted).one())
         return total, held
 
 
@@ -185,13 +181,12 @@ def _may_be_lost(connection: Connection, response: NewResponse, query: Query) ->
     A repeat comes back with its showing, so that one without it is somebody else's.
     """
     whole = sorted(response.shown_order) == list(range(len(query.items)))
-    again = select(repeats.c.query_id).where(repeats.c.query_id == query.id)
-    return whole and restored.was(connection) and connection.execute(again).first() is None
+    return whole and query.purpose != "repeat" and setting(connection, "restored") is not None
 
 
 def _as_shown(said: Response, asked: Row[Any]) -> tuple[Response, Query]:
     feedback = permuted(said.feedback, said.shown_order)
-    return replace(said, feedback=feedback), rows.to_query(asked, said.shown_order)
+    return replace(said, feedback=feedback), replace(query_of_row(asked), shown_order=said.shown_order)
 
 
 def _own(connection: Connection, annotator: str, client_uuid: str) -> int:
@@ -199,5 +194,7 @@ def _own(connection: Connection, annotator: str, client_uuid: str) -> int:
     wanted = (responses.c.client_uuid == client_uuid, responses.c.annotator == annotator)
     id = connection.execute(select(responses.c.id).where(*wanted)).scalar_one_or_none()
     if id is None:
-        raise acceptance.unknown_answer(client_uuid)
+        raise Unknown(
+            f"response.supersedes: {client_uuid!r} is not an answer of yours in this store; send that one first"
+        )
     return id

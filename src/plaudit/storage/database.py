@@ -1,23 +1,57 @@
-"""Engines: how connections to SQLite and Postgres are set up."""
+"""A database opened, SQLite or Postgres: as a store alone, or with all that a server needs over its connections."""
 
+import secrets
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
 from plaudit.errors import PlauditError
 from plaudit.storage import sqlite_file
-from plaudit.storage.migrating import migrate
-from plaudit.storage.retry import retrying
+from plaudit.storage.label_queue import LabelQueue
+from plaudit.storage.migrations import migrate
+from plaudit.storage.people import People
+from plaudit.storage.sql import SqlStore
+from plaudit.storage.tables import keep_setting
+from plaudit.storage.transactions import Transactions, retrying
 
 SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",  # readers never wait for the writer
     "PRAGMA synchronous=FULL",  # what is committed survives a loss of power
     "PRAGMA foreign_keys=ON",
 )
+
+SAMPLE = 400
+"""Entries of an index that SQLite looks at for its statistics: it takes a moment, however large the file."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """Everything a server needs of a database: the parts share its connections and commits."""
+
+    store: SqlStore
+    people: People
+    queue: LabelQueue
+    transactions: Transactions
+    identity: str
+    """Of this database: another one that lies in the same place later has another."""
+
+
+def open_database(place: str | Path, seed: int = 0) -> Database:
+    """Open a SQLite file or `postgresql://...` for a server."""
+    transactions = Transactions(*open_engine(place))
+    store = SqlStore(transactions, seed)
+    identity = transactions.write(lambda c: keep_setting(c, "identity", secrets.token_hex(16)))
+    return Database(store, People(transactions), LabelQueue(transactions), transactions, identity)
+
+
+def open_sql(place: str | Path, seed: int = 0) -> SqlStore:
+    """The store in a SQLite file or at `postgresql://...`, made where there is none."""
+    return SqlStore(Transactions(*open_engine(place)), seed)
 
 
 def open_engine(place: str | Path) -> tuple[Engine, str]:
@@ -55,7 +89,24 @@ def _open_sqlite(path: Path) -> Engine:
 
     writer = engine.execution_options(begin="BEGIN IMMEDIATE")
     retrying(lambda: migrate(writer, str(path), _before), str(path))
+    retrying(lambda: _keep_statistics(engine, writer), str(path))
     return engine
+
+
+def _keep_statistics(engine: Engine, writer: Engine) -> None:
+    """Tell SQLite how the rows are spread where there are ten times as many as it knows of: it chooses indexes by that.
+
+    Postgres does so by itself.
+    """
+    known = "SELECT max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE tbl = 'slots'"
+    with engine.begin() as connection:
+        slots = connection.exec_driver_sql("SELECT max(id) FROM slots").scalar_one() or 0
+        has = inspect(connection).has_table("sqlite_stat1")
+        then = (connection.exec_driver_sql(known).scalar_one() or 0) if has else 0
+    if slots >= 10 * max(then, 10):
+        with writer.begin() as connection:
+            connection.exec_driver_sql(f"PRAGMA analysis_limit = {SAMPLE}")
+            connection.exec_driver_sql("ANALYZE")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -20,7 +20,7 @@ from plaudit.runs.threads import threads
 from plaudit.stages.adapters import adapter_of
 from plaudit.stages.adapters.task import Task
 from plaudit.storage.commands import Stopped
-from plaudit.storage.copies import refuse_lost
+from plaudit.storage.backup import refuse_lost
 from plaudit.trackers.jsonl import JsonLines
 
 Watch = Callable[[dict[str, Any]], None]

@@ -27,13 +27,13 @@ class FeedbackSession:
     people: Sequence[SimulatedAnnotator] = ()
 
     def __post_init__(self) -> None:
-        """Nothing has been read yet."""
-        self.log = AnswerLog(self.store)
+        """One log for simulated people, who read to the end, and one for what is learned, up to a cursor."""
+        self.log, self._peoples = AnswerLog(self.store), AnswerLog(self.store)
 
     def simulate(self) -> None:
         """Let the simulated people answer what waits."""
         if self.people and self.store.pending():
-            take_turns(self.people, self.store, self.gold_rewards)
+            take_turns(self.people, self._peoples, self.gold_rewards)
 
     def rates(self, upto: int) -> dict[str, float]:
         """What the simulated people achieved with the answers up to a cursor.
@@ -42,7 +42,7 @@ class FeedbackSession:
         """
         if not self.people:
             return {}
-        counts = [person.counts(self.store, self.gold_rewards, upto) for person in self.people]
+        counts = [person.counts(self._peoples, self.gold_rewards, upto) for person in self.people]
         return {f"people/{name}": value for name, value in sum(counts, Counts()).rates().items()}
 
     def read(self, upto: int) -> list[Response]:

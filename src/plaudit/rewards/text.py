@@ -220,6 +220,11 @@ class CompletionQuestions:
         self.base = state["base"]
 
 
+def answered_by(gold: GoldReward) -> Callable[[Completions], Rewards]:
+    """The gold reward as a reward of completions: to measure by, where nothing else is there."""
+    return lambda said: Rewards(gold(said.answers).float())
+
+
 def sequence(model: TextReward, said: TextRecord, spoken: Vocabulary) -> list[int]:
     """A completion with its prompt in the reward model's tokens: the very ones that were sampled where it shares them,
     else encoded again, messages through its own chat template. What is longer than it reads loses its beginning.

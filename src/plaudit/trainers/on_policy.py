@@ -96,7 +96,8 @@ class Updater:
         decisions = int(rollout.episodes.mask.sum())
         self.decisions += decisions
         self._control_kl(rollout.episodes, settings, decisions)
-        self.metrics = rollout.metrics | self._report(before, rollout.episodes, seen, rate)
+        told = rollout.metrics | self._report(before, rollout.episodes, seen, rate)
+        self.metrics = told | charged(told, settings)
 
     def settings_at(self, remaining: float) -> Any:
         """The algorithm's config with its annealed fields and its adaptive price of this update."""
@@ -275,6 +276,18 @@ class OnPolicy:
 def prices(settings: Any) -> Mapping[str, Kl]:
     """The prices of leaving a reference among the settings of an algorithm, by their field."""
     return {name: value for name, value in vars(settings).items() if isinstance(value, Kl)}
+
+
+def charged(metrics: Mapping[str, float], settings: Any) -> dict[str, float]:
+    """What the KL to the reference took off the reward of a row, and what was left to optimise."""
+    if "objective/kl_per_answer" not in metrics:
+        return {}
+    price = sum(one.coef for one in prices(settings).values() if one.where == "reward")
+    taken = -price * metrics["objective/kl_per_answer"]
+    return {
+        "objective/non_score_reward": taken,
+        "objective/rlhf_reward": metrics["objective/reward"] + taken,
+    }
 
 
 @dataclass(frozen=True)

@@ -129,53 +129,6 @@ def episodes_of(
     return Rollout(episodes, record, metrics)
 
 
-def talk(self, policy: Any) -> Completions:
-        """Answers of the policy to the next prompts."""
-        places = self.prompts.take(-(-self.batch // self.generation.each))
-        rows = places.repeat_interleave(self.generation.each)[: self.batch]
-        asked = [self.prompts.prompts[i] for i in rows.tolist()]
-        return talk(policy, asked, self.speech, self.generator)
-
-    def judge(self, talk: Completions, policy: Any, reference: Any | None, reward: Reward) -> Rollout:
-        """Episodes of what was said; see `judge`."""
-        return judge(talk, policy, reference, reward, self.generation.cap)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on exactly here."""
-        return {"prompts": self.prompts.state_dict(), "generator": self.generator.get_state()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
-        self.prompts.load_state_dict(state["prompts"])
-        self.generator.set_state(state["generator"])
-
-
-@torch.no_grad()
-def judge(talk: Completions, policy: Any, reference: Any | None, reward: Reward, cap: Cap) -> Rollout:
-    """Episodes of what was said: log-probabilities by the trainer's forward pass, values, rewards."""
-    record = talk.record
-    mask = record.mask
-    scores, following = policy.judge(record)
-    ref_logp = None if reference is None else reference.scores(record).logp
-    _refuse_divergence({"logp": scores.logp, "values": scores.values}, mask)  # before anybody is asked
-    if ref_logp is not None and not torch.isfinite(ref_logp[mask]).all():
-        raise PlauditError(
-            "reference: its log-probability of an answer is not finite; give the model that learning starts from"
-        )
-    graded = reward(talk.answers)
-    rewards = place(graded, mask, talk.ended, cap)
-    last = mask & (mask.flip(1).cumsum(dim=1).flip(1) == 1)
-    cut = isinstance(cap, Bootstrap) & ~talk.ended.to(mask.device)
-    episodes = Episodes(
-        scores.logp, rewards, last & ~cut[:, None], last, mask, scores.values, following, ref_logp, None,
-        talk.group.to(mask.device),
-    )  # fmt: skip
-    metrics = _measured(talk, graded, episodes) | {
-        "objective/entropy": float(masked.mean(scores.entropy, mask))
-    }
-    return Rollout(episodes, record, metrics)
-
-
 def generate(
     policy: Any, asked: Sequence[Prompt], generation: GenerationConfig, generator: torch.Generator
 ) -> Completions:

@@ -1,217 +1,401 @@
-"""A language run: everything that changes in one saved tree."""
+"""Language: a run of a language model, put together from its config."""
 
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from plaudit.environments.language.rollouts import LanguageRollouts, talk
-from plaudit.errors import Diverged, PlauditError
+from plaudit.environments.language.prompts import PromptQueue
+from plaudit.environments.language.rollouts import GenerationConfig, LanguageRollouts, generate
+from plaudit.errors import PlauditError
 from plaudit.models.language import adapters, loading, reward_model
-from plaudit.runs import provenance as origins
-from plaudit.stages.adapters import samples
-from plaudit.pipeline.language.config import RunConfig
-from plaudit.stages.adapters.text_evaluation import Evaluation, evaluate, measured, paid, wins
-from plaudit.pipeline.language.parts import generator, parts, preferences
-from plaudit.pipeline.language.pricing import priced
-from plaudit.stages.adapters.early_stopping import Watcher
-from plaudit.rewards.learned.loop import foretold
-from plaudit.runs import algorithms
+from plaudit.models.language.generation import Sampling
+from plaudit.models.language.policy import LanguagePolicy, as_it_was
+from plaudit.models.language.reward_model import TextReward
+from plaudit.models.language.vocabulary import Vocabulary
+from plaudit.rewards import functions, gold
+from plaudit.rewards.gold import GoldReward
+from plaudit.rewards.learned.calibration import forecast
+from plaudit.rewards.learned.loop import FeedbackLoop
+from plaudit.rewards.learned.session import FeedbackSession, simulated_people
+from plaudit.rewards.learned.terms import of_responses
+from plaudit.rewards.learned.trainer import RewardTrainer
+from plaudit.rewards.source import Fixed
+from plaudit.rewards.text import (
+    Asking,
+    CompletionQuestions,
+    CompletionReward,
+    CompletionStore,
+    answered_by,
+    learned,
+    same_tokens,
+    sequence,
+)
+from plaudit.rewards.weighted import Part, Weighted
+from plaudit.runs import algorithms, provenance
+from plaudit.runs.config import RewardSettings, RunConfig
 from plaudit.runs.files import write_whole
 from plaudit.runs.folder import RunFolder
+from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
-from plaudit.trainers import on_policy
+from plaudit.stages.adapters import language_data, samples
+from plaudit.stages.adapters.early_stopping import EarlyStopping
+from plaudit.stages.adapters.prompts import Prompts, prompts
+from plaudit.stages.adapters.text_evaluation import Evaluation, Scorers, evaluate, measured, paid, wins
+from plaudit.storage import Artifacts, open_store
+from plaudit.storage.commands import Commands
+from plaudit.trainers.evolution import Evolution
+from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
+from plaudit.trainers.supervised import Supervised, with_reference
 
-MEMORY = "policy.rows, trainer.piece, language.batch or language.answer_tokens; or set policy.gradient_checkpointing"
+MEMORY = (
+    "policy.rows, trainer.microbatch_size, environment.batch_size or environment.max_new_tokens; or set "
+    "policy.gradient_checkpointing"
+)
 """What to lower where memory runs out."""
-UNJUDGED = "watch.stop: nobody answered the held-out judgements, so the policy of the last update was kept"
+UNJUDGED = (
+    "win_rate_check.stop: nobody answered the held-out judgements, so the policy of the last update was kept"
+)
 
 
-class LanguageRun:
-    """One tick: ask and learn from people where they are part of the run, answer prompts, judge, improve."""
+@dataclass
+class Models:
+    """What a run works with; of these only the policy and the reward model learn."""
+
+    policy: LanguagePolicy
+    start: Any
+    """The policy as it was, with `generate` and `scores`."""
+    reference: Any | None
+    """What leaving has a price; none where nothing is priced, so that no forward pass is spent on it."""
+    generation: GenerationConfig
+    prompts: Prompts
+    reward: TextReward | None
+    gold: GoldReward | None
+    made_of: dict[str, tuple[str, str]]
+    """By field of the config what was read, and the hash of it."""
+
+    def queue(self, seed: int, purpose: str) -> PromptQueue:
+        """The prompts to learn from, in an order of its own for each purpose."""
+        return PromptQueue(self.prompts.train, generator(seed, purpose))
+
+
+class LanguageTask:
+    """A `Task`: prompts, a language model, its reward and whoever teaches it."""
 
     def __init__(self, config: RunConfig, folder: RunFolder):
-        self.config = config
+        self.config, self.folder = config, folder
         self.notes: set[str] = set()
         """What somebody should know about this run."""
+        self.unit = "tokens"
         with loading.memory_explained(MEMORY):
-            self.parts = made = parts(config)
-        origins.keep(folder, made.made_of)
+            self.models = made = models(config)
+        provenance.keep(folder, made.made_of)
         self.resume = "exact" if made.policy.device.type == "cpu" else "statistical"  # sums on a GPU vary
         if made.prompts.left_out:
             self.notes.add(f"{made.prompts.left_out} prompts were left out: they do not fit the context")
-        self.language = LanguageRollouts(
-            made.queue(config.seed, "prompts"),
-            made.speech,
-            config.language.batch,
-            generator(config.seed, "answers"),
-        )
-        self.learner = on_policy.Learner(algorithms.find(config.algorithm), config.settings, config.trainer)
-        self.state = on_policy.start(made.policy, config.trainer, generator(config.seed, "minibatches"))
-        self.judges = made.judges(config)
-        human = preferences(config, made, folder)
-        self.preferences = None if human is None else human[0]
-        self.watcher = None
-        if human is not None and config.watch.every:
-            self.watcher = Watcher(
-                config.watch, human[0].desk, human[1], (folder.path / "watched", config.updates)
-            )
-        self.stopped = False
+        module = algorithms.find(config.algorithm)
+        self.kind = algorithms.kind_of(module)
+        self.algorithm = Algorithm(module, config.settings, config.algorithm)
+        self.session: FeedbackSession | None = None
+        self.store: CompletionStore | None = None
+        self.feedback: FeedbackLoop | None = None
+        if config.feedback.labels or config.win_rate_check.every:
+            self._meet()
+        self.rewards = self._rewards()
+        self.scorers = Scorers(self.rewards, made.gold, made.start)
+        self.learner = self._learner()
+        self.early_stopping: EarlyStopping | None = None
+        if self.session is not None and self.store is not None and config.win_rate_check.every:
+            place, last = folder.path / "watched", config.budget
+            self.early_stopping = EarlyStopping(config.win_rate_check, self.session, self.store, place, last)
+        self._stopped = False
         self.evaluations: dict[int, Evaluation] = {}
         """By update, that of the start (0) and the latest."""
 
     @property
-    def done(self) -> bool:
-        """The budget is spent, or held-out judgements say that the policy gets worse."""
-        return self.stopped or self.state.updates >= self.config.updates
+    def stopped(self) -> bool:
+        """Held-out judgements say that the policy gets worse."""
+        return self._stopped
 
     def begin(self, folder: RunFolder) -> None:
         """Keep the policy as it starts, where the judgements may choose it; the model is a folder of its own."""
-        if self.watcher is not None:
-            self.watcher.begin(self.state.policy)
+        if self.early_stopping is not None:
+            self.early_stopping.begin(self.models.policy)
 
-    def tick(self) -> dict[str, Any]:
-        """One update; returns its metrics."""
-        state, config = self.state, self.config
-        said: dict[str, Any] = {}
+    def after_step(self) -> dict[str, Any]:
+        """The start beside the first update; evaluations and held-out judgements, where they are due."""
+        found: dict[str, Any] = {}
+        updater = getattr(self.learner, "updater", None)
+        if updater is not None:
+            found["tokens"] = updater.decisions
         with loading.memory_explained(MEMORY):
-            if self.preferences is not None and config.feedback.labels:
-                # the last update is the last chance to ask what is left
-                last = state.updates + 1 >= config.updates
-                progress = 1.0 if last else state.updates / config.updates
-                said = self.preferences.tick(state.policy, state.updates, progress)
-            if state.updates == 0:
-                said |= {
-                    f"start/{name}": value
-                    for name, value in self._evaluated(self.parts.start, 0).metrics().items()
-                }
-            remaining = 1 - state.updates / config.updates
-            price = _price(state, config, remaining)
-            rollout = self.language.collect(state.policy, self.parts.reference, self.judges.proxy)
-            try:
-                on_policy.update(state, rollout, self.learner, remaining)
-            except ValueError as error:
-                raise PlauditError(f"{config.algorithm}: {error}") from error
-            if not torch.isfinite(state.optimiser.flat).all():  # before it could get into a checkpoint
-                raise Diverged("the weights are")
-            return state.metrics | said | priced(state.metrics, price) | self._watched()
+            if self.learner.updates == 1:
+                start = self._evaluated(self.models.start, 0).metrics()
+                found |= {f"start/{name}": value for name, value in start.items()}
+            return found | self._watched()
 
     def finish(self, folder: RunFolder) -> dict[str, Any]:
         """Save what was learned and say how good it is on held-out prompts."""
-        policy, made = self.state.policy, self.parts
+        made, policy = self.models, self.models.policy
         kept, judged = self._kept()
-        if self.preferences is not None and not self.stopped:
-            self.notes |= self.preferences.notes
+        if self.feedback is not None and not self._stopped:
+            self.notes |= self.feedback.notes
         seed = seed_of(self.config.seed, "samples")
         with loading.memory_explained(MEMORY):
             before, after = self._evaluated(made.start, 0), self._evaluated(policy, kept)
-            asked, models = made.prompts.held_out, (made.start, policy)
-            rows = samples.side_by_side(models, asked, made.speech, self.judges, made.model, seed)
+            by = samples.Shown(made.generation, self.scorers, made.reward)
+            rows = samples.side_by_side(made.start, policy, made.prompts.held_out, by, seed)
         write_whole(folder.path / samples.NAME, samples.text(rows))
         lm = adapters.merged(policy.lm, policy.adapted)
-        loading.keep_shaping(lm, self.config.policy.shaping, made.speech.stops)
-        loading.save(folder.path / "policy", lm, made.speech.vocabulary)
-        if made.model is not None and self.config.feedback.labels:
-            reward_model.save(folder.path / "reward", made.model)
-        by = paid(self.config.reward.weights) if made.hidden is None else "hidden score"
+        loading.keep_shaping(lm, self.config.policy.shaping, made.generation.stops)
+        loading.save(folder.path / "policy", lm, made.generation.vocabulary)
+        if made.reward is not None and self.feedback is not None:
+            reward_model.save(folder.path / "reward", made.reward)
+        win_by = paid(self.config.reward.weights) if made.gold is None else "gold reward"
         scores = {name: found.scores() for name, found in (("before", before), ("after", after))}
-        result = (
-            after.metrics() | wins(after.worth, before.worth).named() | {"win_by": by, "kept_update": kept}
-        )
+        won = wins(after.worth, before.worth).named()
+        result = after.metrics() | won | {"win_by": win_by, "kept_update": kept}
+        if self.feedback is not None and self.feedback.trainer.people.names:
+            result["people"] = self.feedback.trainer.people.report()
         return result | judged | {"before": before.metrics(), "scores": scores}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that changes."""
-        state = self.state
-        return {
-            "policy": state.policy.trainable(),
-            "optimiser": state.optimiser.state_dict(),
-            "generator": state.generator.get_state(),
-            "updates": state.updates,
-            "decisions": state.decisions,
-            "kl_price": state.kl_price,
-            "notes": sorted(self.notes),
-            "language": self.language.state_dict(),
-            "preferences": None if self.preferences is None else self.preferences.state_dict(),
-            "watcher": None if self.watcher is None else self.watcher.state_dict(),
-            "stopped": self.stopped,
-        }
+        """What changes besides the learner."""
+        checks = None if self.early_stopping is None else self.early_stopping.state_dict()
+        return {"notes": sorted(self.notes), "early_stopping": checks, "stopped": self._stopped}
 
-    def load_state_dict(self, tree: dict[str, Any]) -> None:
-        """Continue from a saved tree."""
-        state = self.state
-        state.policy.restore(tree["policy"])
-        state.optimiser.load_state_dict(tree["optimiser"])
-        state.generator.set_state(tree["generator"])
-        state.updates, state.decisions, state.kl_price = tree["updates"], tree["decisions"], tree["kl_price"]
-        self.notes, self.stopped = set(tree["notes"]), tree["stopped"]
-        self.language.load_state_dict(tree["language"])
-        if self.preferences is not None:
-            self.preferences.load_state_dict(tree["preferences"])
-        if self.watcher is not None:
-            self.watcher.load_state_dict(tree["watcher"])
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.notes, self._stopped = set(state["notes"]), state["stopped"]
+        if self.early_stopping is not None:
+            self.early_stopping.load_state_dict(state["early_stopping"])
 
     def close(self) -> None:
         """Release the store."""
-        if self.preferences is not None:
-            self.preferences.desk.store.close()
+        if self.session is not None:
+            self.session.store.close()
+
+    def _meet(self) -> None:
+        """Where people answer."""
+        config, made = self.config, self.models
+        opened = open_store(self.folder.feedback, seed_of(config.seed, "sides"))
+        self.store = CompletionStore(Artifacts(self.folder.artifacts), made.gold)
+        persons = simulated_people(config.feedback.people, config.seed)
+        self.session = FeedbackSession(
+            opened, self.store.artifacts, Commands(opened), self.store.gold_rewards, persons
+        )
+
+    def _rewards(self) -> Weighted:
+        """The weighted parts of the reward, each logged apart."""
+        config, made = self.config, self.models
+        if self.kind == "preference" and not _paying(config.reward) and made.gold is not None:
+            return Weighted({"gold_reward": Part(1.0, Fixed(answered_by(made.gold)))})
+        source = None
+        if config.feedback.labels and made.reward is not None:
+            source = self._feedback(made.reward)
+        return weighted(config.reward, made.reward, made.generation, source)
+
+    def _feedback(self, model: TextReward) -> FeedbackLoop:
+        config, made = self.config, self.models
+        assert self.session is not None and self.store is not None
+        store, spoken = self.store, made.generation.vocabulary
+        medium = CompletionReward(model, lambda item: sequence(model, store.get(item), spoken))
+        asking = Asking(
+            made.policy,
+            made.queue(config.seed, "questions"),
+            made.generation,
+            generator(config.seed, "compared answers"),
+            config.feedback.question,
+            config.feedback.options,
+        )
+        trainer = RewardTrainer(medium, config.reward, generator(config.seed, "feedback"))
+        questions = CompletionQuestions(store, medium, asking)
+        self.feedback = FeedbackLoop(self.session, config.feedback, trainer, questions)
+        return self.feedback
+
+    def _learner(self) -> Any:
+        config, made = self.config, self.models
+        shuffles = generator(config.seed, "minibatches")
+        if self.kind == "preference":
+            reference = made.reference or made.start
+            train, held_out = language_data.pairs(config, made.generation.vocabulary, made.policy)
+            rows = config.policy.rows
+            sides = [with_reference(part, reference, rows) for part in (train, held_out)]
+            return Supervised(made.policy, sides[0], sides[1], self.algorithm, config.trainer, shuffles)
+        batch = config.environment.batch_size
+        evolved = self.kind == "evolution"
+        if evolved:
+            tried = self.algorithm.module.ask(torch.zeros(1), config.settings, torch.Generator())
+            batch = len(tried) * config.trainer.episodes
+        generation = replace(made.generation, num_generations=1) if evolved else made.generation
+        rollouts = LanguageRollouts(
+            made.queue(config.seed, "prompts"), generation, batch, generator(config.seed, "answers")
+        )
+        if evolved:
+            return Evolution(
+                made.policy, self.algorithm, config.trainer, rollouts, self.rewards, config.budget, shuffles
+            )
+        updater = Updater(made.policy, self.algorithm, config.trainer, shuffles)
+        return OnPolicy(updater, rollouts, self.rewards, config.budget, made.reference)
 
     def _evaluated(self, policy: Any, update: int) -> Evaluation:
         """The policy of an update, 0: as it started. The same prompts and the same random numbers every time, so that
-        differences are the policies'; what the start and the latest policy have answered is not asked again."""
-        made, seed, known = self.parts, seed_of(self.config.seed, "evaluation"), self.evaluations.get(update)
+        differences are the policies'; what the start and the latest policy have said is not asked again."""
+        made, seed, known = self.models, seed_of(self.config.seed, "evaluation"), self.evaluations.get(update)
         if known is not None:
-            found = known.judged_again(self.judges.proxy)
+            found = known.scored_again(self.rewards)
         else:
-            found = evaluate(policy, made.prompts.held_out, made.speech, self.judges, seed)
+            found = evaluate(policy, made.prompts.held_out, made.generation, self.scorers, seed)
             self.evaluations = {at: one for at, one in self.evaluations.items() if at == 0}
         self.evaluations[update] = found
         return found
 
     def _kept(self) -> tuple[int, dict[str, Any]]:
         """The update whose policy is kept, and what people said of all of them, late answers too."""
-        kept, watcher = self.state.updates, self.watcher
+        kept, watcher = self.learner.updates, self.early_stopping
         if watcher is None:
             return kept, {}
         judged = watcher.judged()
-        if self.config.watch.stop and watcher.checks:
-            kept = watcher.restore_best(self.state.policy)
+        if self.config.win_rate_check.stop and watcher.checks:
+            kept = watcher.restore_best(self.models.policy)
             if not judged:
                 self.notes.add(UNJUDGED)
         return kept, watcher.state_dict()
 
     def _watched(self) -> dict[str, Any]:
         """Evaluation on held-out prompts and held-out judgements, where they are due."""
-        updates, config, found = self.state.updates, self.config, {}
+        updates, config, found = self.learner.updates, self.config, {}
         if config.evaluate_every and updates % config.evaluate_every == 0:
-            metrics = self._evaluated(self.state.policy, updates).metrics()
+            metrics = self._evaluated(self.models.policy, updates).metrics()
             found = {f"eval/{name}": value for name, value in metrics.items()}
-        if self.watcher is None or not self.watcher.due(updates):
+        if self.early_stopping is None or not self.early_stopping.due(updates):
             return found
-        made, draws = self.parts, generator(config.seed, f"watch {updates}")
-        places = torch.randint(len(made.prompts.held_out), (config.watch.judgements,), generator=draws)
+        return found | self._checked(self.early_stopping, updates)
+
+    def _checked(self, watcher: EarlyStopping, updates: int) -> dict[str, Any]:
+        """What people say of the policy beside the start."""
+        made, draws = self.models, generator(self.config.seed, f"watch {updates}")
+        count = self.config.win_rate_check.judgements
+        places = torch.randint(len(made.prompts.held_out), (count,), generator=draws)
         asked = [made.prompts.held_out[i] for i in places.tolist()]
-        fresh, before = (talk(model, asked, made.speech, draws) for model in (self.state.policy, made.start))
-        distance = measured(self.state.policy, made.start, fresh.record)
-        said = self.watcher.check(updates, distance, (fresh, before), self.state.policy)
-        self.stopped = self.watcher.fallen()
-        check = self.watcher.checks[-1]
-        found |= {
+        fresh, before = (generate(one, asked, made.generation, draws) for one in (made.policy, made.start))
+        distance = measured(made.policy, made.start, fresh.record)
+        said = watcher.check(updates, distance, (fresh, before), made.policy)
+        self._stopped = watcher.fallen()
+        check = watcher.checks[-1]
+        found: dict[str, Any] = {
             "watch/win_rate": check.rate,
             "watch/judgements": check.judgements,
             "watch/kl_per_answer": distance,
         }
-        pairs = (
-            None if made.model is None or self.preferences is None else self.preferences.learner.pairs(said)
-        )
-        if pairs is not None and self.preferences is not None:
-            found |= {name.replace("reward/fresh", "watch/fresh"): value
-                      for name, value in foretold(self.preferences.learner, pairs).items()}  # fmt: skip
+        judgements = of_responses(said)
+        if judgements and self.feedback is not None:
+            told = forecast(self.feedback.trainer, judgements)
+            found |= {name.replace("reward/", "watch/"): value for name, value in told.items()}
         return found
 
 
-def _price(state: on_policy.State, config: RunConfig, remaining: float) -> float:
-    """What a nat of KL costs in the update to come."""
-    if state.kl_price is not None:
-        return state.kl_price
-    price = getattr(config.settings, "kl_in_reward", 0.0)
-    return price * remaining if "kl_in_reward" in config.trainer.anneal else price
+def task(config: RunConfig, folder: RunFolder) -> LanguageTask:
+    """The task of a config."""
+    return LanguageTask(config, folder)
+
+
+def models(config: RunConfig) -> Models:
+    """Load and make everything; PlauditError where something does not fit."""
+    device = loading.device(config.device)
+    lm, vocabulary = loading.load(str(config.start))
+    environment = config.environment
+    asked = prompts(environment, vocabulary, loading.context_of(lm), config.seed)
+    made_of = {
+        "start": (str(config.start), provenance.of_weights(lm)),
+        "environment.prompts": (environment.prompts, provenance.of_prompts(asked.train, asked.held_out)),
+    }
+    lm = lm.to(device)
+    start: Any = None
+    if config.policy.lora is None:
+        start = as_it_was(deepcopy(lm), config.policy)
+    policy = LanguagePolicy(lm, config.policy, generator(config.seed, "policy"))
+    if start is None:
+        start = policy.reference()
+    sampling = Sampling(environment.max_new_tokens, rows=config.policy.rows)
+    stops = vocabulary.stops(environment.stop)
+    count = environment.num_generations
+    generation = GenerationConfig(vocabulary, stops, sampling, environment.cap, count)
+    longest = max(len(p.tokens) for p in [*asked.train, *asked.held_out]) + environment.max_new_tokens
+    reference, model = _reference(config, start, vocabulary, longest), _reward_model(config, device)
+    if reference is not None and config.reference is not None:
+        made_of["reference"] = config.reference, provenance.of_weights(reference.lm)
+    if model is not None and config.reward.start is not None:
+        made_of["reward.start"] = config.reward.start, provenance.of_weights(model.model)
+    held_out = asked.held_out[: config.evaluate_count]
+    return Models(
+        policy,
+        start,
+        reference,
+        generation,
+        replace(asked, held_out=held_out),
+        model,
+        gold.find(config.gold_reward, config.reward.time_limit),
+        made_of,
+    )
+
+
+def weighted(
+    settings: RewardSettings, model: TextReward | None, generation: GenerationConfig, taught: Any = None
+) -> Weighted:
+    """The mix of a config: the learned reward (by the source that teaches it, where there is one) and functions."""
+    parts: dict[str, Part] = {}
+    if model is not None and "learned" in settings.weights:
+        source = Fixed(learned(model, generation.vocabulary)) if taught is None else taught
+        parts["learned"] = Part(settings.weights["learned"], source)
+    for name, place in settings.functions.items():
+        function = functions.adapt(functions.load(place), name, settings.time_limit)
+        parts[name] = Part(settings.weights.get(name, 0.0), Fixed(_of_answers(function)))
+    return Weighted(parts)
+
+
+def _of_answers(function: functions.Reward) -> Any:
+    return lambda said: function(said.answers)
+
+
+def _paying(settings: RewardSettings) -> bool:
+    """Whether anything is there to pay for completions."""
+    return settings.start is not None or bool(settings.functions)
+
+
+def _reference(config: RunConfig, start: Any, vocabulary: Vocabulary, longest: int) -> Any | None:
+    if not config.needs.reference:
+        return None
+    if config.reference is None:
+        return start
+    lm, own = loading.load(config.reference)
+    if not same_tokens(own, vocabulary):
+        raise PlauditError(
+            f"reference: {config.reference} has another tokenizer than {config.start}, so their tokens cannot be "
+            "compared; give a reference with the same one"
+        )
+    context = loading.context_of(lm)
+    if context is not None and context < longest:
+        raise PlauditError(
+            f"reference: {config.reference} reads {context} tokens, but the longest prompt and its answer may have "
+            f"{longest}; give one that reads more, or lower environment.max_new_tokens"
+        )
+    return as_it_was(lm.to(start.device), config.policy)
+
+
+def _reward_model(config: RunConfig, device: torch.device) -> TextReward | None:
+    """The reward model; one that nothing teaches was trained before, and without a weight it is read to be logged."""
+    settings = config.reward
+    if "learned" not in settings.weights or not (settings.weights["learned"] or settings.start):
+        return None
+    if settings.start and not config.feedback.labels:
+        made = reward_model.trained(settings.start)
+    elif config.feedback.labels:
+        made = reward_model.begin(
+            settings.start or str(config.start), generator(config.seed, "reward")
+        )
+    else:
+        return None
+    made.rows, made.dtype = config.policy.rows, config.policy.dtype
+    return made.to(device)

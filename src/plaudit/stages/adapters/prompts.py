@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from plaudit.environments.language import service
-from plaudit.environments.environment.prompts import Prompt
+from plaudit.environments.language.prompts import Prompt
 from plaudit.errors import PlauditError, placed
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.environments.language.config import SERVICE, Language

@@ -6,19 +6,21 @@ Segments: `first`, `second` and `answer`, as `plaudit export` writes them; `segm
 `rating`, or `label`. A segment has `observations` and `actions`. A rating may name its scale, `low` and `high`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from plaudit.batches.text_record import TextRecord
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
 from plaudit.feedback.ranking import from_ranks
+from plaudit.readers.arrays import RecordedPairs
 from plaudit.readers.comparisons import LABELS, UNDECIDED, segment
 from plaudit.readers.dialogues import Text, as_text, is_empty
-from plaudit.readers.lines import lessons
-from plaudit.readers.texts import check_compared, pair_of
+from plaudit.readers.texts import check_compared, pair_of, rows_of
 
 Kind = Literal["comparison", "ranking", "rating"]
 Medium = Literal["text", "control"]
@@ -45,24 +47,101 @@ class Judged:
     """The worst and the best value of a rating, where the row says."""
     where: str
     """File and place, for errors."""
+    person: str | None = None
+    """Who said it, where the row says (`annotator` or `person`)."""
+    records: tuple[TextRecord, ...] = ()
+    """Texts with the very tokens that were sampled, where the row has them."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """The other columns of the row."""
 
     @property
     def medium(self) -> Medium:
         """What the options are."""
         return "control" if self.prompt is None else "text"
 
+    @property
+    def decided(self) -> bool:
+        """A comparison that prefers one of the two."""
+        return self.kind == "comparison" and self.said[0] != 0.5
 
-def read_judgements(path: Path) -> list[Judged]:
-    """All answers of a file that decide something; skipped ones, `both_bad` and those without a value are left out.
+    @property
+    def things(self) -> tuple[Any, ...]:
+        """What was judged: segments, or texts with their prompt."""
+        if self.medium == "control":
+            return self.options
+        if self.records:
+            return self.records
+        prompt = self.prompt if isinstance(self.prompt, str) else None
+        messages = None if isinstance(self.prompt, str) else tuple(self.prompt or ())
+        return tuple(
+            TextRecord(prompt, one if isinstance(one, str) else tuple(one), messages, columns=self.columns)
+            for one in self.options
+        )
+
+
+def read_judgements(path: Path, split: str | None = None) -> list[Judged]:
+    """All answers of a file that say something; skipped ones and those without a value are left out.
 
     Raises PlauditError, naming the row, where one is of no known form or cannot be used, or where nothing is left.
     """
-    found = [one for where, row in lessons(path) if (one := _judged(row, where)) is not None]
+    read = ((row, one) for where, row in rows_of(path, split) for one in _all(row, where))
+    found = [_whole(one, row) for row, one in read]
     if not found:
         raise PlauditError(
             f"{path}: there is no answer in it that decides anything; give a file with answers"
         )
     return found
+
+
+def _all(row: dict[str, Any], where: str) -> list[Judged]:
+    """What a row says: nothing where it was skipped, two thumbs down where both options are bad."""
+    both_bad = row.get("answer") == "both_bad"
+    one = _judged({**row, "answer": "equal"} if both_bad else row, where)
+    if one is None or not both_bad:
+        return [] if one is None else [one]
+    return [replace(one, kind="rating", options=(each,), said=(0.0,), scale=(0.0, 1.0)) for each in one.options]
+
+
+def judged_pairs(pairs: RecordedPairs, where: str) -> list[Judged]:
+    """Recorded pairs of segments as judgements."""
+    first, second = (
+        list(zip(observations, actions, strict=True))
+        for observations, actions in zip(pairs.observations, pairs.actions, strict=True)
+    )
+    return [
+        Judged("comparison", None, (_flat(a), _flat(b)), (float(said),), None, f"{where}, pair {i}")
+        for i, (a, b, said) in enumerate(zip(first, second, pairs.preference, strict=True), 1)
+    ]
+
+
+def _flat(segment: Segment) -> Segment:
+    """Numbers of one step in a row."""
+    observations, actions = segment
+    return (
+        np.asarray(observations, dtype=np.float32).reshape(len(observations), -1),
+        np.asarray(actions, dtype=np.float32).reshape(len(actions), -1),
+    )
+
+
+def _whole(judged: Judged, row: Mapping[str, Any]) -> Judged:
+    """With who said it, the other columns and the tokens, as an export has them."""
+    person = row.get("annotator") or row.get("person")
+    columns = row["columns"] if isinstance(row.get("columns"), Mapping) else row
+    found = replace(judged, person=None if person is None else str(person), columns=columns)
+    texts, tokens, ended = found.options, row.get("tokens"), row.get("ended")
+    if found.medium == "control" or not isinstance(tokens, list) or not isinstance(ended, list):
+        return found
+    if not len(texts) == len(tokens) == len(ended) or not all(isinstance(one, str) for one in texts):
+        return found
+    prompt = row.get("rendered") if isinstance(row.get("rendered"), str) else found.prompt
+    messages = None if isinstance(found.prompt, str) else tuple(found.prompt or ())
+    return replace(
+        found,
+        records=tuple(
+            TextRecord(prompt if isinstance(prompt, str) else None, text, messages, tuple(ids), bool(end), columns)
+            for text, ids, end in zip(texts, tokens, ended, strict=True)
+        ),
+    )
 
 
 def _judged(row: dict[str, Any], where: str) -> Judged | None:
@@ -75,7 +154,14 @@ def _judged(row: dict[str, Any], where: str) -> Judged | None:
         return _rating(row, where)
     if {"first", "second", "answer"} <= there and isinstance(row["first"], dict):
         return _of_segments(row, where)
-    if {"chosen", "rejected"} <= there or {"prompt", "first", "second", "answer"} <= there:
+    if {"prompt", "first", "second", "answer"} <= there and not {"chosen", "rejected"} <= there:
+        pair = pair_of(row, where)
+        if pair is None:
+            return None
+        said = LABELS[row["answer"]]
+        sides = (pair.chosen, pair.rejected) if said >= 0.5 else (pair.rejected, pair.chosen)
+        return Judged("comparison", pair.prompt, sides, (said,), None, where)
+    if {"chosen", "rejected"} <= there:
         pair = pair_of(row, where)
         if pair is None:
             return None

@@ -16,6 +16,17 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> 
     return mean, mean - half, mean + half
 
 
+def share_interval(points: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
+    """A share of points from 0 to 1 and its 95 % interval, as if one more win and one more loss had been seen.
+
+    Bonett and Price 2012 (Journal of Educational and Behavioral Statistics 37(4), there with normal quantiles): it keeps
+    its width where everything is won, lost or tied.
+    """
+    seen = [float(one) for one in points]
+    _, low, high = mean_interval([*seen, 1.0, 0.0])
+    return sum(seen) / max(1, len(seen)), max(0.0, low), min(1.0, high)
+
+
 def t_quantile(level: float, degrees: int) -> float:
     """The t with P(-t < T < t) = level, for whole degrees of freedom, by bisection."""
     low, high = 0.0, 1.0

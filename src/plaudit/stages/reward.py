@@ -1,192 +1,267 @@
-"""The stage `reward`: learn a reward model from comparisons in a file, and say honestly how good it is."""
+"""The stage `reward`: learn a reward model from what people said in files, and say honestly how good it is.
 
-from dataclasses import dataclass
+The same learner as in a live run (`rewards/learned`), with the same defaults: the same answers and seed give the same
+model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
 import torch
 
-from plaudit.batches import Comparisons
-from plaudit.batches.rows import take
+from plaudit.declared import Count, Positive, Whole, at_least, between
 from plaudit.errors import PlauditError
-from plaudit.likelihoods import bradley_terry
-from plaudit.models.actor_critic import Spaces
-from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
-from plaudit.models.transitions import Transitions
-from plaudit.pipeline.checked import in_range
-from plaudit.runs import saved
-from plaudit.readers.arrays import RecordedPairs
+from plaudit.models.reward_ensemble import RewardConfig
+from plaudit.readers.arrays import read_pairs
+from plaudit.readers.judgements import Judged, judged_pairs, read_judgements
+from plaudit.rewards.learned.terms import Judgement
+from plaudit.rewards.learned.trainer import LearnedConfig, RewardTrainer
+from plaudit.runs import settings
+from plaudit.runs.config import merged
+from plaudit.runs.defaults import defaults
+from plaudit.runs.statistics import mean_interval, share_interval
+from plaudit.runs.streams import generator
+from plaudit.runs.threads import threads
 from plaudit.seeds import seed_of
-from plaudit.rewards.learned import fit as reward_fit
-from plaudit.trainers.steps import AdamOptimiser
+from plaudit.stages.adapters import adapter
+from plaudit.stages.split import divided
+
+MODEL = "reward model"
+"""Among the results."""
 
 
 @dataclass(frozen=True)
-class LearnRewardConfig:
-    """How a reward model is learned from a file of comparisons."""
+class RewardFromFiles(LearnedConfig):
+    """How a reward model is learned from files of answers."""
 
+    start: str | None = None
+    """Text: a folder (or hub id) with the language model, or reward model, to start from."""
     model: RewardConfig = RewardConfig()
-    """The networks of the reward model."""
-    likelihood: bradley_terry.Config = bradley_terry.Config(scale=0.03)
-    """How answers depend on the reward."""
-    fit: reward_fit.Config = reward_fit.Config(first_steps=60, weight_decay=1.0)
-    """How the reward model is fitted."""
-    folds: int = 5
-    """Folds of the cross-validation."""
-    repeats: int = 30
-    """Times the cross-validation is repeated with other folds; 0: no cross-validation."""
-    seed: int = 0
+    """Segments: the networks of the reward model."""
+    split: str | None = None
+    """Learn from the rows of this split alone."""
+    test: str | None = None
+    """A file with answers to test on; none: rows of the same files."""
+    test_split: str | None = None
+    """Test on the rows of this split."""
+    held_out: Annotated[float, between(0.01, 0.9)] = 0.2
+    """Where neither is given: the share of the answers kept for the test (of texts, of their prompts)."""
+    folds: Annotated[int, at_least(2)] = 5
+    """Folds of a cross-validation."""
+    repeats: Whole = 0
+    """Times a cross-validation is repeated with other folds, in place of one test; 0: none."""
+    length: Annotated[int, at_least(4)] | None = None
+    """Text: tokens that are read, from its end; none: as many as the model takes."""
+    judged_by: tuple[str, ...] = ()
+    """Text: columns that say by what a row was judged, such as a criterion: the model reads them first."""
+    rows: Count = 64
+    """Text: texts read at once; less needs less memory."""
+    device: str = "auto"
+    """Text: cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
+    threads: Count = 1
+    """Threads of torch."""
+    seed: Whole = 0
     """Seed of everything."""
-
-
-RANGES = {
-    "folds": (2, None),
-    "repeats": (0, None),
-    "model.members": (1, None),
-    "fit.drawn": (0.001, 1),
-    "fit.minibatch": (1, None),
-}
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracy on held-out decided pairs, over the repeats of a cross-validation."""
+    """The share of decided comparisons (of rankings: of their pairs) in the order people gave, with a 95 % interval."""
 
     mean: float
-    spread: float
-    """Standard deviation over the repeats."""
+    low: float
+    high: float
 
 
-def read(pairs: RecordedPairs) -> tuple[Transitions, Transitions, torch.Tensor]:
-    """Both sides as transitions [P, L, ...], and the preference [P]; the last state is its own successor."""
-    sides = []
-    for observations, actions in zip(pairs.observations, pairs.actions, strict=True):
-        states = torch.from_numpy(observations.astype(np.float32)).flatten(start_dim=2)
-        given = torch.from_numpy(actions.astype(np.float32))
-        given = given.unsqueeze(-1) if given.ndim == 2 else given.flatten(start_dim=2)
-        following = torch.cat([states[:, 1:], states[:, -1:]], dim=1)
-        sides.append(Transitions(states, given, given, following, torch.zeros(states.shape[:2])))
-    return sides[0], sides[1], torch.from_numpy(pairs.preference.astype(np.float32))
+@dataclass(frozen=True)
+class Answers:
+    """What is learned from, and what is tested on."""
+
+    train: list[Judged]
+    test: list[Judged]
+    """Empty where a cross-validation tests."""
+
+    @property
+    def medium(self) -> str:
+        """What they are about: control or language."""
+        return "control" if self.train[0].medium == "control" else "language"
 
 
-def learn(
-    pairs: RecordedPairs, config: LearnRewardConfig, out: Path, about: dict[str, Any]
-) -> dict[str, Accuracy]:
-    """Cross-validate the model beside its baselines, then fit it to all pairs and save it in `out`."""
-    if (out / saved.CARD).exists():
-        raise PlauditError(f"{out}: a model is here already; choose another --out")
-    in_range(config, RANGES)
-    first, second, preference = read(pairs)
-    decided = int((preference != 0.5).sum())
-    if config.folds < 2:
-        raise PlauditError(
-            f"folds: {config.folds} are too few; give 2 or more, or 0 repeats for no cross-validation"
-        )
-    if decided < 2 * config.folds:
-        raise PlauditError(
-            f"only {decided} pairs are decided; give at least {2 * config.folds}, or fewer --folds"
-        )
-    results = cross_validate(first, second, preference, config) if config.repeats else {}
-    model = _fit(first, second, preference, config, seed_of(config.seed, "all"))
-    everything = Transitions(*(torch.cat([getattr(first, name), getattr(second, name)]) for name in _FIELDS))
-    model.standardise(everything, torch.ones(everything.observations.shape[:2], dtype=torch.bool))
-    shown = {name: vars(accuracy) for name, accuracy in results.items()}
-    saved.save_reward(
-        out, model, about | {"pairs": len(preference), "decided": decided, "cross_validation": shown}
-    )
+@dataclass(frozen=True)
+class Learned:
+    """A fitted reward model."""
+
+    medium: Any
+    """A `RewardMedium`, its zero and its scale fixed over what it has learned from."""
+    trainer: RewardTrainer
+    metrics: dict[str, float] = field(default_factory=dict)
+    """How well it explains what it has learned from (not how well it would other answers)."""
+
+
+def usual(medium: str) -> RewardFromFiles:
+    """The settings that a live run of this medium has; for segments 30 times 5 folds beside them."""
+    own = {"repeats": 30} if medium == "control" else {}
+    shared = ("likelihood", "fit", "people", "kinds", "model")
+    known = {name: value for name, value in defaults(medium, "on_policy")["reward"].items() if name in shared}
+    return settings.build(RewardFromFiles, merged(known, own), "")
+
+
+def read(files: Sequence[Path], config: RewardFromFiles) -> Answers:
+    """The answers in files, of every kind. Where nothing says which are tested on, a share of the prompts is held out
+    with all their answers; segments are cross-validated unless `repeats` is 0."""
+    _refuse_known(files, config)
+    rows = [row for file in files for row in _rows(file, config.split)]
+    media = {row.medium for row in rows}
+    if len(media) > 1:
+        raise PlauditError(f"{files[0]}: texts and segments are learned apart; give files of one kind")
+    if config.test is not None or config.test_split is not None:
+        others = [Path(config.test)] if config.test is not None else files
+        return Answers(rows, [row for file in others for row in _rows(file, config.test_split)])
+    if config.repeats:
+        return Answers(rows, [])
+    keys = [str(i) if row.prompt is None else row.prompt for i, row in enumerate(rows)]
+    train, test = divided(keys, config.held_out, seed_of(config.seed, "held out"))
+    return Answers([rows[i] for i in train], [rows[i] for i in test])
+
+
+def learn(answers: Answers, config: RewardFromFiles, out: Path, about: dict[str, Any]) -> dict[str, Accuracy]:
+    """Fit a reward model, save it in `out`, and say how it and rules that need no model do on held-out answers."""
+    of_medium = adapter(answers.medium)
+    of_medium.refuse_model(out)
+    settings.validate(config)
+    with threads(config.threads), of_medium.memory_explained():
+        if config.repeats and not answers.test:
+            results = cross_validate(answers.train, config)
+        else:
+            results = _tested(answers, config)
+        learned = fit(answers.train, config)
+        about = about | {"answers": len(answers.train), "people": learned.trainer.people.report()}
+        about["accuracy"] = {name: vars(one) for name, one in results.items()}
+        of_medium.save_reward(out, learned.medium, about)
     return results
 
 
-_FIELDS = ("observations", "actions", "executed", "successors", "environment_rewards")
+def fit(rows: Sequence[Judged], config: RewardFromFiles, known: Any = None) -> Learned:
+    """A reward model of all these answers. `known`: what the environment says of its spaces, or the model to begin
+    from, where somebody has it at hand."""
+    of_medium = adapter(Answers(list(rows), []).medium)
+    medium = of_medium.reward_medium(rows, config, known)
+    trainer = RewardTrainer(medium, config, generator(config.seed, "feedback"))
+    judgements = as_judgements(rows)
+    trainer.fit(judgements)
+    of_medium.settle(medium, rows)
+    return Learned(medium, trainer, explained(trainer, judgements))
 
 
-def cross_validate(
-    first: Transitions, second: Transitions, preference: torch.Tensor, config: LearnRewardConfig
-) -> dict[str, Accuracy]:
-    """Held-out accuracy on decided pairs of the model and of two baselines, on the same folds.
+def explained(trainer: RewardTrainer, judgements: Sequence[Judgement]) -> dict[str, float]:
+    """The metrics of the likelihood of all judgements, by what is fitted."""
+    from plaudit.rewards.learned.fit import assess
 
-    Baselines: a linear Bradley-Terry reward on the mean state and action of a segment, and the best single feature
-    of the state chosen on the training folds. Equal pairs teach, but are never scored.
+    found: dict[str, float] = {}
+    for term in trainer.terms(judgements):
+        told = assess(trainer.returns(term), trainer.people.entering(term.judgements), term.likelihood)
+        found = {**told, **found}
+    return found
+
+
+def as_judgements(rows: Sequence[Judged]) -> list[Judgement]:
+    """Rows of a file as judgements; ratings without a scale of their own go from the smallest to the largest there."""
+    values = [row.said[0] for row in rows if row.kind == "rating" and row.scale is None]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    if values and not low < high:
+        where = next(row.where for row in rows if row.kind == "rating" and row.scale is None)
+        raise PlauditError(
+            f"{where}: every rating is {low:g}; give the scale (`low` and `high`), or ratings that differ"
+        )
+    found = []
+    for row in rows:
+        said = row.said
+        if row.kind == "rating":
+            a, b = row.scale or (low, high)
+            said = ((said[0] - a) / (b - a),)
+        found.append(Judgement(row.kind, row.things, said, row.person, None, row.where))
+    return found
+
+
+def cross_validate(rows: Sequence[Judged], config: RewardFromFiles) -> dict[str, Accuracy]:
+    """Held-out accuracy on decided comparisons of the model and of rules, on the same folds.
+
+    Equal pairs and other kinds of answers teach, but are never scored.
     """
-    decided = torch.nonzero(preference != 0.5).flatten()
-    equal = torch.nonzero(preference == 0.5).flatten()
-    difference = _mean_features(first) - _mean_features(second)
-    hits: dict[str, list[float]] = {
-        "reward model": [],
-        "linear on mean features": [],
-        "best single feature": [],
-    }
+    of_medium = adapter(Answers(list(rows), []).medium)
+    decided = [i for i, row in enumerate(rows) if row.decided]
+    others = [row for row in rows if not row.decided]
+    if len(decided) < 2 * config.folds:
+        raise PlauditError(
+            f"only {len(decided)} pairs are decided; give at least {2 * config.folds}, or fewer --folds"
+        )
+    hits: dict[str, list[float]] = {}
     for repeat in range(config.repeats):
-        generator = torch.Generator().manual_seed(seed_of(config.seed, "folds", repeat))
-        folds = decided[torch.randperm(len(decided), generator=generator)].tensor_split(config.folds)
-        right = dict.fromkeys(hits, 0)
-        for number, test in enumerate(folds):
-            train = torch.cat([*folds[:number], *folds[number + 1 :], equal])
-            model = _fit(
-                take(first, train),
-                take(second, train),
-                preference[train],
-                config,
-                seed_of(config.seed, repeat, number),
+        order = torch.randperm(len(decided), generator=generator(config.seed, f"folds/{repeat}")).tolist()
+        right: dict[str, float] = {}
+        for number in range(config.folds):
+            test = [rows[decided[i]] for i in order[number :: config.folds]]
+            train = [rows[decided[i]] for j, i in enumerate(order) if j % config.folds != number] + others
+            seeded = settings.build(
+                RewardFromFiles, settings.dump(config) | {"seed": seed_of(config.seed, repeat, number) % 2**31}, ""
             )
-            margins = {
-                "reward model": _margin(model, take(first, test), take(second, test)),
-                "linear on mean features": linear(difference[train], preference[train], difference[test]),
-                "best single feature": single(difference[train], preference[train], difference[test]),
-            }
+            margins = {MODEL: _margins(train, test, seeded)} | of_medium.rules(train, test)
             for name, margin in margins.items():
-                right[name] += int((margin * (preference[test] - 0.5) > 0).sum())  # no margin, no merit
-        for name in hits:
-            hits[name].append(right[name] / len(decided))
-    return {name: _accuracy(values) for name, values in hits.items()}
+                right[name] = right.get(name, 0.0) + float((margin > 0).sum())
+        for name, count in right.items():
+            hits.setdefault(name, []).append(count / len(decided))
+    return {name: Accuracy(*_over_repeats(values)) for name, values in hits.items()}
 
 
-def _accuracy(repeats: list[float]) -> Accuracy:
-    return Accuracy(float(np.mean(repeats)), float(np.std(repeats, ddof=1)) if len(repeats) > 1 else 0.0)
+def _over_repeats(values: list[float]) -> tuple[float, float, float]:
+    return mean_interval(values) if len(values) > 1 else (values[0], values[0], values[0])
 
 
-def linear(train: torch.Tensor, preference: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
-    """Margins of a linear Bradley-Terry reward on mean features: Newton steps on the ridge-penalised likelihood."""
-    scale = train.std(dim=0) + 1e-8
-    x, target = (train / scale).double(), preference.double()
-    weight = torch.zeros(x.shape[1], dtype=torch.float64)
-    for _ in range(20):
-        p = (x @ weight).sigmoid()
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + torch.eye(len(weight), dtype=torch.float64)
-        weight = weight - torch.linalg.solve(hessian, x.T @ (p - target) + weight)
-    return (test / scale).double() @ weight
+def _tested(answers: Answers, config: RewardFromFiles) -> dict[str, Accuracy]:
+    decided = [row for row in answers.test if row.decided]
+    if len(answers.train) < 2 or len(decided) < 2:
+        raise PlauditError(
+            f"{len(answers.train)} answers to learn from and {len(decided)} decided comparisons to test on are too few; "
+            "give at least 2 of each"
+        )
+    margins = {MODEL: _margins(answers.train, decided, config)}
+    margins |= adapter(answers.medium).rules(answers.train, decided)
+    return {name: Accuracy(*share_interval((margin > 0).double() + 0.5 * (margin == 0).double()))
+            for name, margin in margins.items()}  # fmt: skip
 
 
-def single(train: torch.Tensor, preference: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
-    """Margins of the one feature, with its sign, that orders most of the training pairs as people did."""
-    sign = (preference - 0.5).sign()[:, None]
-    score = (train.sign() * sign).sum(dim=0)
-    best = int(score.abs().argmax())
-    return test[:, best] * score[best].sign()
+def _margins(train: Sequence[Judged], test: Sequence[Judged], config: RewardFromFiles) -> torch.Tensor:
+    """By how much the model puts what was chosen above the other, for every decided comparison of a test."""
+    learned = fit(train, config)
+    (term,) = learned.trainer.terms([one for one in as_judgements(test)])
+    returns = learned.trainer.returns(term).cpu()
+    if not torch.isfinite(returns).all():
+        raise PlauditError("the fit has diverged: scores are no longer finite; lower fit.learning_rate")
+    sign = torch.sign(term.judgements.preference.cpu() - 0.5)  # type: ignore[union-attr]
+    return sign * (returns[:, 0] - returns[:, 1])
 
 
-def _fit(
-    first: Transitions, second: Transitions, preference: torch.Tensor, config: LearnRewardConfig, seed: int
-) -> RewardEnsemble:
-    generator = torch.Generator().manual_seed(seed)
-    spaces = Spaces(first.observations.shape[-1], first.executed.shape[-1], "continuous")
-    model = RewardEnsemble(spaces, config.model, generator)
-    features = model.features(first), model.features(second)
-    model.scale_inputs(torch.cat(features).flatten(end_dim=1))
-    mask = torch.ones(features[0].shape[:2], dtype=torch.bool)
-    pairs = reward_fit.Pairs(*features, mask, mask, Comparisons(preference))
-    optimiser = AdamOptimiser(model.parameters(), weight_decay=config.fit.weight_decay)
-    likelihood = reward_fit.Likelihood(bradley_terry, config.likelihood)
-    returns = reward_fit.drawn_returns(model, mask.shape[1], config.fit.drawn)
-    reward_fit.fit(returns, optimiser, pairs, likelihood, (config.fit, config.fit.first_steps), generator)
-    return model
+def _rows(file: Path, split: str | None) -> list[Judged]:
+    if file.suffix == ".npz":
+        return judged_pairs(read_pairs(file), str(file))
+    return read_judgements(file, split)
 
 
-@torch.no_grad()
-def _margin(model: RewardEnsemble, first: Transitions, second: Transitions) -> torch.Tensor:
-    return (model(model.features(first)) - model(model.features(second))).sum(dim=-1).mean(dim=0)
-
-
-def _mean_features(side: Transitions) -> torch.Tensor:
-    return torch.cat([side.observations, side.executed], dim=-1).mean(dim=1)
+def _refuse_known(files: Sequence[Path], config: RewardFromFiles) -> None:
+    """Raise PlauditError where rows would be learned from and tested on."""
+    if config.test is None and config.test_split is None:
+        return
+    same = config.test is None or Path(config.test).resolve() in {file.resolve() for file in files}
+    if not same or (config.split != config.test_split and None not in (config.split, config.test_split)):
+        return
+    if config.test_split is not None:
+        raise PlauditError(
+            f"split: the rows of {config.test_split!r} would be learned from and tested on; name another split to "
+            "learn from"
+        )
+    raise PlauditError(
+        f"test: the comparisons of {config.test} are learned from as well; give another file, name a test_split, or "
+        "leave it out to hold some back"
+    )

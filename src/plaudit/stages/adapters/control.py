@@ -1,5 +1,6 @@
 """Control: a run in a Gymnasium environment, put together from its config."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from plaudit.runs.config import RunConfig
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
-from plaudit.stages.adapters import control_data
+from plaudit.stages.adapters import control_data, control_reward
 from plaudit.storage import Artifacts, open_store
 from plaudit.storage.commands import Commands
 from plaudit.trainers.evolution import Evolution
@@ -200,13 +201,13 @@ class ControlTask:
         segments = SegmentStore(artifacts, replay, drawn=real)
         persons = simulated_people(config.feedback.people, config.seed)
         self.session = FeedbackSession(store, artifacts, Commands(store), segments.gold_rewards, persons)
-        draws = generator(config.seed, "feedback")
+        draws = generator(config.seed, "questions")
         medium = SegmentReward(self._ensemble, segments.segment, config.reward.fit.subsample)
         questions = SegmentQuestions(
             segments, config.feedback, medium, draws, config.reward.likelihood.scale
         )
         questions.early_end_matters = config.environment.horizon == "task"
-        trainer = RewardTrainer(medium, config.reward, draws)
+        trainer = RewardTrainer(medium, config.reward, generator(config.seed, "feedback"))
         self.feedback = FeedbackLoop(self.session, config.feedback, trainer, questions)
         return self.feedback
 
@@ -239,3 +240,17 @@ class ControlTask:
 def task(config: RunConfig, folder: RunFolder) -> ControlTask:
     """The task of a config."""
     return ControlTask(config, folder)
+
+
+def reward_medium(rows: Any, config: Any, known: Any) -> SegmentReward:
+    """A fresh reward for answers in files."""
+    return control_reward.medium(rows, config, known)
+
+
+def save_reward(out: Path, reward: SegmentReward, about: dict[str, Any]) -> None:
+    """Write a reward learned from files."""
+    saved.save_reward(out, reward.model, about)
+
+
+settle, rules, refuse_model = control_reward.settle, control_reward.rules, control_reward.refuse_model
+memory_explained = nullcontext

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ from plaudit.runs.files import write_whole
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
-from plaudit.stages.adapters import language_data, samples
+from plaudit.stages.adapters import language_data, language_reward, samples
 from plaudit.stages.adapters.early_stopping import EarlyStopping
 from plaudit.stages.adapters.prompts import Prompts, prompts
 from plaudit.stages.adapters.text_evaluation import Evaluation, Scorers, evaluate, measured, paid, wins
@@ -399,3 +400,23 @@ def _reward_model(config: RunConfig, device: torch.device) -> TextReward | None:
         return None
     made.rows, made.dtype = config.policy.rows, config.policy.dtype
     return made.to(device)
+
+
+def reward_medium(rows: Any, config: Any, known: Any) -> CompletionReward:
+    """A reward to begin from, for answers in files."""
+    reward = language_reward.medium(rows, config, known)
+    language_reward.checked(rows, reward)
+    return reward
+
+
+def save_reward(out: Path, reward: CompletionReward, about: dict[str, Any]) -> None:
+    """Write a reward learned from files."""
+    reward_model.save(out, reward.model)
+
+
+settle, rules, refuse_model = language_reward.settle, language_reward.rules, language_reward.refuse_model
+
+
+def memory_explained() -> Any:
+    """What to lower where memory runs out."""
+    return loading.memory_explained(language_reward.MEMORY)

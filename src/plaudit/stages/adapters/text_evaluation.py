@@ -14,7 +14,7 @@ from plaudit.maths import kl
 from plaudit.models.language.tokens import Tokens
 from plaudit.rewards.gold import GoldReward
 from plaudit.rewards.source import RewardSource
-from plaudit.runs.statistics import mean_interval
+from plaudit.runs.statistics import share_interval
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,7 @@ def paid(weights: Mapping[str, float]) -> str:
 
 
 def wins(one: Float[Tensor, "B"], other: Float[Tensor, "B"]) -> Wins:
-    """How often the first of two answers to a prompt has the larger score.
-
-    The interval is the t-interval as if one more win and one more loss had been seen (Bonett and Price 2012, Journal of
-    Educational and Behavioral Statistics 37(4), there with normal quantiles): it keeps its width where everything is
-    won, lost or tied.
-    """
+    """How often the first of two completions of a prompt has the larger score, with its `share_interval`."""
     points = (one > other).double() + 0.5 * (one == other).double()
-    _, low, high = mean_interval([*points.tolist(), 1.0, 0.0])
-    ties = float((one == other).double().mean())
-    return Wins(float(points.mean()), max(0.0, low), min(1.0, high), ties, len(points))
+    rate, low, high = share_interval(points.tolist())
+    return Wins(rate, low, high, float((one == other).double().mean()), len(points))

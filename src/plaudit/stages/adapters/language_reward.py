@@ -1,0 +1,95 @@
+"""A reward for text from files: texts as the reward model reads them, and rules to compare it with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plaudit.batches.text_record import TextRecord
+from plaudit.errors import PlauditError, placed
+from plaudit.models.language import loading, reward_model
+from plaudit.models.language.reward_model import TextReward, texts
+from plaudit.readers.judgements import Judged
+from plaudit.rewards.text import CompletionReward, sequence
+from plaudit.runs.streams import generator
+
+MEMORY = "rows, fit.minibatch_size, fit.microbatch_size or length"
+"""What to lower where memory runs out."""
+MOST_SCALED = 512
+"""Texts over which zero and scale are fixed, at most."""
+
+
+def medium(rows: Sequence[Judged], config: Any, known: TextReward | None) -> CompletionReward:
+    """A reward model to begin from, and how it reads a text."""
+    if known is None:
+        if not config.start:
+            raise PlauditError("start: give the folder of a language model to start from")
+        known = reward_model.begin(config.start, generator(config.seed, "reward"))
+        known = known.to(loading.device(config.device))
+    model = known
+    model.rows = config.rows
+    if config.judged_by:
+        model.model.config.reward_judged_by = list(config.judged_by)
+    most = loading.context_of(model.model)
+    if config.length is not None and most is not None and config.length > most:
+        raise PlauditError(f"length: {config.length} tokens are more than the model's {most}; lower it")
+    return CompletionReward(model, lambda said: read(model, said, config.length or most or 1024))
+
+
+def read(model: TextReward, said: TextRecord, most: int) -> list[int]:
+    """A prompt and a completion in the model's tokens: the very ones that were sampled where they are its own."""
+    own = model.vocabulary
+    if said.tokens is not None and own.decode(said.tokens[:-1] if said.ended else said.tokens) == said.completion:
+        return sequence(model, said, own)
+    asked: Any = said.prompt if said.messages is None else [dict(one) for one in said.messages]
+    answer: Any = said.completion if isinstance(said.completion, str) else [dict(m) for m in said.completion]
+    asked = "" if asked is None else asked
+    ids = [*own.prompt(asked), *own.completion(answer, asked)]
+    return model.reading(ids, said.columns or {}, most)
+
+
+def settle(reward: CompletionReward, rows: Sequence[Judged]) -> None:
+    """Mean 0 and variance 1 over the first texts."""
+    some = [said for one in rows for said in one.things][:MOST_SCALED]
+    reward.model.standardise(texts([reward.read(said) for said in some], reward.model.device))
+
+
+def rules(train: Sequence[Judged], test: Sequence[Judged]) -> dict[str, Tensor]:
+    """What needs no model, as margins of what was chosen: a reward that does not beat these has learned nothing.
+
+    The longer answer wins; and where the rows name a `source`, the longer or the shorter one, whichever won more often
+    among the training pairs of that source.
+    """
+    longer = np.array([longer_by(one) for one in test])
+    found = {"longer wins": torch.from_numpy(longer)}
+    compared = [one for one in train if one.decided]
+    if all("source" in one.columns for one in [*compared, *test]):
+        sums: dict[Any, float] = {}
+        for one in compared:
+            sums[one.columns["source"]] = sums.get(one.columns["source"], 0) + np.sign(longer_by(one))
+        signs = np.array([np.sign(sums.get(one.columns["source"], 0)) for one in test])
+        found["length, by source"] = torch.from_numpy(longer * signs)
+    return found
+
+
+def longer_by(one: Judged) -> float:
+    """Characters that what was chosen has more than the other."""
+    sizes = [len(a) if isinstance(a, str) else sum(len(m["content"]) for m in a) for a in one.options]
+    return float(sizes[0] - sizes[1]) * float(np.sign(one.said[0] - 0.5))
+
+
+def refuse_model(out: Path) -> None:
+    """Raise PlauditError where a model is here already."""
+    if (out / "config.json").exists():
+        raise PlauditError(f"{out}: a model is here already; choose another --out")
+
+
+def checked(rows: Sequence[Judged], reward: CompletionReward) -> None:
+    """Raise PlauditError, with the place, for a row that cannot be read."""
+    for one in rows:
+        with placed(one.where):
+            for said in one.things:
+                reward.read(said)

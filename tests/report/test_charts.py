@@ -11,7 +11,7 @@ def test_a_chart_is_the_same_every_time_and_names_its_colours() -> None:
     x = np.array([1.0, 2.0, 3.0])
     line = charts.Curve(x, x, charts.BLUE, "真实", "-o", low=x - 1, high=x + 1)
     labels = charts.Labels("步数", "a < b", 'says "this" & <that>')
-    first, second = (charts.curves([line], labels, (x, "asked")) for _ in range(2))
+    first, second = (charts.curves([line], labels, charts.Marks(x, "asked")) for _ in range(2))
     assert first == second
     assert first.legend == (("blue", "真实"), ("orange", "asked"))
     assert "var(--blue)" in first.svg

@@ -11,7 +11,12 @@ def test_rows_of_the_first_version_by_hand() -> None:
         ("reward/held_out_accuracy", 0.8),
         ("eval/return_mean", -1.0),
     ]
-    language = {"decisions": 160, "rollout/answer_tokens": 20.5, "eval/hidden_mean": 0.5, "eval/proxy_mean": 1.0}
+    language = {
+        "decisions": 160,
+        "rollout/answer_tokens": 20.5,
+        "eval/hidden_mean": 0.5,
+        "eval/proxy_mean": 1.0,
+    }
     assert renamed(language) == {
         "tokens": 160,
         "rollout/answer_tokens": 20.5,

@@ -9,7 +9,7 @@ import numpy as np
 
 from plaudit.maths.intervals import wilson
 from plaudit.report import charts, page
-from plaudit.report.charts import BLUE, GREEN, Curve, Labels
+from plaudit.report.charts import BLUE, GREEN, Curve, Histogram, Labels
 from plaudit.report.data import Row, RunData, is_number
 from plaudit.report.texts import Texts, interval, percent
 from plaudit.runs.statistics import brier, recalibration
@@ -158,11 +158,9 @@ def calibration_section(run: RunData, forecasts: Forecasts, say: Texts) -> str:
     if not n:
         return ""
     edges = np.linspace(0, 1, BINS + 1)
-    counts = np.histogram(forecasts.probabilities, edges)[0]
+    histogram = Histogram(edges, np.histogram(forecasts.probabilities, edges)[0])
     labels = Labels(say("forecast"), say("came_true"), say("calibration"))
-    drawn = charts.reliability(
-        _points(reliability(forecasts), BLUE, ""), (edges, counts), labels, say("count")
-    )
+    drawn = charts.reliability(_points(reliability(forecasts), BLUE, ""), histogram, labels, say("count"))
     return page.section(
         say("calibration"), say("calibration_say"), page.picture(drawn), _scores(run, forecasts, say)
     )

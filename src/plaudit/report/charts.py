@@ -1,58 +1,21 @@
-"""Charts as SVG for inline use: curves, panels, points with bars, scatters and reliability diagrams.
+"""Charts as SVG for inline use: curves, panels, points with bars, scatters and reliability diagrams."""
 
-Equal data give equal bytes; colours are names that the page's style fills in.
-"""
-
-import io
-import re
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import matplotlib
 import numpy as np
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-INK, QUIET, LINE = "#010101", "#020202", "#030303"
-BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
-NAMES = {
-    INK: "ink", QUIET: "quiet", LINE: "line", BLUE: "blue", ORANGE: "orange", GREEN: "green",
-}  # fmt: skip
-"""Okabe and Ito's colours, which stay apart for colour-blind people; the page lightens them on dark ground."""
+from plaudit.report.svg import BLUE, GREEN, INK, NAMES, ORANGE, QUIET, style, svg
 
-SETTINGS: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "plaudit",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": QUIET,
-    "axes.edgecolor": LINE,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.titlecolor": QUIET,
-    "axes.prop_cycle": cycler(color=[BLUE]),
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.unicode_minus": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": QUIET,
-    "ytick.labelcolor": QUIET,
-    "xaxis.labellocation": "right",
-    "lines.linewidth": 1.8,
-}
+__all__ = [
+    "BLUE", "GREEN", "INK", "ORANGE", "Curve", "Histogram", "Labels", "Level", "Marks", "Panel", "Picture",
+    "accuracy", "curves", "panels", "reliability", "scatter",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,6 +39,32 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Level:
+    """A dashed line at a height."""
+
+    height: float
+    label: str
+    """In the legend."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Marks on the x axis."""
+
+    at: np.ndarray
+    label: str
+    """In the legend."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts [B] between edges [B + 1]."""
+
+    edges: np.ndarray
+    counts: np.ndarray
+
+
+@dataclass(frozen=True)
 class Panel:
     """One of several charts above each other that share the x axis."""
 
@@ -83,8 +72,7 @@ class Panel:
     lines: Sequence[Curve]
     percents: bool = False
     """The y axis is written in percents."""
-    level: tuple[float, str] | None = None
-    """A dashed line at this height, with its name for the legend."""
+    level: Level | None = None
 
 
 @dataclass(frozen=True)
@@ -105,8 +93,8 @@ class Picture:
     legend: tuple[tuple[str, str], ...] = ()
 
 
-def curves(lines: Sequence[Curve], labels: Labels, rug: tuple[np.ndarray, str] | None = None) -> Picture:
-    """Lines, with marks on the x axis at the places of `rug`, which has a name for the legend."""
+def curves(lines: Sequence[Curve], labels: Labels, rug: Marks | None = None) -> Picture:
+    """Lines, with the marks of `rug` on the x axis."""
     with style():
         figure, axes = _new(labels)
         for line in lines:
@@ -119,7 +107,7 @@ def panels(
     parts: Sequence[Panel],
     x: str,
     about: str,
-    rug: tuple[np.ndarray, str] | None = None,
+    rug: Marks | None = None,
     whole: bool = True,
 ) -> Picture:
     """Charts above each other, over whole numbers if not told otherwise; the marks of `rug` stand in the lowest."""
@@ -140,8 +128,8 @@ def panels(
                 axes.set_ylim(0, top if part.level is None else max(top, 1.02))
             legend += _legend(part.lines)
             if part.level is not None:
-                axes.axhline(part.level[0], color=QUIET, linestyle=(0, (4, 3)), linewidth=1)
-                legend.append(("quiet", part.level[1]))
+                axes.axhline(part.level.height, color=QUIET, linestyle=(0, (4, 3)), linewidth=1)
+                legend.append(("quiet", part.level.label))
         rows[-1].set_xlabel(x)
         legend += _rug(rows[-1], rug)
         return Picture(svg(figure, about), tuple(dict.fromkeys(legend)))
@@ -170,11 +158,9 @@ def scatter(groups: Sequence[Curve], labels: Labels) -> Picture:
         return Picture(svg(figure, labels.about), _legend(groups))
 
 
-def reliability(
-    points: Curve, counts: tuple[np.ndarray, np.ndarray], labels: Labels, counted: str
-) -> Picture:
-    """Forecast against frequency with bars, over a histogram: counts [B] between edges [B + 1]."""
-    edges, heights = counts
+def reliability(points: Curve, histogram: Histogram, labels: Labels, counted: str) -> Picture:
+    """Forecast against frequency with bars, over a histogram."""
+    edges, heights = histogram.edges, histogram.counts
     with style():
         figure = Figure(figsize=(5.0, 3.9), layout="constrained")
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -195,39 +181,6 @@ def reliability(
         return Picture(svg(figure, labels.about))
 
 
-@contextmanager
-def style() -> Iterator[None]:
-    """Our settings over matplotlib's own: nobody's matplotlibrc changes the page."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SETTINGS)
-        yield
-
-
-def svg(figure: Figure, about: str) -> str:
-    """The figure as an SVG element that scales with the page, its ids its own and its colours by name."""
-    file = io.StringIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = file.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</defs>\s*", "", text, flags=re.DOTALL)
-    box = re.search(r'viewBox="([^"]+)"', text)
-    body = text[text.index(">", text.index("<svg")) + 1 :]
-    body = body.replace("xlink:href", "href")
-    stamp = _stamp(body)
-    used = set(re.findall(r'(?:href="#|url\(#)([\w.-]+)', body))
-    mine = {name: f"{name}-{stamp}" for name in used}
-    body = re.sub(
-        r' id="([\w.-]+)"', lambda match: f' id="{mine[match[1]]}"' if match[1] in mine else "", body
-    )
-    body = re.sub(r'(href="#|url\(#)([\w.-]+)', lambda match: match[1] + mine[match[2]], body)
-    body = re.sub(r" font-family: [^;\"]+;", "", body)
-    for colour, name in NAMES.items():
-        body = body.replace(colour, f"var(--{name})")
-    return f'<svg role="img" viewBox="{box[1] if box else "0 0 360 220"}" aria-label="{_quoted(about)}">{body.strip()}'
-
-
 def _new(labels: Labels) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(5.0, 3.1), layout="constrained")
     axes = figure.subplots()
@@ -245,13 +198,13 @@ def _ticks(axes: Axes, most: int) -> None:
     axes.margins(x=0.02)
 
 
-def _rug(axes: Axes, rug: tuple[np.ndarray, str] | None) -> list[tuple[str, str]]:
+def _rug(axes: Axes, rug: Marks | None) -> list[tuple[str, str]]:
     """Marks on the x axis; what the legend says of them."""
-    if rug is None or not len(rug[0]):
+    if rug is None or not len(rug.at):
         return []
-    at, height = axes.get_xaxis_transform(), np.full(len(rug[0]), 0.03)
-    axes.plot(rug[0], height, "|", color=ORANGE, transform=at, markersize=10, markeredgewidth=1.4)
-    return [("orange", rug[1])]
+    at, height = axes.get_xaxis_transform(), np.full(len(rug.at), 0.03)
+    axes.plot(rug.at, height, "|", color=ORANGE, transform=at, markersize=10, markeredgewidth=1.4)
+    return [("orange", rug.label)]
 
 
 def _draw(axes: Axes, line: Curve) -> None:
@@ -285,15 +238,3 @@ def _short(axis: Any, value: float, _: int) -> str:
 
 def _percent(value: float, _: int) -> str:
     return f"{100 * value:.0f}%"
-
-
-def _stamp(text: str) -> str:
-    """A short name of a content: two charts on one page never share an id unless they are the same."""
-    total = 0
-    for character in text:
-        total = (total * 131 + ord(character)) % 2**32
-    return f"{total:08x}"
-
-
-def _quoted(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

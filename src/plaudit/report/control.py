@@ -12,7 +12,7 @@ import numpy as np
 from plaudit.errors import PlauditError
 from plaudit.report import calibration, data, page, rollouts, sections
 from plaudit.report.calibration import FEW, Forecasts
-from plaudit.report.charts import BLUE, GREEN, ORANGE, Curve, Labels, curves, scatter
+from plaudit.report.charts import BLUE, GREEN, ORANGE, Curve, Labels, Marks, curves, scatter
 from plaudit.report.data import RunData, Series
 from plaudit.report.page import Part, Summary
 from plaudit.report.rollouts import Models, Returns, Scored
@@ -73,8 +73,10 @@ def view(runs: Sequence[RunData]) -> View:
         (Measure("true_return", "return_mean"),),
         _practice,
         "true_return",
-        ("curve", "curve_none"),
-        ("steps", lambda run: run.timesteps),
+        "curve",
+        "curve_none",
+        "steps",
+        lambda run: run.timesteps,
     )
 
 
@@ -201,7 +203,7 @@ def learning_curve(run: RunData, say: Texts) -> str:
         return page.section(say("curve"), say("curve_none"), "", kind="broad")
     title = say.join([say("curve_say"), say("curve_say_people") if run.asks_people else ""])
     labels = Labels(say("steps"), say("true_return"), say("curve"))
-    drawn = curves(lines, labels, (data.rounds(run.rows), say("asked")))
+    drawn = curves(lines, labels, Marks(data.rounds(run.rows), say("asked")))
     return page.section(say("curve"), title, page.picture(drawn), kind="" if run.asks_people else "broad")
 
 
@@ -247,12 +249,12 @@ def _correlations(both: Scored, say: Texts) -> str:
         np.concatenate([before.true, after.true]), np.concatenate([before.learned, after.learned])
     )
     within = rank_correlation(after.true, after.learned) if len(after.true) > 1 else float("nan")
-    said = [say("agree_number", all=together, after=within)]
+    sentences = [say("agree_number", all=together, after=within)]
     if isnan(within):
-        said.append(say("agree_one"))
+        sentences.append(say("agree_one"))
     elif within < 0.3 and len(after.true) >= FEW:
-        said.append(say("agree_low"))
-    return " ".join(said)
+        sentences.append(say("agree_low"))
+    return " ".join(sentences)
 
 
 def film(run: RunData, models: Models | None, say: Texts) -> str:

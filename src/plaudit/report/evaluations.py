@@ -31,7 +31,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Check:
     """Held-out judgements of one policy beside the model as it started."""
 
     update: int
@@ -40,6 +40,17 @@ class Judged:
     rate: float
     """Share of wins; a tie is half of one."""
     count: int
+
+
+@dataclass(frozen=True)
+class Trend:
+    """What is truly wanted, and the reward that is trained on: all [N], in the order of training."""
+
+    updates: Sequence[int]
+    truth: Sequence[float]
+    errors: Sequence[float]
+    """Standard errors of the truth."""
+    proxy: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -93,23 +104,21 @@ def points(run: RunData) -> list[Point]:
     return sorted(measured, key=lambda point: point.update)
 
 
-def judged(run: RunData) -> list[Judged]:
+def checks(run: RunData) -> list[Check]:
     """Every check by held-out judgements that anybody answered: as counted at the end of the run, with the answers that
     came late; before its end as counted when the check was made."""
     given = run.result.get("checks")
-    checks = given if isinstance(given, list) else [_check(row) for row in run.rows]
+    rows = given if isinstance(given, list) else [_check(row) for row in run.rows]
     names = ("update", "kl", "points", "judgements")
-    known = [
-        check for check in checks if isinstance(check, dict) and all(is_number(check.get(n)) for n in names)
-    ]
+    known = [row for row in rows if isinstance(row, dict) and all(is_number(row.get(n)) for n in names)]
     return [
-        Judged(int(c["update"]), float(c["kl"]), c["points"] / c["judgements"], int(c["judgements"]))
+        Check(int(c["update"]), float(c["kl"]), c["points"] / c["judgements"], int(c["judgements"]))
         for c in known
         if c["judgements"] > 0
     ]
 
 
-def kept(run: RunData) -> int | None:
+def kept_update(run: RunData) -> int | None:
     """The update whose model was kept, where that is not the last one."""
     update, last = run.result.get("kept_update"), updates(run)
     return int(update) if is_number(update) and int(update) < last else None
@@ -136,6 +145,37 @@ def answer_scores(run: RunData, which: str) -> dict[str, np.ndarray]:
     return arrays if len(arrays["proxy_reward"]) == len(arrays["gold_reward"]) else {}
 
 
+def course(run: RunData) -> Course | None:
+    """By the gold reward, else by held-out judgements; none where there is too little of both."""
+    known = [p for p in points(run) if p.proxy_reward is not None and p.gold_reward is not None]
+    if len(known) >= FEWEST:
+        truth, proxy = ([getattr(p, name) for p in known] for name in ("gold_reward", "proxy_reward"))
+        return follow("gold_reward", Trend([p.update for p in known], truth, [p.error for p in known], proxy))
+    judged = checks(run)
+    at, values = evaluated(run, "proxy_reward_mean")
+    if len(judged) < FEWEST or len(at) < 2:
+        return None
+    rates = [(c.rate * c.count + 1) / (c.count + 2) for c in judged]
+    errors = [float(np.sqrt(r * (1 - r) / (c.count + 2))) for r, c in zip(rates, judged, strict=True)]
+    steps = [c.update for c in judged]
+    return follow("judgements", Trend(steps, rates, errors, np.interp(steps, at, values).tolist()))
+
+
+def follow(by: str, trend: Trend) -> Course:
+    """Compare the peak of the truth with its end."""
+    errors = np.array(trend.errors)
+    smooth, rewards = (
+        data.smoothed(np.array(x, dtype=np.float64), NEIGHBOURS) for x in (trend.truth, trend.proxy)
+    )
+    peak = int(smooth.argmax())
+    fallen = smooth[peak] - smooth[-1] > 2 * np.hypot(errors[peak], errors[-1])
+    seen = bool(fallen and rewards[-1] > rewards[peak])
+    return Course(
+        by, int(trend.updates[peak]), float(smooth[peak]), float(smooth[-1]), float(rewards[peak]),
+        float(rewards[-1]), seen,
+    )  # fmt: skip
+
+
 def _check(row: Row) -> Row:
     """The check of a row as the result has it."""
     rate, count = row.get("watch/win_rate"), row.get("watch/judgements")
@@ -155,34 +195,3 @@ def _point(run: RunData, update: int, row: Row, prefix: str) -> Point:
     spread, count = at("gold_reward_std"), prompts(run)
     error = spread / np.sqrt(count) if spread is not None and count else 0.0
     return Point(update, at("kl_per_answer"), at("proxy_reward_mean"), at("gold_reward_mean"), float(error))
-
-
-def course(run: RunData) -> Course | None:
-    """By the gold reward, else by held-out judgements; none where there is too little of both."""
-    known = [p for p in points(run) if p.proxy_reward is not None and p.gold_reward is not None]
-    if len(known) >= FEWEST:
-        truth, proxy = ([getattr(p, name) for p in known] for name in ("gold_reward", "proxy_reward"))
-        return follow("gold_reward", [p.update for p in known], (truth, [p.error for p in known]), proxy)
-    checks = judged(run)
-    at, values = evaluated(run, "proxy_reward_mean")
-    if len(checks) < FEWEST or len(at) < 2:
-        return None
-    rates = [(c.rate * c.count + 1) / (c.count + 2) for c in checks]
-    errors = [float(np.sqrt(r * (1 - r) / (c.count + 2))) for r, c in zip(rates, checks, strict=True)]
-    steps = [c.update for c in checks]
-    return follow("judgements", steps, (rates, errors), np.interp(steps, at, values).tolist())
-
-
-def follow(
-    by: str, updates: Sequence[int], truth: tuple[Sequence[float], Sequence[float]], proxy: Sequence[float]
-) -> Course:
-    """Compare the peak of the truth (values, standard errors) with its end, all [N] in the order of training."""
-    errors = np.array(truth[1])
-    smooth, rewards = (data.smoothed(np.array(x, dtype=np.float64), NEIGHBOURS) for x in (truth[0], proxy))
-    peak = int(smooth.argmax())
-    fallen = smooth[peak] - smooth[-1] > 2 * np.hypot(errors[peak], errors[-1])
-    seen = bool(fallen and rewards[-1] > rewards[peak])
-    return Course(
-        by, int(updates[peak]), float(smooth[peak]), float(smooth[-1]), float(rewards[peak]),
-        float(rewards[-1]), seen,
-    )  # fmt: skip

@@ -52,10 +52,14 @@ class View:
     """What is drawn over the progress of a run."""
     drawn: str
     """The name of that."""
-    card: tuple[str, str]
-    """The title of the figure, and what is said without data for it."""
-    progress: tuple[str, Callable[[RunData], int]]
+    title: str
+    """The title of the figure."""
+    nothing: str
+    """What is said without data for it."""
+    unit: str
     """What progress is counted in."""
+    progress: Callable[[RunData], int]
+    """How far a run is."""
     about: str = ""
     """What is said above the table."""
 
@@ -113,26 +117,27 @@ def _result(runs: Sequence[RunData], measure: Measure, say: Texts) -> str:
 
 
 def _curve(runs: Sequence[RunData], view: View, say: Texts) -> str:
-    title, nothing = view.card
     series = [(x, y) for x, y in map(view.curve, runs) if len(x) > 1]
     if not series:
-        return page.section(say(title), say(nothing), "", kind="broad")
+        return page.section(say(view.title), say(view.nothing), "", kind="broad")
     lines = [Curve(x, y, BLUE, faint=True) for x, y in series]
     steps, (mean, low, high) = mean_curve(series)
     if len(series) > 1:
         lines.append(Curve(steps, mean, BLUE, say("mean_of_seeds"), low=low, high=high))
-    drawn = curves(lines, Labels(say(view.progress[0]), say(view.drawn), say(title)))
-    return page.section(say(title), say("seeds_say", seeds=len(series)), page.picture(drawn), kind="broad")
+    drawn = curves(lines, Labels(say(view.unit), say(view.drawn), say(view.title)))
+    return page.section(
+        say(view.title), say("seeds_say", seeds=len(series)), page.picture(drawn), kind="broad"
+    )
 
 
 def _table(runs: Sequence[RunData], view: View, say: Texts) -> str:
-    columns = ["folder", "seed", "status", view.progress[0], "answers"]
+    columns = ["folder", "seed", "status", view.unit, "answers"]
     head = [*map(say, columns), *(say("final", measure=say(measure.name)) for measure in view.measures)]
     rows = []
     for run in runs:
         finals = [measure.shown(measure.of(run)) for measure in view.measures]
         status = str(run.manifest.get("status", "–"))
-        done = f"{view.progress[1](run):,}"
+        done = f"{view.progress(run):,}"
         rows.append([run.folder.path.name, str(run.seed), status, done, f"{run.labels:,}", *finals])
     about = say(view.about) if view.about else ""
     return page.section(say("seeds_table"), about, page.table(head, rows), kind="broad")

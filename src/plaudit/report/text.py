@@ -48,8 +48,10 @@ def view(runs: Sequence[RunData]) -> View:
         ),
         lambda run: evaluations.evaluated(run, f"{name}_mean"),
         name,
-        ("scores", "scores_none"),
-        ("updates", evaluations.updates),
+        "scores",
+        "scores_none",
+        "updates",
+        evaluations.updates,
         "seeds_wins",
     )
 
@@ -183,7 +185,7 @@ def _verdict(run: RunData, say: Texts) -> str:
         say(name, prompts=evaluations.prompts(run), least=LEAST, **values), shown if gold else "verdict"
     )
     told += page.paragraph(say("wins_by_gold_reward"), "small") if gold else _people(run, say)
-    if (kept := evaluations.kept(run)) is not None:
+    if (kept := evaluations.kept_update(run)) is not None:
         told += page.paragraph(
             say("kept_one" if kept else "kept_start", kept=kept, last=evaluations.updates(run))
         )
@@ -195,7 +197,7 @@ def _people(run: RunData, say: Texts) -> str:
     result = run.result
     of_this = [
         check
-        for check in evaluations.judged(run)
+        for check in evaluations.checks(run)
         if check.update == result.get("kept_update") and check.count
     ]
     if not of_this:
@@ -207,7 +209,7 @@ def _people(run: RunData, say: Texts) -> str:
 
 def _warning(run: RunData, say: Texts) -> str:
     """What the first screen must not hide."""
-    course, kept = evaluations.course(run), evaluations.kept(run)
+    course, kept = evaluations.course(run), evaluations.kept_update(run)
     if course is None or not course.seen:
         return ""
     escaped = kept is not None and kept <= course.peak

@@ -10,9 +10,21 @@ from plaudit.maths import kl
 from plaudit.maths.intervals import wilson
 from plaudit.report import data, evaluations, page
 from plaudit.report.calibration import FEW
-from plaudit.report.charts import BLUE, GREEN, INK, ORANGE, Curve, Labels, Panel, panels, scatter
+from plaudit.report.charts import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    Curve,
+    Labels,
+    Level,
+    Marks,
+    Panel,
+    panels,
+    scatter,
+)
 from plaudit.report.data import RunData
-from plaudit.report.evaluations import Course, Judged, Point
+from plaudit.report.evaluations import Check, Course, Point
 from plaudit.report.samples import DRAWS
 from plaudit.report.texts import Texts, number, percent
 from plaudit.runs.statistics import rank_correlation, t_quantile
@@ -53,7 +65,7 @@ def scores(run: RunData, say: Texts) -> str:
     ]
     if run.labels:
         told += [say("scores_unit") if evaluations.learned_alone(run) else "", say("curve_say_people")]
-    rug = (data.rounds(run.rows, "update"), say("asked"))
+    rug = Marks(data.rounds(run.rows, "update"), say("asked"))
     drawn = panels(parts, say("updates"), say("scores"), rug)
     return page.section(say("scores"), say.join(told), page.picture(drawn))
 
@@ -61,8 +73,8 @@ def scores(run: RunData, say: Texts) -> str:
 def over(run: RunData, say: Texts) -> str:
     """Rewards against the distance from the start, in the order of training; nothing without evaluations."""
     points = [p for p in evaluations.points(run) if p.kl is not None]
-    checks, course = evaluations.judged(run), evaluations.course(run)
-    said = _course(course, say)
+    checks, course = evaluations.checks(run), evaluations.course(run)
+    result = _course(course, say)
     parts = []
     for name, colour in (("gold_reward", GREEN), ("proxy_reward", BLUE)):
         known = [p for p in points if getattr(p, name) is not None]
@@ -70,7 +82,7 @@ def over(run: RunData, say: Texts) -> str:
             parts.append(Panel(say(name), _path(run, known, name, colour, say)))
     if checks:
         parts.append(
-            Panel(say("judged"), [_wins(run, checks, say)], percents=True, level=(0.5, say("as_good")))
+            Panel(say("judged"), [_wins(run, checks, say)], percents=True, level=Level(0.5, say("as_good")))
         )
     known = any(p.gold_reward is not None for p in points)
     told = [say("over_say" if known else "over_say_people")]
@@ -80,7 +92,7 @@ def over(run: RunData, say: Texts) -> str:
     body = page.picture(panels(parts, say("kl_axis"), say("over"), whole=False)) if parts else ""
     if not parts and course is None:
         return ""
-    return page.section(say("over"), say.join(told), body, said)
+    return page.section(say("over"), say.join(told), body, result)
 
 
 def distance(run: RunData, say: Texts) -> str:
@@ -98,7 +110,7 @@ def distance(run: RunData, say: Texts) -> str:
     parts = []
     if lines:
         near = max(float(line.y.max()) for line in lines) > best / 2
-        level = (best, say("best_level", draws=DRAWS, kl=best)) if near else None
+        level = Level(best, say("best_level", draws=DRAWS, kl=best)) if near else None
         parts.append(Panel(say("kl_per_answer"), lines, level=level))
     if apart and practised:
         parts.append(Panel(say("kl_reference"), practised))
@@ -107,11 +119,11 @@ def distance(run: RunData, say: Texts) -> str:
         parts.append(Panel(say("entropy"), entropy))
     if not parts:
         return ""
-    said = ""
+    result = ""
     if points:
-        said = say("best_of_n", draws=DRAWS, best=best, kl=_last_kl(run, points))
+        result = say("best_of_n", draws=DRAWS, best=best, kl=_last_kl(run, points))
     drawn = panels(parts, say("updates"), say("distance"))
-    return page.section(say("distance"), say("distance_say"), page.picture(drawn), said)
+    return page.section(say("distance"), say("distance_say"), page.picture(drawn), result)
 
 
 def _last_kl(run: RunData, points: Sequence[Point]) -> float:
@@ -137,14 +149,14 @@ def _path(run: RunData, points: Sequence[Point], name: str, colour: str, say: Te
     x, y = _columns(points, "kl", name)
     lines = [Curve(x, y, colour, style="-o", size=4)]
     lines.append(Curve(x[-1:], y[-1:], INK, say("newest"), "D", size=7))
-    kept = evaluations.kept(run)
+    kept = evaluations.kept_update(run)
     at = [i for i, point in enumerate(points) if point.update == kept]
     if at:
         lines.append(Curve(x[at], y[at], INK, say("kept_mark", update=kept), "o", size=12, hollow=True))
     return lines
 
 
-def _wins(run: RunData, checks: Sequence[Judged], say: Texts) -> Curve:
+def _wins(run: RunData, checks: Sequence[Check], say: Texts) -> Curve:
     x, y = (np.array([getattr(check, name) for check in checks]) for name in ("kl", "rate"))
     bounds = np.array([wilson(round(check.rate * check.count), check.count) for check in checks])
     return Curve(x, y, ORANGE, style="-s", low=bounds[:, 0], high=bounds[:, 1], size=4)
@@ -206,16 +218,16 @@ def drift(run: RunData, say: Texts) -> str:
 
 def warned(run: RunData, say: Texts) -> list[str]:
     """A sentence for each measure that drifted a lot."""
-    said = []
+    sentences = []
     length = drifted(run, "tokens")
     if length is not None and not SHORTER * length.before <= length.now <= LONGER * length.before:
         name = "drift_longer" if length.now > length.before else "drift_shorter"
-        said.append(say(name, before=number(length.before), now=number(length.now)))
+        sentences.append(say(name, before=number(length.before), now=number(length.now)))
     for name in ("capped", "repetition"):
         share = drifted(run, name)
         if share is not None and share.now - share.before > SHARE:
-            said.append(say(f"drift_{name}", before=percent(share.before), now=percent(share.now)))
-    return said
+            sentences.append(say(f"drift_{name}", before=percent(share.before), now=percent(share.now)))
+    return sentences
 
 
 def drifted(run: RunData, name: str) -> Drift | None:
@@ -251,9 +263,9 @@ def _correlations(before: dict[str, np.ndarray], after: dict[str, np.ndarray], s
     whole, first, last = (
         rank_correlation(x["gold_reward"], x["proxy_reward"]) for x in (both, before, after)
     )
-    said = [say("agree_answers_number", all=whole, before=first, after=last)]
+    sentences = [say("agree_answers_number", all=whole, before=first, after=last)]
     if np.isnan(last):
-        said.append(say("agree_answers_one"))
+        sentences.append(say("agree_answers_one"))
     elif last < LOW and len(after["gold_reward"]) >= FEW:
-        said.append(say("agree_answers_low"))
-    return say.join(said)
+        sentences.append(say("agree_answers_low"))
+    return say.join(sentences)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from plaudit.report.figures import Picture
-from plaudit.report.words import Language
+from plaudit.report.charts import Picture
+from plaudit.report.texts import Language
 
 LANGUAGE_TAGS = {"en": "en", "zh": "zh-Hans"}
 
@@ -31,7 +31,7 @@ class Summary:
 class Part:
     """What there is to say about one run."""
 
-    kind: str
+    medium: str
     """control or language."""
     title: str
     body: str

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from plaudit.errors import PlauditError
-from plaudit.report import evidence, page
-from plaudit.report.evidence import Evidence, Series
-from plaudit.report.figures import BLUE, Curve, Labels, curves
-from plaudit.report.language import headline, trace
-from plaudit.report.words import Language, Words, number, percent
+from plaudit.report import data, page, sections
+from plaudit.report.charts import BLUE, Curve, Labels, curves
+from plaudit.report.data import Medium, RunData, Series, is_number
+from plaudit.report.texts import Language, Texts, number, percent
 from plaudit.runs.files import write_whole
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.statistics import mean_interval
@@ -29,12 +28,13 @@ class Measure:
     """Where a run's result has it."""
     share: bool = False
     """Written in percents."""
-    said: bool = True
+    at_top: bool = True
     """At the top, not in the table alone."""
 
-    def of(self, run: Evidence) -> float | None:
+    def of(self, run: RunData) -> float | None:
         """Its value at the end of a run; none before."""
-        return trace.value(trace.result(run), self.field)
+        value = run.result.get(self.field)
+        return float(value) if is_number(value) else None
 
     def shown(self, value: float | None) -> str:
         """As the page writes it."""
@@ -45,17 +45,21 @@ class Measure:
 
 @dataclass(frozen=True)
 class View:
-    """How runs of one kind are shown."""
+    """How runs of one medium are shown."""
 
     measures: tuple[Measure, ...]
-    curve: Callable[[Evidence], Series]
+    curve: Callable[[RunData], Series]
     """What is drawn over the progress of a run."""
     drawn: str
     """The name of that."""
-    card: tuple[str, str]
-    """The title of the figure, and what is said without data for it."""
-    progress: tuple[str, Callable[[Evidence], int]]
+    title: str
+    """The title of the figure."""
+    nothing: str
+    """What is said without data for it."""
+    unit: str
     """What progress is counted in."""
+    progress: Callable[[RunData], int]
+    """How far a run is."""
     about: str = ""
     """What is said above the table."""
 
@@ -66,72 +70,39 @@ def write_seeds_report(folders: Sequence[RunFolder], path: Path, language: Langu
         raise PlauditError(
             f"{path}: a report over seeds needs at least one run; give the folders of the runs"
         )
-    say, runs = Words(language), [evidence.read(folder) for folder in folders]
+    say, runs = Texts(language), [data.read(folder) for folder in folders]
     known = [run for run in runs if run.config or run.rows]
-    kinds = {run.kind for run in known or runs}
-    if len(kinds) > 1:
+    media: set[Medium] = {run.medium for run in known or runs}
+    if len(media) > 1:
         raise PlauditError(
             f"{path}: the runs given are of both kinds, control and language, which have no mean in common; "
             "give runs of one config"
         )
-    view = CONTROL
-    if "language" in kinds:
-        view, say = _language(known), headline.speaking(runs[0], say)
+    medium = sections.of_medium(media.pop())
+    view, say = medium.view(known), medium.speaking(runs[0], say)
     body = "".join(
-        page.paragraph(_result(runs, measure, say), "verdict") for measure in view.measures if measure.said
+        page.paragraph(_result(runs, measure, say), "verdict") for measure in view.measures if measure.at_top
     )
-    if not any(run.manifest.get("result") for run in runs):
+    if not any(run.result for run in runs):
         body = page.paragraph(say("seeds_none"), "verdict")
     for run in runs:
         body += "".join(page.paragraph(say("trouble", reason=trouble), "notice") for trouble in run.troubles)
     body += '<div class="grid">\n' + _curve(runs, view, say) + _table(runs, view, say) + "</div>\n"
-    name = headline.prompts(runs[0], say) if "language" in kinds else runs[0].environment
-    title = say("seeds_title", environment=name or runs[0].folder.path.name, seeds=len(runs))
+    name = medium.subject(runs[0], say) or runs[0].folder.path.name
+    title = say("seeds_title", environment=name, seeds=len(runs))
     write_whole(path, page.page(title, body, language))
     return path
 
 
-def mean_curve(found: Sequence[Series]) -> tuple[np.ndarray, np.ndarray]:
+def mean_curve(series: Sequence[Series]) -> tuple[np.ndarray, np.ndarray]:
     """Steps [N] where every series has data, and there mean, low and high [3, N] of the interpolated series."""
-    start, end = max(x[0] for x, _ in found), min(x[-1] for x, _ in found)
+    start, end = max(x[0] for x, _ in series), min(x[-1] for x, _ in series)
     steps = np.linspace(start, max(start, end), POINTS)
-    values = np.array([np.interp(steps, x, y) for x, y in found])
+    values = np.array([np.interp(steps, x, y) for x, y in series])
     return steps, np.array([mean_interval(column) for column in values.T]).T
 
 
-def _returns(run: Evidence) -> Series:
-    x, y = evidence.series(run.rows, "rollout/ep_rew_mean")
-    return x, evidence.smoothed(y, max(1, len(y) // 12))
-
-
-CONTROL = View(
-    (Measure("true_return", "return_mean"),),
-    _returns,
-    "true_return",
-    ("curve", "curve_none"),
-    ("steps", lambda run: run.steps),
-)
-
-
-def _language(runs: Sequence[Evidence]) -> View:
-    """By wins, and by the hidden score; by the learned reward where a run has no hidden score."""
-    hidden = all(headline.measure(run) == "hidden_score" for run in runs)
-    name, field = ("hidden_score", "hidden_mean") if hidden else ("proxy_score", "proxy_mean")
-    return View(
-        (
-            Measure("win_rate", "win_rate", share=True),
-            Measure(name, field),
-            Measure("kl_per_answer", "kl_per_answer", said=False),
-        ),
-        lambda run: trace.evaluated(run, field),
-        name,
-        ("scores", "scores_none"),
-        ("updates", trace.updates),
-        "seeds_wins",
-    )
-
-
-def _result(runs: Sequence[Evidence], measure: Measure, say: Words) -> str:
+def _result(runs: Sequence[RunData], measure: Measure, say: Texts) -> str:
     finals = [final for run in runs if (final := measure.of(run)) is not None]
     if not finals:
         return ""
@@ -145,27 +116,28 @@ def _result(runs: Sequence[Evidence], measure: Measure, say: Words) -> str:
     return say("seeds_result", **values, **ends)
 
 
-def _curve(runs: Sequence[Evidence], view: View, say: Words) -> str:
-    title, nothing = view.card
-    found = [(x, y) for x, y in map(view.curve, runs) if len(x) > 1]
-    if not found:
-        return page.section(say(title), say(nothing), "", kind="broad")
-    lines = [Curve(x, y, BLUE, faint=True) for x, y in found]
-    steps, (mean, low, high) = mean_curve(found)
-    if len(found) > 1:
+def _curve(runs: Sequence[RunData], view: View, say: Texts) -> str:
+    series = [(x, y) for x, y in map(view.curve, runs) if len(x) > 1]
+    if not series:
+        return page.section(say(view.title), say(view.nothing), "", kind="broad")
+    lines = [Curve(x, y, BLUE, faint=True) for x, y in series]
+    steps, (mean, low, high) = mean_curve(series)
+    if len(series) > 1:
         lines.append(Curve(steps, mean, BLUE, say("mean_of_seeds"), low=low, high=high))
-    drawn = curves(lines, Labels(say(view.progress[0]), say(view.drawn), say(title)))
-    return page.section(say(title), say("seeds_say", seeds=len(found)), page.picture(drawn), kind="broad")
+    drawn = curves(lines, Labels(say(view.unit), say(view.drawn), say(view.title)))
+    return page.section(
+        say(view.title), say("seeds_say", seeds=len(series)), page.picture(drawn), kind="broad"
+    )
 
 
-def _table(runs: Sequence[Evidence], view: View, say: Words) -> str:
-    columns = ["folder", "seed", "status", view.progress[0], "answers"]
+def _table(runs: Sequence[RunData], view: View, say: Texts) -> str:
+    columns = ["folder", "seed", "status", view.unit, "answers"]
     head = [*map(say, columns), *(say("final", measure=say(measure.name)) for measure in view.measures)]
     rows = []
     for run in runs:
         finals = [measure.shown(measure.of(run)) for measure in view.measures]
         status = str(run.manifest.get("status", "–"))
-        done = f"{view.progress[1](run):,}"
+        done = f"{view.progress(run):,}"
         rows.append([run.folder.path.name, str(run.seed), status, done, f"{run.labels:,}", *finals])
     about = say(view.about) if view.about else ""
     return page.section(say("seeds_table"), about, page.table(head, rows), kind="broad")

@@ -71,9 +71,9 @@ def svg(figure: Figure, about: str) -> str:
     used = set(re.findall(r'(?:href="#|url\(#)([\w.-]+)', body))
     mine = {name: f"{name}-{stamp}" for name in used}
     body = re.sub(
-        r' id="([\w.-]+)"', lambda found: f' id="{mine[found[1]]}"' if found[1] in mine else "", body
+        r' id="([\w.-]+)"', lambda match: f' id="{mine[match[1]]}"' if match[1] in mine else "", body
     )
-    body = re.sub(r'(href="#|url\(#)([\w.-]+)', lambda found: found[1] + mine[found[2]], body)
+    body = re.sub(r'(href="#|url\(#)([\w.-]+)', lambda match: match[1] + mine[match[2]], body)
     body = re.sub(r" font-family: [^;\"]+;", "", body)
     for colour, name in NAMES.items():
         body = body.replace(colour, f"var(--{name})")

@@ -58,8 +58,8 @@ def shown(said: Completions, row: int, by: Shown) -> dict[str, Any]:
     found = {
         "tokens": vocabulary.pieces(ids),
         "text": alone.answers.completions[0],
-        "proxy": float(by.scorers.proxy.rewards(alone).scores[0]),
-        "gold": None if gold is None else float(gold(alone.answers)[0]),
+        "proxy_reward": float(by.scorers.proxy.rewards(alone).scores[0]),
+        "gold_reward": None if gold is None else float(gold(alone.answers)[0]),
     }
     if by.model is not None and same_tokens(by.model.vocabulary, vocabulary):
         found["adds"] = added(by.model, alone, len(ids))

@@ -50,7 +50,10 @@ class Evaluation:
 
     def scores(self) -> dict[str, list[float] | None]:
         """What each answer is worth."""
-        return {"proxy": self.proxy.tolist(), "gold": None if self.gold is None else self.gold.tolist()}
+        return {
+            "proxy_reward": self.proxy.tolist(),
+            "gold_reward": None if self.gold is None else self.gold.tolist(),
+        }
 
     def metrics(self) -> dict[str, float]:
         """The means, named."""

@@ -1,1 +1,0 @@
-"""The report of a control run; its policies are loaded and played again, so it needs the environment."""

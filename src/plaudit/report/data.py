@@ -1,0 +1,254 @@
+"""What a run folder holds, read so that whatever is missing or damaged leaves the rest usable.
+
+Folders of the first version have other names in them: they are translated here, and nowhere else in the report.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeGuard
+
+import numpy as np
+import yaml
+
+from plaudit.errors import PlauditError
+from plaudit.feedback import Comparison
+from plaudit.runs.folder import RunFolder
+from plaudit.runs.old_names import renamed
+from plaudit.storage import keys, open_store
+from plaudit.storage.store import LARGEST
+
+Row = dict[str, Any]
+Series = tuple[np.ndarray, np.ndarray]
+"""Timesteps or updates [N] and a metric there [N]."""
+Medium = Literal["control", "language"]
+SAMPLES = "samples.json"
+"""The file of answers side by side in the folder of a language run."""
+SIDES = ("before", "after", "best")
+"""Whose answers stand there."""
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The plain data of a run, by today's names."""
+
+    folder: RunFolder
+    manifest: Row
+    config: Row
+    written: Row
+    """The config as config.yaml has it."""
+    rows: tuple[Row, ...]
+    troubles: tuple[str, ...] = ()
+    """One sentence for each part that could not be read."""
+
+    @property
+    def medium(self) -> Medium:
+        """What kind of policy learned."""
+        return medium(self.config, self.rows)
+
+    @property
+    def result(self) -> Row:
+        """What the run came to; empty before its end."""
+        result = self.manifest.get("result")
+        return result if isinstance(result, dict) else {}
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return int(self.manifest.get("seed", self.config.get("seed", 0)))
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether people, real or simulated, are part of this run."""
+        return bool((self.config.get("feedback") or {}).get("labels")) or self.labels > 0
+
+    @property
+    def simulated(self) -> int | None:
+        """How many simulated people answered; None where the config is lost but the metrics speak of some."""
+        if not self.config and any("people/agreement" in row for row in self.rows):
+            return None
+        return len((self.config.get("feedback") or {}).get("people") or ())
+
+    @property
+    def labels(self) -> int:
+        """Answers learned from so far."""
+        return int(max((row.get("feedback/labels", 0) for row in self.rows), default=0))
+
+    @property
+    def timesteps(self) -> int:
+        """Environment steps so far."""
+        return int(max((row.get("timesteps", 0) for row in self.rows), default=0))
+
+    @property
+    def environment(self) -> str | None:
+        """The name of the environment, where the config has one."""
+        given = self.config.get("environment")
+        name = given.get("id") if isinstance(given, dict) else given
+        return None if name is None else str(name)
+
+
+def medium(config: Row, rows: Sequence[Row]) -> Medium:
+    """What kind of policy learned; where the config is lost, by what the metrics count.
+
+    This is the one place of the report that asks.
+    """
+    if config:
+        return "language" if "language" in config else "control"
+    return "language" if any("tokens" in row for row in rows[:1]) else "control"
+
+
+def read(folder: RunFolder) -> RunData:
+    """Everything that can be read of the folder."""
+    troubles: list[str] = []
+    manifest, written, rows = {}, {}, []
+    try:
+        manifest = folder.read_manifest()
+    except (PlauditError, OSError) as error:
+        troubles.append(_reason(error, folder.manifest))
+    try:
+        loaded = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+        written = loaded if isinstance(loaded, dict) else {}
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        troubles.append(_reason(error, folder.config))
+    try:
+        for row in folder.rows():
+            rows.append(renamed(row))
+    except (PlauditError, OSError, UnicodeDecodeError) as error:
+        troubles.append(_reason(error, folder.metrics))
+    if isinstance(manifest.get("result"), dict):
+        manifest = manifest | {"result": _result(manifest["result"])}
+    return RunData(folder, manifest, renamed(written), written, tuple(rows), tuple(troubles))
+
+
+def samples(folder: RunFolder) -> tuple[list[Row], str]:
+    """The prompts of a language run with answers that can be shown, and the reason where the file is damaged."""
+    path = folder.path / SAMPLES
+    if not path.exists():
+        return [], ""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return [], f"{path}: {' '.join(str(error).split())}"
+    if not isinstance(rows, list):
+        return [], f"{path}: a list of samples is wanted, not {type(rows).__name__}"
+    named = [_renamed_inside(row, SIDES) for row in rows if isinstance(row, dict)]
+    return [row for row in named if any(isinstance(row.get(side), dict) for side in SIDES)], ""
+
+
+def series(rows: Sequence[Row], name: str, by: str = "timesteps") -> Series:
+    """A metric where it was measured and is finite, against timesteps or another count of progress."""
+    pairs = [(row[by], row[name]) for row in rows if is_number(row.get(by)) and is_number(row.get(name))]
+    steps, values = zip(*pairs, strict=True) if pairs else ((), ())
+    return np.array(steps, dtype=np.float64), np.array(values, dtype=np.float64)
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """A finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def smoothed(values: np.ndarray, width: int) -> np.ndarray:
+    """[N] means over up to `width` values around each one, fewer at the ends."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(len(values))
+    low, high = np.maximum(at - width // 2, 0), np.minimum(at + (width + 1) // 2, len(values))
+    return (sums[high] - sums[low]) / (high - low)
+
+
+def rounds(rows: Sequence[Row], by: str = "timesteps") -> np.ndarray:
+    """The timesteps, or another count of progress, at which new answers came in."""
+    steps, labels = series(rows, "feedback/labels", by)
+    return steps[np.diff(labels, prepend=0) > 0]
+
+
+def return_by_labels(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of answers [N], and the mean true return of the episodes that ended while there were so many [N].
+
+    The episodes of a row were played before its new answers came in.
+    """
+    returns: dict[int, list[float]] = {}
+    known = 0
+    for row in rows:
+        if is_number(row.get("rollout/ep_rew_mean")):
+            returns.setdefault(known, []).append(float(row["rollout/ep_rew_mean"]))
+        known = int(row.get("feedback/labels", known))
+    counts = sorted(returns)
+    return np.array(counts, dtype=np.float64), np.array([np.mean(returns[count]) for count in counts])
+
+
+@dataclass
+class AnswerCounts:
+    """Counts of the answers of one person, or of all."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    """By answer: first, second, equal, both_bad, skip."""
+    left: int = 0
+    """Decided answers for the option shown on the left."""
+    sided: int = 0
+    """Decided answers of which we know the side."""
+    held_out: int = 0
+    """Answers that nothing learns from."""
+
+    @property
+    def total(self) -> int:
+        """Answers in all."""
+        return sum(self.counts.values())
+
+    def add(self, comparison: Comparison, shown: tuple[str, ...], held_out: bool = False) -> None:
+        """Count an answer; `shown` are the options from left to right, empty where unknown."""
+        self.held_out += held_out
+        self.counts[comparison.answer] = self.counts.get(comparison.answer, 0) + 1
+        if comparison.answer in ("first", "second") and len(set(shown)) == 2:
+            self.sided += 1
+            self.left += comparison.options[comparison.answer == "second"] == shown[0]
+
+
+def answers(folder: RunFolder) -> dict[str, AnswerCounts]:
+    """Standing answers by person; PlauditError where the store cannot be read. Nothing without a store."""
+    if not folder.feedback.exists():
+        return {}
+    store = open_store(folder.feedback)
+    people: dict[str, AnswerCounts] = {}
+    try:
+        view = store.view(LARGEST)
+        queries = {query.id: query for query in store.queries()}
+        for response in view:
+            if isinstance(response.feedback, Comparison):
+                query = queries.get(response.query_id)
+                items = query.items if query is not None else ()
+                shown = tuple(items[place] for place in response.shown_order if place < len(items))
+                held_out = query is not None and not keys.teaches(query.key)
+                people.setdefault(response.annotator, AnswerCounts()).add(response.feedback, shown, held_out)
+    finally:
+        store.close()
+    return dict(sorted(people.items()))
+
+
+def together(people: dict[str, AnswerCounts]) -> AnswerCounts:
+    """Everybody's answers."""
+    total = AnswerCounts()
+    for person in people.values():
+        total.held_out += person.held_out
+        total.left, total.sided = total.left + person.left, total.sided + person.sided
+        for answer, count in person.counts.items():
+            total.counts[answer] = total.counts.get(answer, 0) + count
+    return total
+
+
+def _result(given: Row) -> Row:
+    """A result by today's names, and what it holds of the policy before and of single answers likewise."""
+    result = _renamed_inside(renamed(given), ("before",))
+    if isinstance(result.get("scores"), dict):
+        result["scores"] = _renamed_inside(result["scores"], ("before", "after"))
+    return result
+
+
+def _renamed_inside(row: Row, names: Sequence[str]) -> Row:
+    """The row, with the mappings under these names translated."""
+    return row | {name: renamed(row[name]) for name in names if isinstance(row.get(name), dict)}
+
+
+def _reason(error: Exception, path: Path) -> str:
+    text = " ".join((error.strerror or "" if isinstance(error, OSError) else str(error)).split())
+    return text if str(path) in text else f"{path}: {text}"

@@ -1,1 +1,0 @@
-"""The report of a language run, from the files of its folder alone: no model is loaded."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from plaudit.pipeline import optimise
+from plaudit.stages import optimise
 from plaudit.pipeline.control import config
 from plaudit.report import write_report
 from plaudit.runs.folder import RunFolder

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import torch
 
-from plaudit.environments.control.collect import Walk
+from plaudit.environments.control.rollouts import Walk
 from plaudit.models.transitions import Transitions
 from plaudit.report import rollouts
 

@@ -9,14 +9,15 @@ import torch
 
 from plaudit.environments.control import rendering
 from plaudit.environments.control.actions import to_environment
-from plaudit.environments.control.collect import Control, Walk
-from plaudit.environments.control.make import EnvironmentConfig, make
-from plaudit.environments.control.tape import Replay
+from plaudit.environments.control.rollouts import ControlRollouts, Trajectories
+from plaudit.environments.control.config import Control
+from plaudit.environments.control.make import make
+from plaudit.environments.control.replay import Replay
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
-from plaudit.pipeline.control import saved
-from plaudit.pipeline.control.evaluate import true_returns
+from plaudit.runs import saved
+from plaudit.environments.control.evaluation import true_returns
 from plaudit.queries.segments import run_lengths, windows
 from plaudit.report.data import RunData
 from plaudit.runs import settings
@@ -90,14 +91,14 @@ class _Episode:
     whole: bool
 
 
-def environment_of(run: RunData) -> EnvironmentConfig:
+def environment_of(run: RunData) -> Control:
     """The environment of a run; PlauditError where its config does not say."""
     given = run.config.get("environment")
     if isinstance(given, str):
         given = {"id": given}
     if not given:
         raise PlauditError(f"{run.folder.config}: does not name an environment")
-    return settings.build(EnvironmentConfig, given, "environment")
+    return settings.build(Control, given, "environment")
 
 
 def models(run: RunData) -> Models:
@@ -156,17 +157,17 @@ def scored(run: RunData, models: Models) -> Scored:
     return Scored(before, after, None)
 
 
-def _played(run: RunData, policy: ActorCritic, which: str) -> Walk:
+def _played(run: RunData, policy: ActorCritic, which: str) -> Trajectories:
     source = make(replace(environment_of(run), envs=ROWS))
     try:
         steps = min(source.horizon or LONGEST, LONGEST)
-        control = Control(source, steps, seed_of(run.seed, "report", "walk", which))
-        return control.walk(deepcopy(policy))[0]  # a copy: walking updates observation statistics
+        control = ControlRollouts(source, steps, seed_of(run.seed, "report", "walk", which))
+        return control.collect(deepcopy(policy))  # a copy: walking updates observation statistics
     finally:
         source.close()
 
 
-def _segments(walk: Walk, length: int) -> list[tuple[int, int, int]]:
+def _segments(walk: Trajectories, length: int) -> list[tuple[int, int, int]]:
     """(row, first step, step after the last) of stretches that share no step."""
     free: dict[int, int] = {}
     chosen = []
@@ -177,7 +178,7 @@ def _segments(walk: Walk, length: int) -> list[tuple[int, int, int]]:
     return chosen
 
 
-def _episodes(walk: Walk) -> list[tuple[int, int, int]]:
+def _episodes(walk: Trajectories) -> list[tuple[int, int, int]]:
     """The same of the episodes that both began and ended here."""
     places = []
     for row, ended in enumerate(walk.ended & walk.mask):
@@ -188,7 +189,7 @@ def _episodes(walk: Walk) -> list[tuple[int, int, int]]:
     return places
 
 
-def _returns_by_both(walk: Walk, reward: RewardEnsemble, places: list[tuple[int, int, int]]) -> BothReturns:
+def _returns_by_both(walk: Trajectories, reward: RewardEnsemble, places: list[tuple[int, int, int]]) -> BothReturns:
     sides = [walk.record.environment_rewards.double(), reward.reward(walk.record).double()]
     every = max(1, len(places) // POINTS)
     both = [
@@ -211,7 +212,7 @@ def clips(run: RunData, models: Models) -> tuple[Clip, Clip]:
     return _clip(_play(models.before, environment, seeds[middle])), _clip(played[middle])
 
 
-def _play(policy: ActorCritic, environment: EnvironmentConfig, seed: int) -> _Episode:
+def _play(policy: ActorCritic, environment: Control, seed: int) -> _Episode:
     """An episode with the likeliest actions, of which the first `SECONDS` can be shown."""
     source = make(environment)
     try:

@@ -28,6 +28,10 @@ class Diverged(PlauditError):
         return f"learning has diverged: {self.what} no longer finite; {self.mend}"
 
 
+class Renamed(DeprecationWarning):
+    """A name that a user has written is another one now; the old one still works for one version."""
+
+
 @contextmanager
 def placed(where: str) -> Iterator[None]:
     """Say with the place, such as "pairs.jsonl, line 7", what is wrong with something that stands there."""

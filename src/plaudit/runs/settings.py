@@ -1,23 +1,59 @@
-"""Settings from mappings and back: frozen dataclasses are the schema; an unknown key suggests the nearest one."""
+"""Settings from mappings and back: frozen dataclasses are the schema, with the range of a number beside its field.
 
+One conversion serves config files and the command line: a text that should be a number or a truth is read as one. An
+unknown key suggests the nearest one, and every mistake is a sentence that names its field.
+"""
+
+import ast
+import inspect
+import textwrap
 import types
-from collections.abc import Mapping
+import warnings
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache, reduce
+from operator import or_
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
+import msgspec
 import yaml
 
-from plaudit.errors import PlauditError
+from plaudit import declared
+from plaudit.errors import PlauditError, Renamed
 
-WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    Path: "a path",
+    types.NoneType: "none",
+}
+TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+"""Truths as YAML writes them."""
+
+
+class WrongValue(PlauditError):
+    """A value that is not of the kind its field wants."""
+
+    def __init__(self, where: str, fault: str):
+        super().__init__(where, fault)  # what a process needs to make it again from another's
+        self.where, self.fault = where, fault
+
+    def __str__(self) -> str:
+        """The sentence."""
+        return f"{self.where}: {self.fault}; change this field"
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file."""
+    """The mapping in a YAML file. PlauditError where it is none, or where a key stands in it twice."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        for fault in _twice(yaml.compose(text, yaml.SafeLoader)):
+            raise PlauditError(f"{path}, {fault}")
+        content = yaml.safe_load(text)
     except FileNotFoundError:
         raise PlauditError(f"{path}: no such file; give the path of a YAML config") from None
     except OSError as error:
@@ -33,28 +69,50 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def build(schema: Any, value: Any, where: str) -> Any:
-    """A value of the annotated type `schema` from plain YAML data; `where` names the field in errors."""
-    origin = get_origin(schema)
-    if schema is Any:
+def renamed(mapping: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:
+    """The mapping with old keys under their new names, by a table of dotted paths, and a note for each.
+
+    PlauditError where both names are given.
+    """
+    tree = _copied(mapping)
+    for old, new in table.items():
+        before, after = old.split("."), new.split(".")
+        same = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
+        for node in _below(tree, before[:same]):
+            found = _taken(node, before[same:])
+            if not found:
+                continue
+            if not _put(node, after[same:], found[0]):
+                raise PlauditError(f"{old}: is called {new} now, and both are given; leave {old} out")
+            _note(old, new)
+    return tree
+
+
+def build(schema: Any, value: object, where: str) -> Any:
+    """A value of the annotated type `schema` from plain data; `where` names the field in errors."""
+    bare = declared.bare(schema)
+    origin = get_origin(bare)
+    if bare is Any:
         return value
-    if is_dataclass(schema):
-        return _dataclass(schema, value, where)
+    if is_dataclass(bare) and isinstance(bare, type):
+        return _dataclass(bare, value, where)
     if origin in (Union, types.UnionType):
-        return _union(get_args(schema), value, where)
-    if origin is Literal:
-        if value not in get_args(schema):
-            raise _wrong(where, value, "one of " + ", ".join(map(str, get_args(schema))))
-        return value
+        return _union(bare, value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise _wrong(where, value, "a list")
-        return tuple(build(get_args(schema)[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+            raise WrongValue(where, f"{value!r} is not a list")
+        return tuple(build(get_args(bare)[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise _wrong(where, value, "a mapping")
-        return {key: build(get_args(schema)[1], item, f"{where}.{key}") for key, item in value.items()}
-    return _plain(schema, value, where)
+            raise WrongValue(where, f"{value!r} is not a mapping")
+        return {key: build(get_args(bare)[1], item, f"{where}.{key}") for key, item in value.items()}
+    return _leaf(schema, value, where)
+
+
+def validate(config: Any, where: str = "") -> None:
+    """Raise PlauditError for the first number of a config made in Python that is out of its range."""
+    for name, schema in declared.hints(type(config)).items():
+        _validate(schema, getattr(config, name), _join(where, name))
 
 
 def dump(settings: Any) -> dict[str, Any]:
@@ -69,6 +127,30 @@ def kind_of(cls: type) -> str:
     return "".join(parts).lower()
 
 
+def members(schema: Any) -> dict[str, type]:
+    """The dataclasses among which a field chooses, by their kinds; empty where it holds none."""
+    bare = declared.bare(schema)
+    options = get_args(bare) if get_origin(bare) in (Union, types.UnionType) else (bare,)
+    return {kind_of(one): one for one in options if isinstance(one, type) and is_dataclass(one)}
+
+
+@cache
+def meanings(schema: type) -> dict[str, str]:
+    """What the string below each field of a dataclass says, by the field's name."""
+    found: dict[str, str] = {}
+    for cls in reversed(schema.__mro__):
+        if not is_dataclass(cls):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for field, text in zip(body.body, body.body[1:], strict=False):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                said = text.value.value if isinstance(text.value, ast.Constant) else None
+                if isinstance(said, str):
+                    found[ast.unparse(field.target)] = " ".join(said.split())
+    return found
+
+
 def _dump(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {"kind": kind_of(type(value))} | dump(value)
@@ -79,18 +161,18 @@ def _dump(value: Any) -> Any:
     return value
 
 
-def _dataclass(schema: Any, value: Any, where: str) -> Any:
+def _dataclass(schema: type, value: object, where: str) -> Any:
     if is_dataclass(value):
         return value
     if not isinstance(value, Mapping):
-        raise _wrong(where, value, "a mapping of fields")
-    hints = get_type_hints(schema)
-    known = {field.name for field in fields(schema)}
-    given = {key: item for key, item in value.items() if key != "kind" or "kind" in known}
+        raise WrongValue(where, f"{value!r} is not a mapping of fields")
+    hints = declared.hints(schema)
+    given = {key: item for key, item in value.items() if key != "kind" or "kind" in hints}
     for key in given:
-        if key not in known:
-            near = get_close_matches(str(key), known, 1, 0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(sorted(known))}"
+        if key not in hints:
+            near = get_close_matches(str(key), hints, 1, 0.5)
+            known = f"known fields: {', '.join(sorted(hints))}" if hints else "there are no fields here"
+            hint = f"did you mean {near[0]!r}?" if near else known
             raise PlauditError(f"{_join(where, key)}: unknown field; {hint}")
     for field in fields(schema):
         if field.default is MISSING and field.default_factory is MISSING and field.name not in given:
@@ -98,55 +180,159 @@ def _dataclass(schema: Any, value: Any, where: str) -> Any:
     return schema(**{key: build(hints[key], item, _join(where, key)) for key, item in given.items()})
 
 
-def _union(options: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value is None and type(None) in options:
+def _union(schema: Any, value: object, where: str) -> Any:
+    options, kinds = get_args(schema), members(schema)
+    if value is None and types.NoneType in options:
         return None
-    members: dict[str, Any] = {
-        kind_of(option): option for option in options if isinstance(option, type) and is_dataclass(option)
-    }
-    if not members:
-        for option in options:
-            try:
-                return build(option, value, where)
-            except PlauditError:
-                continue
-        raise _wrong(where, value, " or ".join(getattr(o, "__name__", str(o)) for o in options))
+    others = [option for option in options if option is not types.NoneType]
+    if not kinds:
+        return build(others[0], value, where) if len(others) == 1 else _leaf(schema, value, where)
     kind = value if isinstance(value, str) else value.get("kind") if isinstance(value, Mapping) else None
     if is_dataclass(value):
         return value
-    if len(members) == 1 and kind is None and isinstance(value, Mapping):
-        return _dataclass(next(iter(members.values())), value, where)
-    if not isinstance(kind, str) or kind not in members:
-        raise _wrong(where, value, f"one of {', '.join(sorted(members))} (as `kind`)")
-    return _dataclass(members[kind], {} if isinstance(value, str) else value, where)
+    if len(kinds) == 1 and kind is None and isinstance(value, Mapping):
+        return _dataclass(next(iter(kinds.values())), value, where)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise WrongValue(where, f"{value!r} is not one of {', '.join(sorted(kinds))} (as `kind`)")
+    return _dataclass(kinds[kind], {} if isinstance(value, str) else value, where)
 
 
-def _plain(schema: Any, value: Any, where: str) -> Any:
-    if schema in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
-        return _number(schema, value, where)
-    if isinstance(schema, type) and (
-        not isinstance(value, schema) or (schema is int and isinstance(value, bool))
-    ):
-        raise _wrong(where, value, WORDS.get(schema, schema.__name__))
+def _leaf(schema: Any, value: object, where: str) -> Any:
+    """A number, text, truth, path or word of a list, within its range."""
+    options = [declared.bare(one) for one in _options(schema)]
+    try:
+        found = msgspec.convert(_read(value, options), reduce(or_, options), dec_hook=_hook)
+    except (msgspec.ValidationError, OverflowError):
+        wanted = " or ".join(_word(option) for option in options)
+        raise WrongValue(where, f"{value!r} is not {wanted}") from None
+    _validate(schema, found, where)
+    return found
+
+
+def _options(schema: Any) -> tuple[Any, ...]:
+    bare = declared.bare(schema)
+    return get_args(bare) if get_origin(bare) in (Union, types.UnionType) else (schema,)
+
+
+def _read(value: object, options: list[Any]) -> object:
+    """A text as the number or truth that is wanted: YAML reads 1e-3 as a text, and a command line gives nothing else.
+    A number without a fraction, such as 1e5, is whole."""
+    if isinstance(value, str) and str not in options:
+        if bool in options and value.lower() in TRUTHS:
+            return TRUTHS[value.lower()]
+        if int in options or float in options:
+            value = _number(value)
+    if int in options and isinstance(value, float) and value.is_integer():
+        return int(value)
     return value
 
 
-def _number(schema: Any, value: int | float | str, where: str) -> Any:
-    """YAML reads 1e-3 as a text, and 1e5 as one where a whole number is wanted."""
-    try:
-        if schema is int and isinstance(value, int):
-            return value
-        number = float(value)
-        if schema is float or number.is_integer():
-            return schema(number)
-    except (ValueError, OverflowError):
-        pass
-    raise _wrong(where, value, WORDS[schema])
+def _number(text: str) -> object:
+    """The number in a text, to the last digit; the text itself where there is none."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
-def _join(where: str, key: Any) -> str:
+def _hook(kind: type, value: object) -> object:
+    if isinstance(value, kind):
+        return value
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError(f"{value!r} is not {_word(kind)}")
+
+
+def _word(option: Any) -> str:
+    if get_origin(option) is Literal:
+        return "one of " + ", ".join(map(str, get_args(option)))
+    return WORDS.get(option, getattr(option, "__name__", str(option)))
+
+
+def _validate(schema: Any, value: object, where: str) -> None:
+    if is_dataclass(value):
+        validate(value, where)
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            _validate(_item(schema), item, f"{where}[{i}]")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _validate(_item(schema), item, _join(where, key))
+    elif wrong := declared.fault(schema, value):
+        raise PlauditError(f"{where}: {wrong}; change this field")
+
+
+def _item(schema: Any) -> Any:
+    """What a list or a mapping of this type holds."""
+    for option in _options(schema):
+        if get_origin(declared.bare(option)) in (tuple, dict):
+            return [one for one in get_args(declared.bare(option)) if one is not Ellipsis][-1]
+    return Any
+
+
+def _twice(root: yaml.Node | None) -> Iterator[str]:
+    """Where a key stands in a mapping for the second time; the library would take the last one."""
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.SequenceNode) and id(node) not in seen:
+            waiting += node.value[::-1]
+        if isinstance(node, yaml.MappingNode) and id(node) not in seen:
+            first: dict[Hashable, int] = {}
+            for key, value in node.value:
+                name, line = (key.tag, key.value), key.start_mark.line + 1
+                waiting += [value]
+                if isinstance(key, yaml.ScalarNode) and name in first:
+                    yield f"line {line}: {key.value} is in line {first[name]} already; keep one of them"
+                first[name] = line
+        seen.add(id(node))
+
+
+def _copied(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _copied(value) for key, value in tree.items()}
+    return [_copied(value) for value in tree] if isinstance(tree, list | tuple) else tree
+
+
+def _below(tree: Any, path: list[str]) -> list[dict[str, Any]]:
+    """The mappings at a path; a list on the way stands for all that it holds."""
+    if isinstance(tree, list):
+        return [node for item in tree for node in _below(item, path)]
+    if not isinstance(tree, dict):
+        return []
+    return _below(tree.get(path[0]), path[1:]) if path else [tree]
+
+
+def _taken(tree: dict[str, Any], path: list[str]) -> list[Any]:
+    """The value at a path, taken out of the tree; nothing where it is not there."""
+    first, *rest = path
+    if not rest:
+        return [tree.pop(first)] if first in tree else []
+    below = tree.get(first)
+    return _taken(below, rest) if isinstance(below, dict) else []
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> bool:
+    """Put a value at a path; false where something is there."""
+    *parents, last = path
+    for name in parents:
+        below = tree.setdefault(name, {})
+        if not isinstance(below, dict):
+            return False
+        tree = below
+    if last in tree:
+        return False
+    tree[last] = value
+    return True
+
+
+@cache
+def _note(old: str, new: str) -> None:
+    """Once per key and process."""
+    warnings.warn(f"config key {old} is called {new} now", Renamed, stacklevel=4)
+
+
+def _join(where: str, key: object) -> str:
     return f"{where}.{key}" if where else str(key)
-
-
-def _wrong(where: str, value: Any, wanted: str) -> PlauditError:
-    return PlauditError(f"{where}: {value!r} is not {wanted}; change this field")

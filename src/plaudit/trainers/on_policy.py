@@ -14,6 +14,7 @@ from torch import Tensor
 
 from plaudit.batches import Episodes, Loss, Rollout, Scores
 from plaudit.batches.rows import as_decisions, take
+from plaudit.declared import Count, NonNegative, Positive
 from plaudit.maths import kl, masked
 from plaudit.maths.advantage import with_estimate
 from plaudit.trainers.accumulation import descend
@@ -24,25 +25,25 @@ from plaudit.trainers.descent import Adam
 class Config:
     """How the loss is descended."""
 
-    learning_rate: float = 3e-4
+    learning_rate: NonNegative = 3e-4
     """Step size of Adam at the start."""
     schedule: Literal["constant", "linear"] = "linear"
     """The step size stays, or falls linearly to 0 over the budget."""
     anneal: tuple[str, ...] = ()
     """Fields of the algorithm's config that fall linearly to 0 as well, such as clip."""
-    epochs: int = 10
+    epochs: Count = 10
     """Passes over each rollout."""
-    minibatch: int = 64
+    minibatch: Count = 64
     """Rows per gradient step: single decisions for a memoryless policy, whole episodes otherwise."""
-    piece: int | None = None
+    piece: Count | None = None
     """Rows of a minibatch whose graph is held at a time, which saves memory and changes no gradient; none: all."""
-    max_grad_norm: float | None = 0.5
+    max_grad_norm: NonNegative | None = 0.5
     """The gradient is scaled down to this global norm; none: no clipping."""
     refresh_values: Literal["once", "each epoch"] = "once"
     """Values and advantages are computed once per rollout, or again with the new critic before each epoch."""
-    kl_target: float | None = None
+    kl_target: Positive | None = None
     """Nats per decision at which an adaptive controller holds KL(policy || reference); none: the price is fixed."""
-    kl_horizon: int = 10_000
+    kl_horizon: Count = 10_000
     """Decisions over which the controller of the KL price reacts."""
 
 

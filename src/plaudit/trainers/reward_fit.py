@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from plaudit.batches import Comparisons, Judgements, Loss
 from plaudit.batches import rows as batches
 from plaudit.batches.rows import take
+from plaudit.declared import Count, NonNegative, Whole, between
 from plaudit.trainers.accumulation import descend
 from plaudit.trainers.descent import Adam
 
@@ -19,23 +20,23 @@ from plaudit.trainers.descent import Adam
 class Config:
     """How the likelihood is climbed."""
 
-    learning_rate: float = 3e-3
+    learning_rate: NonNegative = 3e-3
     """Step size of AdamW."""
-    weight_decay: float = 0.05
+    weight_decay: NonNegative = 0.05
     """Decoupled weight decay."""
-    first_steps: int = 200
+    first_steps: Whole = 200
     """Gradient steps of the first fit."""
-    steps: int = 60
+    steps: Whole = 60
     """Gradient steps of every later fit, which goes on from the one before."""
-    minibatch: int = 64
+    minibatch: Count = 64
     """Pairs per gradient step."""
     schedule: Literal["constant", "linear"] = "constant"
     """The step size stays, or falls linearly to 0 over each fit."""
-    max_grad_norm: float | None = None
+    max_grad_norm: NonNegative | None = None
     """The gradient is scaled down to this global norm; none: no clipping."""
-    piece: int | None = None
+    piece: Count | None = None
     """Pairs whose graph is held at a time, which saves memory and changes no gradient; none: all."""
-    drawn: float = 0.25
+    drawn: Annotated[float, between(0.001, 1)] = 0.25
     """Share of the time steps of a segment drawn afresh for each gradient step; the sum is scaled up by it."""
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from plaudit.batches import Demonstrations
 from plaudit.batches.rows import take
+from plaudit.declared import Count, NonNegative, Whole
 from plaudit.trainers.accumulation import descend
 from plaudit.trainers.descent import Adam
 
@@ -17,25 +18,25 @@ from plaudit.trainers.descent import Adam
 class Config:
     """How the loss is descended."""
 
-    learning_rate: float = 1e-3
+    learning_rate: NonNegative = 1e-3
     """Step size of AdamW."""
-    weight_decay: float = 1e-4
+    weight_decay: NonNegative = 1e-4
     """Decoupled weight decay."""
-    epochs: int = 20
+    epochs: Count = 20
     """Passes over the data, the last one perhaps in part."""
-    steps: int | None = None
+    steps: Count | None = None
     """Gradient steps in all, in place of `epochs`."""
-    tell_every: int | None = None
+    tell_every: Count | None = None
     """Gradient steps between reports with the held-out loss; none: once a pass."""
-    minibatch: int = 64
+    minibatch: Count = 64
     """Rows per gradient step."""
     schedule: Literal["constant", "linear"] = "constant"
     """The step size stays, or falls linearly to 0 over all epochs."""
-    warmup: int = 0
+    warmup: Whole = 0
     """Gradient steps over which the step size rises to its full value."""
-    piece: int | None = None
+    piece: Count | None = None
     """Rows of a minibatch whose graph is held at a time, which saves memory and changes no gradient; none: all."""
-    max_grad_norm: float | None = None
+    max_grad_norm: NonNegative | None = None
     """The gradient is scaled down to this global norm; none: no clipping."""
 
 

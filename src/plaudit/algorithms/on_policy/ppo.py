@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.batches import Episodes, Loss, Scores
+from plaudit.declared import Finite, NonNegative, Probability
 from plaudit.maths import kl, masked
 from plaudit.maths.advantage import GAE, Estimator, advantage
 from plaudit.maths.constraint import Constraint, NoLimit, Penalty, StopAt
@@ -16,23 +17,23 @@ from plaudit.maths.constraint import Constraint, NoLimit, Penalty, StopAt
 class Config:
     """The mathematics of PPO; how the loss is descended is the trainer's business."""
 
-    discount: float = 0.99
+    discount: Probability = 0.99
     """Discount gamma of future rewards per decision; 1 for language."""
     advantage: Estimator = GAE(0.95)
     """How advantages are estimated."""
     standardise_advantages: bool = True
     """Give the advantages of each minibatch mean 0 and variance 1."""
-    clip: float = 0.2
+    clip: NonNegative = 0.2
     """Range epsilon of the probability ratio outside which the surrogate is flat."""
-    value_clip: float | None = None
+    value_clip: NonNegative | None = None
     """Range by which a value may move from the old one before its loss is flat; none: no clipping."""
-    value_coef: float = 0.5
+    value_coef: NonNegative = 0.5
     """Weight of the value loss."""
-    entropy_coef: float = 0.0
+    entropy_coef: Finite = 0.0
     """Weight of the entropy bonus."""
-    kl_in_reward: float = 0.0
+    kl_in_reward: Finite = 0.0
     """Price per nat of KL(policy || reference), charged in the reward of each decision."""
-    kl_in_loss: float = 0.0
+    kl_in_loss: Finite = 0.0
     """Price per nat of KL(policy || reference), added to the loss (k3 estimator)."""
     constraint: Constraint = NoLimit()
     """Limit on how far one update moves the policy."""

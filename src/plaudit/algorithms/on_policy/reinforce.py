@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.batches import Episodes, Loss, Scores
+from plaudit.declared import Finite, NonNegative, Probability
 from plaudit.maths import kl, masked
 from plaudit.maths.advantage import GAE, Estimator, MonteCarlo, advantage
 
@@ -25,17 +26,17 @@ class CriticQ:
 class Config:
     """The mathematics of the plain policy gradient; take one epoch per rollout."""
 
-    discount: float = 0.99
+    discount: Probability = 0.99
     """Discount gamma of future rewards per decision."""
     weight: ReturnToGo | CriticQ | Estimator = GAE(0.95)
     """What multiplies the log-probability: the return-to-go, the critic's Q, or an advantage."""
     standardise_weights: bool = True
     """Give the weights of each minibatch mean 0 and variance 1."""
-    value_coef: float = 0.5
+    value_coef: NonNegative = 0.5
     """Weight of the value loss, where there is a critic."""
-    entropy_coef: float = 0.0
+    entropy_coef: Finite = 0.0
     """Weight of the entropy bonus."""
-    kl_in_reward: float = 0.0
+    kl_in_reward: Finite = 0.0
     """Price per nat of KL(policy || reference), charged in the reward of each decision."""
 
 

@@ -11,6 +11,7 @@ import gymnasium
 from gymnasium.error import DependencyNotInstalled, UnregisteredEnv
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
+from plaudit.declared import Count
 from plaudit.environments.control.classic import PHYSICS, ClassicVectorEnv
 from plaudit.environments.control.sources import Source
 from plaudit.environments.control.wrappers import FixedHorizon, Replayable
@@ -29,7 +30,7 @@ class EnvironmentConfig:
 
     id: str
     """Gymnasium's id, such as CartPole-v1 (or module:Name-v0 to import the module that registers it)."""
-    envs: int = 8
+    envs: Count = 8
     """How many run side by side."""
     vectorization: Literal["auto", "numpy", "sync", "async", "vector_entry_point"] = "auto"
     """numpy: our own; sync, async, vector_entry_point: Gymnasium's; auto: our own, or sync."""

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from plaudit.declared import Count, Positive, refuse
 from plaudit.errors import PlauditError
 from plaudit.models.language import global_randomness
 from plaudit.models.language.loading import quiet
@@ -20,21 +20,16 @@ from plaudit.models.language.loading import quiet
 class Lora:
     """The adapters of a model."""
 
-    rank: int = 8
+    rank: Count = 8
     """Rank of the update of each weight."""
-    alpha: float = 16.0
+    alpha: Positive = 16.0
     """The update is scaled by alpha / rank."""
     targets: tuple[str, ...] = ()
     """Names of the layers that get one, not the last one or an embedding; empty: all linear layers but the last."""
 
     def __post_init__(self) -> None:
         """Raise PlauditError where there is no such adapter."""
-        if self.rank < 1:
-            raise PlauditError(f"lora.rank: {self.rank} is too little; give 1 or more")
-        if not (isfinite(self.alpha) and self.alpha > 0):
-            raise PlauditError(
-                f"lora.alpha: with {self.alpha} the adapters change nothing; give a number above 0"
-            )
+        refuse(self, "lora.")
 
 
 def adapt(lm: Any, lora: Lora, generator: torch.Generator) -> Any:

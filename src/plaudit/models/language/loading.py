@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from transformers.activations import ACT2FN
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
+from plaudit.declared import Count, Share, at_least, refuse
 from plaudit.errors import PlauditError
 from plaudit.models.language import devices, folders, global_randomness, hub
 from plaudit.models.language.devices import device, memory_explained
@@ -45,17 +46,17 @@ class NewModel:
 
     family: str = "gpt2"
     """The architecture, by its name in transformers: gpt2, llama, qwen2 ..."""
-    layers: int = 4
+    layers: Count = 4
     """Transformer blocks."""
-    width: int = 160
+    width: Count = 160
     """Size of the hidden states."""
-    heads: int = 5
+    heads: Count = 5
     """Attention heads; the width is a multiple of them."""
-    context: int = 160
+    context: Annotated[int, at_least(2)] = 160
     """The longest sequence in tokens."""
-    vocabulary: int = 512
+    vocabulary: Count = 512
     """Entries of the byte-level BPE that is trained on the texts, where no tokenizer is given."""
-    spread: float = 0.02
+    spread: Share = 0.02
     """Standard deviation of the first weights: 0.02 suits a width of 768, and a smaller model learns sooner with about
     0.55 / sqrt(width)."""
     activation: str | None = None
@@ -148,16 +149,10 @@ def _of_sizes(new: NewModel, vocabulary: Vocabulary) -> Any:
         raise PlauditError(
             f"family: {new.family!r} is no causal language model of transformers; did you mean {near[0]}?"
         )
-    for name, least in {"layers": 1, "width": 1, "heads": 1, "context": 2}.items():
-        if getattr(new, name) < least:
-            raise PlauditError(f"{name}: {getattr(new, name)} is too little; give {least} or more")
+    refuse(new, "")
     if new.activation is not None and new.activation not in ACT2FN:
         near = get_close_matches(new.activation, ACT2FN, n=1) or ["gelu"]
         raise PlauditError(f"activation: transformers knows no {new.activation!r}; did you mean {near[0]}?")
-    if not 0 < new.spread <= 1:
-        raise PlauditError(
-            f"spread: {new.spread} is not above 0 and at most 1; give about 0.55 / sqrt(width)"
-        )
     if new.width % new.heads:
         raise PlauditError(f"heads: {new.heads} do not divide the width {new.width}; change one of them")
     sizes: dict[str, Any] = {

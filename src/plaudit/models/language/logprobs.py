@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from plaudit.errors import PlauditError
+from plaudit.declared import Positive, Share, refuse
 
 ELEMENTS = 2**20
 """Logits made at once: 4 MiB in single precision, which a cache still holds."""
@@ -27,19 +27,14 @@ KEPT = 2**23
 class Shaping:
     """What turns logits into the distribution that is sampled from."""
 
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """Logits are divided by it."""
-    top_p: float = 1.0
+    top_p: Share = 1.0
     """Only the likeliest tokens that together reach this probability are kept; 1: all."""
 
     def __post_init__(self) -> None:
         """Raise PlauditError where there is no such distribution."""
-        if not 0 < self.temperature < float("inf"):
-            raise PlauditError(
-                f"temperature: {self.temperature} is no positive number; give one (greedy answers: greedy)"
-            )
-        if not 0 < self.top_p <= 1:
-            raise PlauditError(f"top_p: {self.top_p} is no probability above 0; give one up to 1")
+        refuse(self, "")
 
 
 @dataclass(frozen=True)

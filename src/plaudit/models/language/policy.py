@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from plaudit.batches import Episodes, Scores
 from plaudit.batches.rows import take
+from plaudit.declared import Count, refuse
 from plaudit.errors import PlauditError
 from plaudit.models.language import (
     adapters,
@@ -48,13 +49,12 @@ class PolicyConfig:
     """Precision of the products; weights and optimiser stay in single precision."""
     gradient_checkpointing: bool = False
     """Keep no activations inside the blocks, compute them again for the gradient: slower, less memory."""
-    rows: int = 64
+    rows: Count = 64
     """Rows of like length read at once, at most; less needs less memory."""
 
     def __post_init__(self) -> None:
         """Raise PlauditError where nothing could be read."""
-        if self.rows < 1:
-            raise PlauditError(f"rows: {self.rows} is too little; give 1 or more")
+        refuse(self, "")
 
 
 class LanguagePolicy(nn.Module):

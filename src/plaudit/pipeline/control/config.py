@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from plaudit.annotators.simulated import SimulatedPerson
+from plaudit.declared import Count, Finite, Whole, at_least, between
 from plaudit.environments.control.make import EnvironmentConfig
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
@@ -19,7 +20,7 @@ from plaudit.trainers import on_policy, reward_fit
 class RewardSettings:
     """What is optimised, and how the learned part of it is learned."""
 
-    weights: dict[str, float] = field(default_factory=lambda: {"environment": 1.0, "learned": 0.0})
+    weights: dict[str, Finite] = field(default_factory=lambda: {"environment": 1.0, "learned": 0.0})
     """Weights of the environment's own reward and of the learned one, such as {environment: 0, learned: 1}."""
     start: str | None = None
     """A folder with a reward model to start from."""
@@ -37,25 +38,25 @@ class RewardSettings:
 class FeedbackSettings:
     """What people are asked, and when."""
 
-    labels: int = 0
+    labels: Whole = 0
     """Comparisons asked for in all; 0: nobody is asked."""
-    first: int = 50
+    first: Count = 50
     """Comparisons asked about the behaviour of the very first rollout."""
-    rounds: int = 15
+    rounds: Whole = 15
     """Rounds in which the others are asked, each smaller than the one before."""
-    until: float = 0.5
+    until: Annotated[float, between(0, 0.99)] = 0.5
     """Share of the budget after which nothing more is asked."""
-    segment: int = 100
+    segment: Count = 100
     """Steps of each segment shown."""
     ask: Literal["random", "disagreement"] = "random"
     """Which pairs are asked about: any, or those on which the ensemble disagrees most."""
-    candidates: int = 10
+    candidates: Count = 10
     """Random pairs considered for each one asked, when asking by disagreement."""
     people: tuple[SimulatedPerson, ...] = (SimulatedPerson(),)
     """Simulated people who answer in turn; an empty list waits for real ones."""
-    ahead: int = 10
+    ahead: Whole = 10
     """Real people: the loop rests while more questions than this wait, so that it does not run away from them."""
-    patience: float | None = None
+    patience: Annotated[float, at_least(0.001)] | None = None
     """Real people: seconds it rests without an answer before it goes on with what it knows; none: it waits for them."""
 
 
@@ -77,21 +78,21 @@ class RunConfig:
     """A folder with a policy to start from, such as a clone."""
     reference: str | None = None
     """A folder with a policy to stay near; its price is settings.kl_in_reward or kl_in_loss."""
-    steps: int = 100_000
+    steps: Count = 100_000
     """Environment steps in all, exactly."""
-    rollout: int = 128
+    rollout: Count = 128
     """Steps of each environment per update."""
     reward: RewardSettings = RewardSettings()
     """What is optimised."""
     feedback: FeedbackSettings = FeedbackSettings()
     """What people are asked."""
-    evaluate_every: int = 0
+    evaluate_every: Whole = 0
     """Updates between evaluations of the true return; 0: at the end only."""
-    evaluate_episodes: int = 50
+    evaluate_episodes: Count = 50
     """Episodes of each evaluation, with the likeliest actions."""
-    checkpoint_every: int = 10
+    checkpoint_every: Count = 10
     """Updates between checkpoints."""
-    threads: int = 1
+    threads: Count = 1
     """Threads of torch during the run; with small networks a second one costs more than it gives."""
     seed: int = 0
     """Seed of everything."""

@@ -2,21 +2,22 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
 from plaudit.batches import Comparisons
 from plaudit.batches.rows import take
+from plaudit.declared import Whole, at_least
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.models.transitions import Transitions
-from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.control import saved
 from plaudit.readers.arrays import RecordedPairs
+from plaudit.runs.settings import validate
 from plaudit.seeds import seed_of
 from plaudit.trainers import reward_fit
 from plaudit.trainers.descent import Adam
@@ -32,21 +33,12 @@ class LearnRewardConfig:
     """How answers depend on the reward."""
     fit: reward_fit.Config = reward_fit.Config(first_steps=60, weight_decay=1.0)
     """How the reward model is fitted."""
-    folds: int = 5
+    folds: Annotated[int, at_least(2)] = 5
     """Folds of the cross-validation."""
-    repeats: int = 30
+    repeats: Whole = 30
     """Times the cross-validation is repeated with other folds; 0: no cross-validation."""
     seed: int = 0
     """Seed of everything."""
-
-
-RANGES = {
-    "folds": (2, None),
-    "repeats": (0, None),
-    "model.members": (1, None),
-    "fit.drawn": (0.001, 1),
-    "fit.minibatch": (1, None),
-}
 
 
 @dataclass(frozen=True)
@@ -76,13 +68,9 @@ def learn(
     """Cross-validate the model beside its baselines, then fit it to all pairs and save it in `out`."""
     if (out / saved.CARD).exists():
         raise PlauditError(f"{out}: a model is here already; choose another --out")
-    in_range(config, RANGES)
+    validate(config)
     first, second, preference = read(pairs)
     decided = int((preference != 0.5).sum())
-    if config.folds < 2:
-        raise PlauditError(
-            f"folds: {config.folds} are too few; give 2 or more, or 0 repeats for no cross-validation"
-        )
     if decided < 2 * config.folds:
         raise PlauditError(
             f"only {decided} pairs are decided; give at least {2 * config.folds}, or fewer --folds"

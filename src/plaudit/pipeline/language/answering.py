@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from plaudit.declared import Count, Finite, Positive, Share
 from plaudit.environments.language.answers import Answers, Graded, Reward
 from plaudit.environments.language.collect import Speech, talk
 from plaudit.environments.language.prompts import Prompt
@@ -18,7 +19,6 @@ from plaudit.models.language.policy import LanguagePolicy, PolicyConfig, as_it_w
 from plaudit.models.language.reward_model import TextReward
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline import kinds
-from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language import config as run_config
 from plaudit.pipeline.language import hidden
 from plaudit.pipeline.language.asking import fitted, held_out_for, room_for
@@ -28,23 +28,24 @@ from plaudit.pipeline.language.parts import mixture
 from plaudit.pipeline.language.teaching import same_tokens
 from plaudit.readers.texts import TextPrompt
 from plaudit.runs.folder import RunFolder
+from plaudit.runs.settings import validate
 
 
 @dataclass(frozen=True)
 class AnswerConfig:
     """How a model answers."""
 
-    answer_tokens: int = 64
+    answer_tokens: Count = 64
     """The length cap of an answer."""
-    temperature: float | None = None
+    temperature: Positive | None = None
     """Logits are divided by it; none: as the model was saved with, else 1."""
-    top_p: float | None = None
+    top_p: Share | None = None
     """Only the likeliest tokens that together reach this probability; none: as the model was saved with, else 1."""
     greedy: bool = False
     """Always the likeliest token."""
     stop: tuple[str, ...] = ()
     """Further texts that end an answer, each of them one token."""
-    rows: int = 64
+    rows: Count = 64
     """Answers drawn at once; less needs less memory."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
@@ -52,15 +53,11 @@ class AnswerConfig:
     """Seed of the answers."""
 
 
-Ranges = dict[str, tuple[float, float | None]]
-RANGES: Ranges = {"answer_tokens": (1, None), "rows": (1, None)}
-
-
 class Speaker:
     """A model that answers; nothing learns."""
 
     def __init__(self, place: str, config: AnswerConfig):
-        in_range(config, RANGES)
+        validate(config)
         self.config = config
         with self._memory_explained():
             lm, self.vocabulary = loading.load(model_in(place))
@@ -115,27 +112,22 @@ class EvaluateConfig:
     """The prompts (those held out), and how they are answered."""
     reward: str | None = None
     """A folder with a reward model; none: that of the run."""
-    weights: dict[str, float] = field(default_factory=lambda: {"learned": 1.0})
+    weights: dict[str, Finite] = field(default_factory=lambda: {"learned": 1.0})
     """Weights of the reward model (`learned`) and of the functions, by name; as the run says."""
     functions: dict[str, str] = field(default_factory=dict)
     """Reward functions by name, each as path/to/file.py:function; as the run says."""
     hidden: str | None = None
     """What answers are truly worth: `rubric` or path/to/file.py:function; none: as the run says."""
-    count: int = 200
+    count: Count = 200
     """Held-out prompts, at most."""
     shaping: Shaping | None = None
     """Temperature and nucleus; none: as the run says, or as the model was saved with."""
-    rows: int = 64
+    rows: Count = 64
     """Answers drawn and read at once; less needs less memory."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
     seed: int = 12345
     """Seed of the answers."""
-
-
-OF_EVALUATION: Ranges = {"count": (1, None), "rows": (1, None)} | {
-    name: limits for name, limits in run_config.RANGES.items() if name.startswith("language.")
-}  # fmt: skip
 
 
 def of_run(path: Path, prompts: str | None = None) -> EvaluateConfig:
@@ -167,7 +159,7 @@ def assess(place: str, config: EvaluateConfig) -> dict[str, Any]:
     Each model reads and answers in its own tokens; between models of different tokens there is no KL. PlauditError
     where a number of the config is out of its range, fields do not agree, or memory is full.
     """
-    in_range(config, OF_EVALUATION)
+    validate(config)
     run_config.asks_well(config.language, config.hidden)
     _judges_well(config)
     with loading.memory_explained("rows or language.answer_tokens"):

@@ -3,22 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
 from plaudit.batches import Comparisons
 from plaudit.batches.rows import take
+from plaudit.declared import Count, at_least, between
 from plaudit.errors import PlauditError, placed
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextPairs, TextReward, pair_scores, texts
-from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language.dividing import divided
 from plaudit.pipeline.language.evaluate import wins
 from plaudit.pipeline.language.teaching import fit_pairs
 from plaudit.readers.texts import Text, TextPair, read_text_pairs
+from plaudit.runs.settings import validate
 from plaudit.runs.threads import threads
 from plaudit.seeds import seed_of
 from plaudit.trainers import reward_fit
@@ -37,11 +38,11 @@ class LearnRewardConfig:
     """A file with comparisons to test on; none: rows of the same file."""
     test_split: str | None = None
     """Test on the rows of this split."""
-    held_out: float = 0.2
+    held_out: Annotated[float, between(0.01, 0.9)] = 0.2
     """Where neither is given: the share of the comparisons kept for the test."""
-    epochs: float = 2.0
+    epochs: Annotated[float, at_least(0.01)] = 2.0
     """Passes over the comparisons."""
-    length: int | None = None
+    length: Annotated[int, at_least(4)] | None = None
     """Tokens of a text that are read, from its end; none: as many as the model takes."""
     judged_by: tuple[str, ...] = ()
     """Columns that say by what a row was judged, such as a criterion or a source: the model reads them first."""
@@ -51,26 +52,14 @@ class LearnRewardConfig:
         learning_rate=3e-4, weight_decay=0.01, minibatch=16, schedule="linear", max_grad_norm=1.0
     )
     """How the reward model is fitted; the number of steps follows from `epochs`."""
-    rows: int = 64
+    rows: Count = 64
     """Texts read at once; less needs less memory."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
-    threads: int = 1
+    threads: Count = 1
     """Threads of torch."""
     seed: int = 0
     """Seed of everything."""
-
-
-RANGES: dict[str, tuple[float, float | None]] = {
-    "held_out": (0.01, 0.9),
-    "epochs": (0.01, None),
-    "length": (4, None),
-    "fit.learning_rate": (0, None),
-    "fit.minibatch": (1, None),
-    "fit.piece": (1, None),
-    "rows": (1, None),
-    "threads": (1, None),
-}
 
 
 @dataclass(frozen=True)
@@ -97,7 +86,7 @@ UNUSED = {
 def read(files: Sequence[Path], config: LearnRewardConfig) -> tuple[list[TextPair], list[TextPair]]:
     """The comparisons to learn from and those to test on. Where nothing says which are which, a share of the prompts is
     held out with all their pairs."""
-    in_range(config, RANGES)
+    validate(config)
     _refuse_unused(config)
     _refuse_known(files, config)
     pairs = [pair for file in files for pair in read_text_pairs(file, config.split)]
@@ -146,7 +135,7 @@ def learn(
     """
     if (out / "config.json").exists():
         raise PlauditError(f"{out}: a model is here already; choose another --out")
-    in_range(config, RANGES)
+    validate(config)
     _refuse_unused(config)
     decided = [pair for pair in test if pair.preference != 0.5]
     if len(train) < 2 or len(decided) < 2:

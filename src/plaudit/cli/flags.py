@@ -23,7 +23,7 @@ BY_POSITION = "given by its position"
 Positional = Annotated[T, BY_POSITION]
 """A field that is given by its place in the command line, not by a flag: `run: Positional[Path]`."""
 
-METAVARS = {int: "INT", float: "FLOAT", str: "STR", bool: "true|false", Path: "PATH"}
+METAVARS = {int: "INT", float: "FLOAT", str: "STR", bool: "[true|false]", Path: "PATH"}
 NOTHING = ("none", "null")
 """What stands for no value, in small letters or large ones."""
 
@@ -92,7 +92,10 @@ class Group:
 
 def parse(schema: type[Parsed], argv: Sequence[str], command: str, description: str) -> Parsed:
     """A dataclass from flags; a truth is a flag without a value, or with `no-` before its name."""
-    return read(Command(command, description, tuple(groups(schema))), argv, {}, _builder(schema))
+    usual = {field.name: settings.plain(_default(field, None)) for field in fields(schema)}
+    tree = {name: value for name, value in usual.items() if value is not MISSING}
+    shown = Command(command, description, tuple(groups(schema)))
+    return read(shown, argv, tree, lambda given: settings.build(schema, given, ""))
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def read(
         return build(tree)
     except settings.WrongValue as error:
         for flag, _ in given:
-            if error.where == _where(flag.path):
+            if error.where.partition("[")[0] == _where(flag.path):
                 raise command.misused(f"{called(flag)}: {error.fault}") from None
         raise
 
@@ -139,10 +142,6 @@ def groups(schema: type, default: Any = None) -> Iterator[Group]:
 def called(flag: Flag) -> str:
     """How people know a field: by its flag, or by the kind of what stands in its place."""
     return flag.metavar.removeprefix("none|") if flag.by_position else flag.name
-
-
-def _builder(schema: type[Parsed]) -> Callable[[dict[str, Any]], Parsed]:
-    return lambda tree: settings.build(schema, tree, "")
 
 
 @dataclass(frozen=True)

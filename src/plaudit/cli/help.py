@@ -18,9 +18,11 @@ from plaudit.runs.settings import kind_of, members
 def show(command: Command) -> None:
     """Print the help of a command."""
     console = Console(highlight=False, markup=False, soft_wrap=False)
-    console.print(Text(_usage(command)), "")
+    console.print(Text(_usage(command)))
     for paragraph in filter(None, command.description.split("\n\n")):
-        console.print(Text(" ".join(paragraph.split())), "")
+        console.print()
+        console.print(Text(" ".join(paragraph.split())))
+    console.print()
     every = [flag for group in command.groups for flag in group.flags]
     console.print(_panel("arguments", "", [flag for flag in every if flag.by_position]) or "", end="")
     for group in command.groups:

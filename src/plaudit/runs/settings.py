@@ -117,7 +117,18 @@ def validate(config: Any, where: str = "") -> None:
 
 def dump(settings: Any) -> dict[str, Any]:
     """A frozen dataclass as plain YAML data that `build` reads back; members of a union carry their kind."""
-    return {field.name: _dump(getattr(settings, field.name)) for field in fields(settings)}
+    return {field.name: plain(getattr(settings, field.name)) for field in fields(settings)}
+
+
+def plain(value: Any) -> Any:
+    """The value of a field as plain YAML data."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"kind": kind_of(type(value))} | dump(value)
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
 
 
 def kind_of(cls: type) -> str:
@@ -149,16 +160,6 @@ def meanings(schema: type) -> dict[str, str]:
                 if isinstance(said, str):
                     found[ast.unparse(field.target)] = " ".join(said.split())
     return found
-
-
-def _dump(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {"kind": kind_of(type(value))} | dump(value)
-    if isinstance(value, tuple):
-        return [_dump(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _dump(item) for key, item in value.items()}
-    return value
 
 
 def _dataclass(schema: type, value: object, where: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import yaml
 
 from plaudit.cli.flags import Command, groups, parse, read
+from plaudit.declared import Dataclass
 from plaudit.errors import PlauditError
 from plaudit.pipeline import kinds
 from plaudit.pipeline.kinds import AnyConfig
@@ -14,7 +15,7 @@ from plaudit.runs import settings
 
 __all__ = ["override", "parse", "parse_with", "sound", "take", "whole"]
 
-Parsed = TypeVar("Parsed")
+Parsed = TypeVar("Parsed", bound=Dataclass)
 SHORT = {"--env": "--environment.id", "--envs": "--environment.envs", "--prompts": "--language.prompts"}
 """Flags that are written often."""
 
@@ -22,7 +23,7 @@ SHORT = {"--env": "--environment.id", "--envs": "--environment.envs", "--prompts
 def parse_with(default: Parsed, argv: Sequence[str], command: str, description: str) -> Parsed:
     """A dataclass from flags that change a given one, and from `--set FIELD=YAML`."""
 
-    def build(tree: dict[str, Any]) -> Parsed:
+    def build(tree: dict[str, object]) -> Parsed:
         return settings.build(type(default), tree, "")
 
     flags, sets = _split_sets([_short(argument) for argument in argv])
@@ -102,8 +103,8 @@ def _split_sets(argv: list[str]) -> tuple[list[str], list[str]]:
     return rest, sets
 
 
-def _set(config: Parsed, sets: list[str], build: Callable[[dict[str, Any]], Parsed]) -> Parsed:
-    """The config with `FIELD=YAML` for what a flag cannot say, such as the kind of a union's member."""
+def _set(config: Parsed, sets: list[str], build: Callable[[dict[str, object]], Parsed]) -> Parsed:
+    """The config with `FIELD=YAML` for what a flag cannot say, such as a list of people."""
     if not sets:
         return config
     tree: dict[str, Any] = settings.dump(config)

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 import yaml
 
 from plaudit import declared
+from plaudit.declared import Dataclass
 from plaudit.errors import PlauditError
 from plaudit.runs import settings
 
-Parsed = TypeVar("Parsed")
+Parsed = TypeVar("Parsed", bound=Dataclass)
 T = TypeVar("T")
 
 BY_POSITION = "given by its position"
@@ -39,8 +40,8 @@ class Flag:
     """A field that a command line can give."""
 
     path: tuple[str, ...]
-    schema: Any
-    default: Any
+    schema: object
+    default: object
     """What it is unless given; `MISSING` where it must be."""
     meaning: str
     kinds: tuple[str, ...] = ()
@@ -57,7 +58,7 @@ class Flag:
         return BY_POSITION in getattr(self.schema, "__metadata__", ())
 
     @property
-    def options(self) -> list[Any]:
+    def options(self) -> list[object]:
         """The types it may have, none left out."""
         bare = declared.bare(self.schema)
         parts = [bare] if get_origin(bare) in (tuple, dict, Literal, None) else list(get_args(bare))
@@ -79,6 +80,10 @@ class Flag:
         if members := settings.members(self.schema):
             return "{" + "|".join(["none"] * self.optional + sorted(members)) + "}"
         return "none|" * self.optional + "|".join(map(_metavar, self.options))
+
+
+Given = tuple[Flag, str | bool | list[str]]
+"""A field with the text, truth or texts given for it."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,10 @@ class Command:
 
 
 def read(
-    command: Command, argv: Sequence[str], tree: dict[str, Any], build: Callable[[dict[str, Any]], Parsed]
+    command: Command,
+    argv: Sequence[str],
+    tree: dict[str, object],
+    build: Callable[[dict[str, object]], Parsed],
 ) -> Parsed:
     """What is built of plain data with the values of a command line in it; `Misused`, in one sentence, where it cannot
     be read. `--help` shows what there is, and ends the process."""
@@ -134,7 +142,7 @@ def read(
         raise
 
 
-def groups(schema: type, default: Any = None) -> Iterator[Group]:
+def groups(schema: type, default: object = None) -> Iterator[Group]:
     """The flags of a dataclass: those of its own fields, then those of each dataclass in it."""
     return _groups(schema, default, Place((), "", "", ()))
 
@@ -155,7 +163,7 @@ class Place:
     """Where it is a member of a union: its kind."""
 
 
-def _groups(schema: type, default: Any, place: Place) -> Iterator[Group]:
+def _groups(schema: type, default: object, place: Place) -> Iterator[Group]:
     """`default` is an instance, or none: then the fields' own defaults hold."""
     own: list[Flag] = []
     below: list[Group] = []
@@ -197,7 +205,7 @@ def _entries(flag: Flag) -> Iterator[Flag]:
             yield _entry(flag, key, value)
 
 
-def _entry(flag: Flag, key: str, value: Any) -> Flag:
+def _entry(flag: Flag, key: str, value: object) -> Flag:
     return Flag((*flag.path, key), get_args(flag.options[0])[1], value, f"`{key}` alone.")
 
 
@@ -209,7 +217,7 @@ def _listed(flag: Flag) -> Iterator[Group]:
             yield from _groups(type(item), item, Place(path, _where(path), flag.meaning, ()))
 
 
-def _split(command: Command, argv: Sequence[str]) -> Iterator[tuple[Flag, Any]]:
+def _split(command: Command, argv: Sequence[str]) -> Iterator[Given]:
     """Every field that is given, with its text or texts."""
     known = {flag.name: flag for group in command.groups for flag in group.flags if not flag.by_position}
     places = [flag for group in command.groups for flag in group.flags if flag.by_position]
@@ -260,7 +268,7 @@ def _denied(name: str, known: dict[str, Flag]) -> Flag | None:
     return flag if flag is not None and bool in flag.options else None
 
 
-def _all_there(command: Command, tree: dict[str, Any], given: list[tuple[Flag, Any]]) -> None:
+def _all_there(command: Command, tree: dict[str, object], given: list[Given]) -> None:
     """Is everything given that has no default?"""
     said = {flag.path for flag, _ in given}
     for flag in (flag for group in command.groups for flag in group.flags):
@@ -273,7 +281,7 @@ def _all_there(command: Command, tree: dict[str, Any], given: list[tuple[Flag, A
             raise command.misused(f"{called(flag)} is missing: {flag.meaning.rstrip('.')}")
 
 
-def _place(command: Command, tree: dict[str, Any], flag: Flag, given: Any) -> None:
+def _place(command: Command, tree: dict[str, object], flag: Flag, given: str | bool | list[str]) -> None:
     """Put what is given where it belongs in the tree."""
     node: Any = tree
     *parents, last = flag.path
@@ -295,7 +303,7 @@ def _place(command: Command, tree: dict[str, Any], flag: Flag, given: Any) -> No
     node[last] = value
 
 
-def _value(command: Command, flag: Flag, given: Any) -> Any:
+def _value(command: Command, flag: Flag, given: str | bool | list[str]) -> Any:
     """A text, or texts, as plain data of which a value is built."""
     if isinstance(given, list) and get_origin(flag.options[0]) is dict:
         if wrong := next((item for item in given if "=" not in item), None):
@@ -307,7 +315,7 @@ def _value(command: Command, flag: Flag, given: Any) -> Any:
     return _plain(flag.schema, given)
 
 
-def _plain(schema: Any, text: Any) -> Any:
+def _plain(schema: object, text: object) -> object:
     return yaml.safe_load(text) if schema is Any and isinstance(text, str) else text
 
 
@@ -316,7 +324,7 @@ def _where(path: tuple[str, ...]) -> str:
     return "".join(f"[{name}]" if name.isdigit() else f".{name}" for name in path).removeprefix(".")
 
 
-def _default(field: Field[Any], held: Any) -> Any:
+def _default(field: Field[object], held: object) -> object:
     """The value of a field: in what is held, or else unless given."""
     if held is not None:
         return getattr(held, field.name)
@@ -327,7 +335,7 @@ def _first(cls: type) -> str:
     return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
 
 
-def _metavar(option: Any) -> str:
+def _metavar(option: object) -> str:
     if get_origin(option) is Literal:
         return "{" + "|".join(map(str, get_args(option))) + "}"
     if get_origin(option) is tuple:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import MISSING, is_dataclass
-from typing import Any
 
 from rich.console import Console, Group
 from rich.padding import Padding
@@ -61,7 +60,7 @@ def _limits(flag: Flag) -> str:
     return f"{range_}; {default}" if range_ else default
 
 
-def _written(value: Any, flag: Flag) -> str:
+def _written(value: object, flag: Flag) -> str:
     """A default as somebody would give it."""
     if is_dataclass(value) and not isinstance(value, type) and members(flag.schema):
         return kind_of(type(value))

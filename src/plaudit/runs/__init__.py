@@ -1,0 +1,1 @@
+"""The run folder, its config and the loop that fills it."""

@@ -6,11 +6,18 @@ Whoever builds a config checks the range, whoever shows one says it; nobody else
 import sys
 from dataclasses import fields
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Protocol, get_args, get_origin, get_type_hints
 
 from msgspec import Meta, ValidationError, convert
 
 from plaudit.errors import PlauditError
+
+
+class Dataclass(Protocol):
+    """An instance of any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
 
 LARGEST = sys.float_info.max
 
@@ -47,13 +54,13 @@ Whole = Annotated[int, at_least(0)]
 """A whole number of 0 or more."""
 
 
-def limits(schema: Any) -> str:
+def limits(schema: object) -> str:
     """The range of an annotated type in words, such as `at least 1`; empty where every number will do."""
     range_, _ = _range(schema)
     return "" if range_ is None else _words(range_)
 
 
-def fault(schema: Any, value: object) -> str | None:
+def fault(schema: object, value: object) -> str | None:
     """What is wrong with a number that must lie in a range, such as `must be at least 1, not 0`; none: nothing."""
     range_, kind = _range(schema)
     if range_ is None or isinstance(value, bool) or not isinstance(value, int | float):
@@ -65,7 +72,7 @@ def fault(schema: Any, value: object) -> str | None:
     return None
 
 
-def refuse(config: Any, where: str) -> None:
+def refuse(config: Dataclass, where: str) -> None:
     """Raise PlauditError for the first field of a frozen dataclass that is out of its range: what a `__post_init__`
     calls, where nobody may hold such a value. `where` is how the whole is called in a config."""
     for name, schema in hints(type(config)).items():
@@ -80,12 +87,12 @@ def hints(schema: type) -> dict[str, Any]:
     return {field.name: known[field.name] for field in fields(schema)}
 
 
-def bare(schema: Any) -> Any:
+def bare(schema: object) -> Any:
     """A type without what is annotated to it."""
     return get_args(schema)[0] if get_origin(schema) is Annotated else schema
 
 
-def _range(schema: Any) -> tuple[Meta | None, type]:
+def _range(schema: object) -> tuple[Meta | None, type]:
     """The range of a number, or of the number in `number | None`, and whether it is an int or a float."""
     for one in (schema, *get_args(schema)):
         for item in getattr(one, "__metadata__", ()):

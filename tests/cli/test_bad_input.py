@@ -75,7 +75,7 @@ def test_commands(plaudit: Run) -> None:
         ("optimise ppo --env CartPole-v1 --steps", "--steps needs a value"),
         (
             "label x --ask foo",
-            "--ask: 'foo' is not one of binary, comparison, ranking, rating; see plaudit label",
+            "--ask: 'foo' is not one of comparison, ranking, rating, binary; see plaudit label",
         ),
         ("demo --only both", "demo: --only: 'both' is not one of control, language; see plaudit demo --help"),
         ("serve", "serve: PATH is missing: The folder of a run, or one made by plaudit label --items; see"),
@@ -86,6 +86,26 @@ def test_commands(plaudit: Run) -> None:
         ("chat x --nosuch 1", "--nosuch is unknown"),
         ("report x --nosuch 1", "--nosuch is unknown"),
         ("demo --nosuch", "--nosuch is unknown"),
+        ("demo --seed", "demo: --seed needs a value; see plaudit demo --help"),
+        ("demo --seed --me", "demo: --seed needs a value; see plaudit demo --help"),
+        ("demo --me=perhaps", "demo: --me: 'perhaps' is not true or false; see plaudit demo --help"),
+        ("demo -x", "demo: -x is unknown; see plaudit demo --help"),
+        (
+            "optimise ppo --settings.advantage gea",
+            "--settings.advantage: 'gea' is not one of gae, monte_carlo (as `kind`); see plaudit optimise ppo --help",
+        ),
+        (
+            "optimise ppo --settings.constraint.limit 1",
+            "--settings.constraint.limit belongs to another choice; give --settings.constraint stop_at as well; see",
+        ),
+        (
+            "optimise ppo --policy.hidden 8 wide",
+            "optimise ppo: --policy.hidden: 'wide' is not a whole number; see",
+        ),
+        (
+            "optimise ppo --reward.weights learned",
+            "optimise ppo: --reward.weights: 'learned' is not NAME=VALUE; see",
+        ),
     ],
 )
 def test_command_lines_that_cannot_be_read(plaudit: Run, line: str, sentence: str) -> None:
@@ -146,7 +166,10 @@ def test_flags(plaudit: Run, tmp_path: Path) -> None:
     refused(plaudit(*start, "--set", "settings.clip"), "give FIELD=VALUE")
     refused(plaudit(*start, "--set", "settings.clip=[1"), "--set settings.clip=[1", "not valid YAML")
     refused(plaudit(*start, "--steps", "0"), "steps: ", "at least 1")
-    refused(plaudit(*start, "--environment.envs", "0", "--out", "r"), "environment.envs: 0")
+    refused(
+        plaudit(*start, "--environment.envs", "0", "--out", "r"),
+        "environment.envs: must be at least 1, not 0",
+    )
     refused(plaudit("run", "--steps", "3"), "the first argument is the config file")
     assert not list(tmp_path.glob("runs"))
 
@@ -308,7 +331,7 @@ PENDULUM = {"obs": np.zeros((40, 3)), "actions": np.linspace(-2, 2, 40)[:, None]
             "action [0, 0] is -3.0, outside",
         ),
         (PENDULUM | {"actions": np.zeros((40, 2))}, ("--env", "Pendulum-v1"), "do not fit the action space"),
-        (DEMOS, ("--episodes", "0"), "episodes: 0 are too few"),
+        (DEMOS, ("--episodes", "0"), "episodes: must be at least 1, not 0"),
         (DEMOS, ("--held-out", "1"), "held_out: 1.0 of 40 demonstrated steps leaves none"),
         ({name: array[:1] for name, array in DEMOS.items()}, (), "held_out: 0.1 of 1 demonstrated steps"),
         ({"observation": 1.0}, (), "no array `obs`"),

@@ -17,7 +17,7 @@ HOMES = {
     "alembic": ("storage",),
     "psycopg": ("storage",),
     "sqlite3": ("storage",),
-    "tyro": ("cli",),
+    "msgspec": ("declared", "runs.settings"),
     "argparse": ("cli",),
     "fastapi": ("web",),
     "starlette": ("web",),

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from plaudit.declared import Fraction, Probability, Share, Unbounded, refuse
 from plaudit.errors import PlauditError
 
 Answer = Literal["first", "second", "equal", "skip"]
@@ -40,29 +41,21 @@ class SimulatedPerson:
     For coin flips set `beta` to 0 or `mistake` to .5.
     """
 
-    beta: float = inf
-    """Rationality: P(first) = sigma(beta * (return_1 - return_2)); inf: always the better one, 0: chance."""
-    mistake: float = 0.0
+    beta: Unbounded = inf
+    """Rationality: P(first) = sigma(beta * (return_1 - return_2)); inf: always the better one, 0: chance. For an
+    adversary set `mistake` to 1."""
+    mistake: Probability = 0.0
     """Probability that a decided answer is flipped; .5: coin flips, 1: always the opposite."""
-    equal: float = 0.0
-    """Fraction of pairs, those with the smallest difference of returns, that are called equal; in [0, 1)."""
-    skip: float = 0.0
-    """Pairs whose returns both lie below this quantile of segment returns are skipped; in [0, 1)."""
-    myopia: float = 1.0
-    """Weight of a step relative to the next, so that later ones count more; in (0, 1], 1: all alike."""
+    equal: Fraction = 0.0
+    """Fraction of pairs, those with the smallest difference of returns, that are called equal."""
+    skip: Fraction = 0.0
+    """Pairs whose returns both lie below this quantile of segment returns are skipped."""
+    myopia: Share = 1.0
+    """Weight of a step relative to the next, so that later ones count more; 1: all alike."""
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
-        rules = {
-            "beta": (self.beta >= 0, "0 or more, or inf (for an adversary set mistake to 1)"),
-            "mistake": (0 <= self.mistake <= 1, "a probability in [0, 1]"),
-            "equal": (0 <= self.equal < 1, "a fraction in [0, 1)"),
-            "skip": (0 <= self.skip < 1, "a fraction in [0, 1)"),
-            "myopia": (0 < self.myopia <= 1, "a discount in (0, 1]"),
-        }
-        for name, (fine, wanted) in rules.items():
-            if not fine:
-                raise PlauditError(f"people.{name}: {getattr(self, name)} is not {wanted}; change this field")
+        refuse(self, "people.")
 
 
 def from_bpref(options: Mapping[str, Any]) -> SimulatedPerson:

@@ -19,7 +19,6 @@ from plaudit.errors import Diverged, PlauditError
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.loading import keep_shaping, memory_explained, quiet
 from plaudit.models.language.policy import LanguagePolicy, as_it_was
-from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language import config as configs
 from plaudit.pipeline.language.pricing import priced
 from plaudit.runs import aliases
@@ -129,9 +128,7 @@ def _config(named: Mapping[str, Any], given: Mapping[str, Any]) -> configs.RunCo
         named = {**named, "mini_batch_size": positive(named["batch_size"], "PPOConfig: batch_size")}
     own = {"start": "the model given", "trainer": {"schedule": "constant"}}
     try:
-        config = configs.draft({**own, **named})
-        in_range(config, configs.RANGES)
-        return config
+        return configs.draft({**own, **named})
     except PlauditError as error:
         raise aliases.spoken(PlauditError(f"PPOConfig: {error}"), given, aliases.LANGUAGE) from None
 

@@ -1,13 +1,13 @@
 """Command lines from frozen dataclasses: a config's fields are its flags, their docstrings the help."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import field, fields, make_dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
-import tyro
 import yaml
 
-from plaudit.cli.flags import parse, read
+from plaudit.cli.flags import Command, groups, parse, read
+from plaudit.declared import Dataclass
 from plaudit.errors import PlauditError
 from plaudit.pipeline import kinds
 from plaudit.pipeline.kinds import AnyConfig
@@ -15,32 +15,29 @@ from plaudit.runs import settings
 
 __all__ = ["override", "parse", "parse_with", "sound", "take", "whole"]
 
-Parsed = TypeVar("Parsed")
+Parsed = TypeVar("Parsed", bound=Dataclass)
 SHORT = {"--env": "--environment.id", "--envs": "--environment.envs", "--prompts": "--language.prompts"}
 """Flags that are written often."""
-STYLE = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
 
 
 def parse_with(default: Parsed, argv: Sequence[str], command: str, description: str) -> Parsed:
     """A dataclass from flags that change a given one, and from `--set FIELD=YAML`."""
+
+    def build(tree: dict[str, object]) -> Parsed:
+        return settings.build(type(default), tree, "")
+
     flags, sets = _split_sets([_short(argument) for argument in argv])
-    default = _set(default, sets, lambda tree: settings.build(type(default), tree, ""))
-    return read(type(default), flags, command, description, STYLE, default=default)
+    default = _set(default, sets, build)
+    shown = Command(command, description, tuple(groups(type(default), default)))
+    return read(shown, flags, settings.dump(default), build)
 
 
 def override(config: AnyConfig, argv: Sequence[str], command: str, description: str) -> AnyConfig:
-    """A run config changed by flags, and by `--set FIELD=YAML` for what a flag cannot say (a union's kind)."""
+    """A run config changed by flags, and by `--set FIELD=YAML` for what a flag cannot say (a list of people)."""
     flags, sets = _split_sets([_short(argument) for argument in argv])
     config = _set(_algorithm(config, flags), sets, kinds.draft)
-    typed = make_dataclass(
-        "RunFlags",
-        [("settings", type(config.settings), field(default=config.settings))],
-        bases=(type(config),),
-        frozen=True,
-    )
-    values = {f.name: getattr(config, f.name) for f in fields(config)}
-    parsed = read(typed, flags, command, description, STYLE, default=typed(**values))
-    return kinds.checked(type(config)(**{f.name: getattr(parsed, f.name) for f in fields(config)}))
+    shown = Command(command, description, tuple(groups(type(config), config)))
+    return kinds.checked(read(shown, flags, settings.dump(config), kinds.draft))
 
 
 def take(argv: Sequence[str], name: str, default: str | None = None) -> tuple[str | None, list[str]]:
@@ -106,8 +103,8 @@ def _split_sets(argv: list[str]) -> tuple[list[str], list[str]]:
     return rest, sets
 
 
-def _set(config: Parsed, sets: list[str], build: Callable[[dict[str, Any]], Parsed]) -> Parsed:
-    """The config with `FIELD=YAML` for what a flag cannot say, such as the kind of a union's member."""
+def _set(config: Parsed, sets: list[str], build: Callable[[dict[str, object]], Parsed]) -> Parsed:
+    """The config with `FIELD=YAML` for what a flag cannot say, such as a list of people."""
     if not sets:
         return config
     tree: dict[str, Any] = settings.dump(config)

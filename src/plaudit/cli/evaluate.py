@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import tyro
 
 from plaudit.cli import arguments
+from plaudit.cli.flags import Positional
 from plaudit.errors import PlauditError
 from plaudit.pipeline import kinds
 from plaudit.runs.folder import RunFolder
@@ -22,15 +22,15 @@ from plaudit.runs.folder import RunFolder
 class Evaluate:
     """What to evaluate, and how."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: Positional[Path]
     """A run folder, or the folder of a saved policy."""
     episodes: int = 50
     """Episodes."""
     seed: int = 12345
     """Seed of the episodes."""
-    sample: tyro.conf.FlagCreatePairsOff[bool] = False
+    sample: bool = False
     """Draw the actions instead of taking the likeliest."""
-    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    json: bool = False
     """Print JSON."""
 
 

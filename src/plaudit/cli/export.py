@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from plaudit.cli import arguments
+from plaudit.cli.flags import Positional
 from plaudit.stages.export import Form, export_feedback
 
 
@@ -14,7 +13,7 @@ from plaudit.stages.export import Form, export_feedback
 class Export:
     """What to write, and where."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """The run folder."""
     to: Path = Path("feedback.jsonl")
     """The file to write; an existing one is not overwritten."""

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
-from plaudit.cli.flags import parse
+from plaudit.cli.flags import Positional, parse
 from plaudit.errors import PlauditError
 
 
@@ -21,7 +19,7 @@ from plaudit.errors import PlauditError
 class Label:
     """What to label, and where the page is."""
 
-    run: tyro.conf.Positional[Path | None] = None
+    run: Positional[Path | None] = None
     """The folder of a run, or one made by --items before."""
     items: Path | None = None
     """A file of questions (JSONL, JSON or CSV), in place of a run."""

@@ -3,10 +3,13 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
 
-from plaudit.errors import PlauditError, missing
+from plaudit.errors import PlauditError, Renamed, missing
 
 COMMANDS = {
     "demo": "the whole loop in a few minutes: a policy learns what people want, without seeing the reward",
@@ -43,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"did you mean {near[0]!r}?" if near else "see plaudit --help"
         return _fail(f"unknown command {command!r}; {hint}", 2)
     try:
-        return importlib.import_module(f"plaudit.cli.{command}").main(rest)
+        with _noting():
+            return importlib.import_module(f"plaudit.cli.{command}").main(rest)
     except PlauditError as error:
         return _fail(str(error), getattr(error, "status", 1))
     except ModuleNotFoundError as error:
@@ -59,6 +63,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run() -> None:
     """The entry point of the installed command."""
     sys.exit(main())
+
+
+@contextmanager
+def _noting() -> Iterator[None]:
+    """A name of before is noted in a line; other warnings are shown as ever."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, Renamed):
+            print(f"note: {message}", file=sys.stderr)
+        else:
+            others(message, category, *where)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Renamed)
+        others, warnings.showwarning = warnings.showwarning, show
+        yield
 
 
 def _missing(error: ModuleNotFoundError) -> str:

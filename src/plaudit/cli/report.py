@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
 from plaudit.cli import arguments
+from plaudit.cli.flags import Positional
 from plaudit.report import write_report
 from plaudit.runs.folder import RunFolder
 
@@ -16,7 +15,7 @@ from plaudit.runs.folder import RunFolder
 class Report:
     """Which report, in which language."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """The run folder."""
     language: Literal["en", "zh"] = "en"
     """Language of the page."""

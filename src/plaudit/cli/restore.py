@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
-from plaudit.cli.flags import parse
+from plaudit.cli.flags import Positional, parse
 from plaudit.stages.restore import restore
 
 
@@ -18,7 +16,7 @@ from plaudit.stages.restore import restore
 class Restore:
     """What to put back."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """The folder of a run, or one made by plaudit label --items."""
     copy: Path | None = None
     """A copy of feedback.db; none: feedback.db.copy in the folder."""

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from plaudit.cli import arguments
+from plaudit.cli.flags import Positional
 from plaudit.cli.running import resume_one
 from plaudit.errors import PlauditError
 
@@ -15,7 +14,7 @@ from plaudit.errors import PlauditError
 class Resume:
     """What to go on with."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """The run folder."""
 
 

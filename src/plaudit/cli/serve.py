@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
-from plaudit.cli.flags import parse
+from plaudit.cli.flags import Positional, parse
 
 
 @dataclass(frozen=True)
 class Serve:
     """What to serve, and where."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """The folder of a run, or one made by plaudit label --items."""
     host: str = "127.0.0.1"
     """Where to listen; anything else than the default is open to other machines."""

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
-from plaudit.cli.flags import parse
+from plaudit.cli.flags import Positional, parse
 from plaudit.errors import PlauditError
 from plaudit.stages.verify import Verdict, verify
 
@@ -22,7 +20,7 @@ SHOWN = 20
 class Verify:
     """What to check."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """The folder of a run, or one made by plaudit label --items."""
     receipts: Path | None = None
     """Receipts that clients have kept."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from plaudit.batches import Comparisons, Loss
+from plaudit.declared import NonNegative, Positive, Probability
 from plaudit.maths.reliable import log_mixture
 
 
@@ -15,11 +16,11 @@ from plaudit.maths.reliable import log_mixture
 class Config:
     """The mathematics of the likelihood."""
 
-    scale: float = 1.0
+    scale: Positive = 1.0
     """Inverse temperature: the logit is scale * (first return - second return) + side bias."""
-    mistakes: float = 0.0
+    mistakes: Probability = 0.0
     """Share of answers taken to be coin flips, for people without an estimated reliability."""
-    centring: float = 0.0
+    centring: NonNegative = 0.0
     """Weight of (first + second)^2, which keeps returns near zero."""
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.batches import Loss, Rankings
+from plaudit.declared import Positive, Probability
 from plaudit.errors import PlauditError
 from plaudit.maths.reliable import log_mixture
 
@@ -22,9 +23,9 @@ NOTHING = -1e30
 class Config:
     """The mathematics of the likelihood."""
 
-    scale: float = 1.0
+    scale: Positive = 1.0
     """Inverse temperature: options are chosen in proportion to exp(scale * return)."""
-    mistakes: float = 0.0
+    mistakes: Probability = 0.0
     """Share of rankings taken to be coin flips between the order and its reverse, for people without an estimated
     reliability."""
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from plaudit.batches import Loss, Ratings
+from plaudit.declared import Positive, Probability
 from plaudit.maths.reliable import log_mixture
 
 
@@ -15,9 +16,9 @@ from plaudit.maths.reliable import log_mixture
 class Config:
     """The mathematics of the likelihood."""
 
-    scale: float = 1.0
+    scale: Positive = 1.0
     """Inverse temperature: the expected rating is sigma(scale * return + leniency)."""
-    mistakes: float = 0.0
+    mistakes: Probability = 0.0
     """Share of ratings taken to be coin flips, for people without an estimated reliability."""
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.batches import Episodes
+from plaudit.declared import Probability
 from plaudit.maths.gae import gae
 from plaudit.maths.returns import complete, returns_to_go
 
@@ -15,7 +16,7 @@ from plaudit.maths.returns import complete, returns_to_go
 class GAE:
     """Generalised advantage estimation: needs a critic, works on pieces of episodes."""
 
-    lam: float = 0.95
+    lam: Probability = 0.95
     """Trace decay lambda: 0 trusts the critic, 1 trusts the rewards."""
 
 

@@ -5,6 +5,8 @@ All measure KL(old || new) by k3 on the actions the old policy drew.
 
 from dataclasses import dataclass
 
+from plaudit.declared import NonNegative, Positive
+
 
 @dataclass(frozen=True)
 class NoLimit:
@@ -15,7 +17,7 @@ class NoLimit:
 class StopAt:
     """Leave the remaining epochs out once the KL of a minibatch passes the limit."""
 
-    limit: float = 0.015
+    limit: Positive = 0.015
     """KL(old || new) per decision, in nats; Stable-Baselines3 stops at 1.5 times its target_kl."""
 
 
@@ -23,7 +25,7 @@ class StopAt:
 class Penalty:
     """Add coefficient * KL(old || new) to the loss (Schulman et al. 2017, eq. 8)."""
 
-    coefficient: float = 1.0
+    coefficient: NonNegative = 1.0
     """Price of one nat per decision."""
 
 

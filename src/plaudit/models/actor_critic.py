@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from plaudit.batches import Episodes, Scores
 from plaudit.batches.rows import take
+from plaudit.declared import Count, Finite
 from plaudit.models.distributions import Categorical, Gaussian
 from plaudit.models.moments import RunningMoments
 from plaudit.models.stacked_mlp import Activation, StackedMLP, orthogonal
@@ -19,11 +20,11 @@ from plaudit.models.transitions import Transitions
 class PolicyConfig:
     """The networks of a control policy."""
 
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[Count, ...] = (64, 64)
     """Sizes of the hidden layers, of the policy and of the critic alike."""
     activation: Activation = "tanh"
     """Activation of the hidden layers."""
-    log_std: float = 0.0
+    log_std: Finite = 0.0
     """Initial log standard deviation of continuous actions, in units of half the action range."""
     normalise_observations: bool = False
     """Standardise observations by their running mean and variance, clipped to +-10."""
@@ -35,9 +36,9 @@ class PolicyConfig:
 class Spaces:
     """What a policy must fit: plain numbers, so that models know no environment library."""
 
-    observation: int
+    observation: Count
     """Length of the flattened observation."""
-    action: int
+    action: Count
     """Number of discrete actions, or of continuous action dimensions."""
     kind: Literal["discrete", "continuous"]
     """Kind of action."""

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from plaudit.declared import Count, Finite
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.moments import RunningMoments
 from plaudit.models.stacked_mlp import Activation, StackedMLP, orthogonal
@@ -21,13 +22,13 @@ class RewardConfig:
 
     inputs: Input = "state_action"
     """What the reward depends on: the state, the state and action, or the next state as well."""
-    members: int = 3
+    members: Count = 3
     """Networks in the ensemble."""
-    hidden: tuple[int, ...] = (32, 32)
+    hidden: tuple[Count, ...] = (32, 32)
     """Sizes of the hidden layers."""
     activation: Activation = "tanh"
     """Activation of the hidden layers."""
-    uncertainty_penalty: float = 0.5
+    uncertainty_penalty: Finite = 0.5
     """The reward is the mean of the standardised members minus this much of their spread."""
 
 

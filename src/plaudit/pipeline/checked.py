@@ -1,72 +1,20 @@
 """Does a run config make sense: numbers in their range, fields that agree with one another."""
 
-import sys
 from dataclasses import fields
 from typing import Any
 
 from plaudit.algorithms.on_policy.reinforce import CriticQ
 from plaudit.errors import PlauditError
 from plaudit.maths.advantage import GAE
-
-LEARNER: dict[str, tuple[float, float | None]] = {
-    "settings.discount": (0, 1),
-    "settings.advantage.lam": (0, 1),
-    "settings.clip": (0, None),
-    "settings.value_clip": (0, None),
-    "settings.value_coef": (0, None),
-    "trainer.learning_rate": (0, None),
-    "trainer.max_grad_norm": (0, None),
-    "trainer.epochs": (1, None),
-    "trainer.minibatch": (1, None),
-    "trainer.piece": (1, None),
-    "trainer.kl_horizon": (1, None),
-    "reward.fit.minibatch": (1, None),
-    "reward.fit.first_steps": (0, None),
-    "reward.fit.steps": (0, None),
-    "reward.fit.piece": (1, None),
-    "feedback.labels": (0, None),
-}
-"""What every run has."""
-
-RANGES: dict[str, tuple[float, float | None]] = LEARNER | {
-    "steps": (1, None),
-    "threads": (1, None),
-    "rollout": (1, None),
-    "evaluate_every": (0, None),
-    "evaluate_episodes": (1, None),
-    "checkpoint_every": (1, None),
-    "reward.model.members": (1, None),
-    "reward.fit.drawn": (0.001, 1),
-    "feedback.first": (1, None),
-    "feedback.rounds": (0, None),
-    "feedback.until": (0, 0.99),
-    "feedback.ahead": (0, None),
-    "feedback.patience": (0.001, None),
-    "feedback.segment": (1, None),
-    "feedback.candidates": (1, None),
-}
-"""The least and the largest value of numbers; none: no limit."""
+from plaudit.runs.settings import validate
 
 
 def checked(config: Any) -> Any:
     """The config, if it makes sense; PlauditError with the field to change otherwise."""
-    in_range(config, RANGES)
+    validate(config)
     _rewards(config)
     learner_agrees(config, config.reference is not None, config.policy.critic)
-    if min((*config.policy.hidden, *config.reward.model.hidden), default=1) < 1:
-        raise PlauditError("hidden: a layer needs at least 1 unit; change this field")
     return config
-
-
-def in_range(config: Any, ranges: dict[str, tuple[float, float | None]]) -> None:
-    """Every named number within its limits; a field that the config does not have is passed over."""
-    for path, (low, high) in ranges.items():
-        value: Any = config
-        for name in path.split("."):
-            value = getattr(value, name, None)
-        if value is not None and not low <= value <= (sys.float_info.max if high is None else high):
-            limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
-            raise PlauditError(f"{path}: must be {limits}, not {value}; change this field")
 
 
 def _rewards(config: Any) -> None:

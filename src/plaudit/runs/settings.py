@@ -12,7 +12,8 @@ import warnings
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -20,6 +21,7 @@ import msgspec
 import yaml
 
 from plaudit import declared
+from plaudit.declared import Dataclass
 from plaudit.errors import PlauditError, Renamed
 
 WORDS = {
@@ -68,7 +70,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def renamed(mapping: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:
+def renamed(mapping: Mapping[str, object], table: Mapping[str, str]) -> dict[str, Any]:
     """The mapping with old keys under their new names, by a table of dotted paths, and a note for each.
 
     PlauditError where both names are given.
@@ -87,7 +89,7 @@ def renamed(mapping: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, A
     return tree
 
 
-def build(schema: Any, value: object, where: str) -> Any:
+def build(schema: object, value: object, where: str) -> Any:
     """A value of the annotated type `schema` from plain data; `where` names the field in errors."""
     bare = declared.bare(schema)
     origin = get_origin(bare)
@@ -108,15 +110,26 @@ def build(schema: Any, value: object, where: str) -> Any:
     return _leaf(schema, value, where)
 
 
-def validate(config: Any, where: str = "") -> None:
+def validate(config: Dataclass, where: str = "") -> None:
     """Raise PlauditError for the first number of a config made in Python that is out of its range."""
     for name, schema in declared.hints(type(config)).items():
         _validate(schema, getattr(config, name), _join(where, name))
 
 
-def dump(settings: Any) -> dict[str, Any]:
+def dump(settings: Dataclass) -> dict[str, Any]:
     """A frozen dataclass as plain YAML data that `build` reads back; members of a union carry their kind."""
-    return {field.name: _dump(getattr(settings, field.name)) for field in fields(settings)}
+    return {field.name: plain(getattr(settings, field.name)) for field in fields(settings)}
+
+
+def plain(value: object) -> Any:
+    """The value of a field as plain YAML data."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"kind": kind_of(type(value))} | dump(value)
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
 
 
 def kind_of(cls: type) -> str:
@@ -126,7 +139,7 @@ def kind_of(cls: type) -> str:
     return "".join(parts).lower()
 
 
-def members(schema: Any) -> dict[str, type]:
+def members(schema: object) -> dict[str, type]:
     """The dataclasses among which a field chooses, by their kinds; empty where it holds none."""
     bare = declared.bare(schema)
     options = get_args(bare) if get_origin(bare) in (Union, types.UnionType) else (bare,)
@@ -150,16 +163,6 @@ def meanings(schema: type) -> dict[str, str]:
     return found
 
 
-def _dump(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {"kind": kind_of(type(value))} | dump(value)
-    if isinstance(value, tuple):
-        return [_dump(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _dump(item) for key, item in value.items()}
-    return value
-
-
 def _dataclass(schema: type, value: object, where: str) -> Any:
     if is_dataclass(value):
         return value
@@ -179,7 +182,7 @@ def _dataclass(schema: type, value: object, where: str) -> Any:
     return schema(**{key: build(hints[key], item, _join(where, key)) for key, item in given.items()})
 
 
-def _union(schema: Any, value: object, where: str) -> Any:
+def _union(schema: object, value: object, where: str) -> Any:
     options, kinds = get_args(schema), members(schema)
     if value is None and types.NoneType in options:
         return None
@@ -196,11 +199,11 @@ def _union(schema: Any, value: object, where: str) -> Any:
     return _dataclass(kinds[kind], {} if isinstance(value, str) else value, where)
 
 
-def _leaf(schema: Any, value: object, where: str) -> Any:
+def _leaf(schema: object, value: object, where: str) -> Any:
     """A number, text, truth, path or word of a list, within its range."""
     options = [declared.bare(one) for one in _options(schema)]
     try:
-        found = msgspec.convert(_read(value, options), Union[tuple(options)], dec_hook=_hook)
+        found = msgspec.convert(_read(value, options), reduce(or_, options), dec_hook=_hook)
     except (msgspec.ValidationError, OverflowError):
         wanted = " or ".join(_word(option) for option in options)
         raise WrongValue(where, f"{value!r} is not {wanted}") from None
@@ -208,12 +211,12 @@ def _leaf(schema: Any, value: object, where: str) -> Any:
     return found
 
 
-def _options(schema: Any) -> tuple[Any, ...]:
+def _options(schema: object) -> tuple[Any, ...]:
     bare = declared.bare(schema)
     return get_args(bare) if get_origin(bare) in (Union, types.UnionType) else (schema,)
 
 
-def _read(value: object, options: list[Any]) -> object:
+def _read(value: object, options: list[object]) -> object:
     """A text as the number or truth that is wanted: YAML reads 1e-3 as a text, and a command line gives nothing else.
     A number without a fraction, such as 1e5, is whole."""
     if isinstance(value, str) and str not in options:
@@ -244,14 +247,14 @@ def _hook(kind: type, value: object) -> object:
     raise ValueError(f"{value!r} is not {_word(kind)}")
 
 
-def _word(option: Any) -> str:
+def _word(option: object) -> str:
     if get_origin(option) is Literal:
         return "one of " + ", ".join(map(str, get_args(option)))
     return WORDS.get(option, getattr(option, "__name__", str(option)))
 
 
-def _validate(schema: Any, value: object, where: str) -> None:
-    if is_dataclass(value):
+def _validate(schema: object, value: object, where: str) -> None:
+    if is_dataclass(value) and not isinstance(value, type):
         validate(value, where)
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
@@ -263,7 +266,7 @@ def _validate(schema: Any, value: object, where: str) -> None:
         raise PlauditError(f"{where}: {wrong}; change this field")
 
 
-def _item(schema: Any) -> Any:
+def _item(schema: object) -> Any:
     """What a list or a mapping of this type holds."""
     for option in _options(schema):
         if get_origin(declared.bare(option)) in (tuple, dict):
@@ -289,13 +292,13 @@ def _twice(root: yaml.Node | None) -> Iterator[str]:
         seen.add(id(node))
 
 
-def _copied(tree: Any) -> Any:
+def _copied(tree: object) -> Any:
     if isinstance(tree, Mapping):
         return {key: _copied(value) for key, value in tree.items()}
     return [_copied(value) for value in tree] if isinstance(tree, list | tuple) else tree
 
 
-def _below(tree: Any, path: list[str]) -> list[dict[str, Any]]:
+def _below(tree: object, path: list[str]) -> list[dict[str, object]]:
     """The mappings at a path; a list on the way stands for all that it holds."""
     if isinstance(tree, list):
         return [node for item in tree for node in _below(item, path)]
@@ -304,7 +307,7 @@ def _below(tree: Any, path: list[str]) -> list[dict[str, Any]]:
     return _below(tree.get(path[0]), path[1:]) if path else [tree]
 
 
-def _taken(tree: dict[str, Any], path: list[str]) -> list[Any]:
+def _taken(tree: dict[str, object], path: list[str]) -> list[object]:
     """The value at a path, taken out of the tree; nothing where it is not there."""
     first, *rest = path
     if not rest:
@@ -313,7 +316,7 @@ def _taken(tree: dict[str, Any], path: list[str]) -> list[Any]:
     return _taken(below, rest) if isinstance(below, dict) else []
 
 
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> bool:
+def _put(tree: dict[str, object], path: list[str], value: object) -> bool:
     """Put a value at a path; false where something is there."""
     *parents, last = path
     for name in parents:

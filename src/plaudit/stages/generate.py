@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from plaudit.environments.language.answers import Answers, Rewards, Reward
-from plaudit.environments.language.rollouts import GenerationConfig, talk
+from plaudit.declared import Count, Finite, Positive, Share
+from plaudit.environments.language.answers import Answers, Graded, Reward
+from plaudit.environments.language.collect import Speech, talk
 from plaudit.environments.language.prompts import Prompt
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading, reward_model
@@ -18,33 +19,33 @@ from plaudit.models.language.policy import LanguagePolicy, PolicyConfig, as_it_w
 from plaudit.models.language.reward_model import TextReward
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.pipeline import kinds
-from plaudit.pipeline.checked import in_range
 from plaudit.pipeline.language import config as run_config
-from plaudit.rewards import gold as hidden
-from plaudit.stages.adapters.prompts import fitted, held_out_for, room_for
-from plaudit.pipeline.language.config import Language, RewardSettings
-from plaudit.stages.adapters.text_evaluation import Evaluation, Judges, evaluate, paid, wins
+from plaudit.pipeline.language import hidden
+from plaudit.pipeline.language.asking import fitted, held_out_for, room_for
+from plaudit.pipeline.language.config import LanguageSettings, RewardSettings
+from plaudit.pipeline.language.evaluate import Evaluation, Judges, evaluate, paid, wins
 from plaudit.pipeline.language.parts import mixture
-from plaudit.rewards.text import same_tokens
+from plaudit.pipeline.language.teaching import same_tokens
 from plaudit.readers.texts import TextPrompt
 from plaudit.runs.folder import RunFolder
+from plaudit.runs.settings import validate
 
 
 @dataclass(frozen=True)
 class AnswerConfig:
     """How a model answers."""
 
-    answer_tokens: int = 64
+    answer_tokens: Count = 64
     """The length cap of an answer."""
-    temperature: float | None = None
+    temperature: Positive | None = None
     """Logits are divided by it; none: as the model was saved with, else 1."""
-    top_p: float | None = None
+    top_p: Share | None = None
     """Only the likeliest tokens that together reach this probability; none: as the model was saved with, else 1."""
     greedy: bool = False
     """Always the likeliest token."""
     stop: tuple[str, ...] = ()
     """Further texts that end an answer, each of them one token."""
-    rows: int = 64
+    rows: Count = 64
     """Answers drawn at once; less needs less memory."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
@@ -52,15 +53,11 @@ class AnswerConfig:
     """Seed of the answers."""
 
 
-Ranges = dict[str, tuple[float, float | None]]
-RANGES: Ranges = {"answer_tokens": (1, None), "rows": (1, None)}
-
-
 class Speaker:
     """A model that answers; nothing learns."""
 
     def __init__(self, place: str, config: AnswerConfig):
-        in_range(config, RANGES)
+        validate(config)
         self.config = config
         with self._memory_explained():
             lm, self.vocabulary = loading.load(model_in(place))
@@ -68,7 +65,7 @@ class Speaker:
             shaping = _shaping(config, loading.shaping_of(lm))
             self.policy = as_it_was(lm.to(loading.device(config.device)), PolicyConfig(shaping=shaping))
         sampling = Sampling(config.answer_tokens, greedy=config.greedy, rows=config.rows)
-        self.speech = GenerationConfig(self.vocabulary, self.vocabulary.stops(config.stop), sampling)
+        self.speech = Speech(self.vocabulary, self.vocabulary.stops(config.stop), sampling)
         self.generator = torch.Generator().manual_seed(config.seed)
 
     def answers(self, asked: Sequence[TextPrompt]) -> Answers:
@@ -111,31 +108,26 @@ class EvaluateConfig:
 
     against: str | None = None
     """The model its answers are compared with; none: the one the run started from."""
-    language: Language = Language()
+    language: LanguageSettings = LanguageSettings()
     """The prompts (those held out), and how they are answered."""
     reward: str | None = None
     """A folder with a reward model; none: that of the run."""
-    weights: dict[str, float] = field(default_factory=lambda: {"learned": 1.0})
+    weights: dict[str, Finite] = field(default_factory=lambda: {"learned": 1.0})
     """Weights of the reward model (`learned`) and of the functions, by name; as the run says."""
     functions: dict[str, str] = field(default_factory=dict)
     """Reward functions by name, each as path/to/file.py:function; as the run says."""
     hidden: str | None = None
     """What answers are truly worth: `rubric` or path/to/file.py:function; none: as the run says."""
-    count: int = 200
+    count: Count = 200
     """Held-out prompts, at most."""
     shaping: Shaping | None = None
     """Temperature and nucleus; none: as the run says, or as the model was saved with."""
-    rows: int = 64
+    rows: Count = 64
     """Answers drawn and read at once; less needs less memory."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
     seed: int = 12345
     """Seed of the answers."""
-
-
-OF_EVALUATION: Ranges = {"count": (1, None), "rows": (1, None)} | {
-    name: limits for name, limits in run_config.RANGES.items() if name.startswith("language.")
-}  # fmt: skip
 
 
 def of_run(path: Path, prompts: str | None = None) -> EvaluateConfig:
@@ -162,12 +154,12 @@ def of_run(path: Path, prompts: str | None = None) -> EvaluateConfig:
 
 
 def assess(place: str, config: EvaluateConfig) -> dict[str, Any]:
-    """GoldReward score, learned reward and KL on held-out prompts, and how often answers beat those of another model.
+    """Hidden score, learned reward and KL on held-out prompts, and how often answers beat those of another model.
 
     Each model reads and answers in its own tokens; between models of different tokens there is no KL. PlauditError
     where a number of the config is out of its range, fields do not agree, or memory is full.
     """
-    in_range(config, OF_EVALUATION)
+    validate(config)
     run_config.asks_well(config.language, config.hidden)
     _judges_well(config)
     with loading.memory_explained("rows or language.answer_tokens"):
@@ -241,7 +233,7 @@ class _Side:
     form: PolicyConfig
     vocabulary: Vocabulary
     context: int | None
-    speech: GenerationConfig
+    speech: Speech
 
 
 def _side(place: str, config: EvaluateConfig) -> _Side:
@@ -252,11 +244,11 @@ def _side(place: str, config: EvaluateConfig) -> _Side:
     )
     policy = as_it_was(lm.to(loading.device(config.device)), form)
     sampling = Sampling(said.answer_tokens, rows=config.rows)
-    speech = GenerationConfig(vocabulary, vocabulary.stops(said.stop), sampling, said.cap)
+    speech = Speech(vocabulary, vocabulary.stops(said.stop), sampling, said.cap)
     return _Side(policy, form, vocabulary, loading.context_of(lm), speech)
 
 
-def _proxy(config: EvaluateConfig, model: TextReward | None, speech: GenerationConfig) -> Reward:
+def _proxy(config: EvaluateConfig, model: TextReward | None, speech: Speech) -> Reward:
     if model is None and not config.functions:
-        return lambda answers: Rewards(torch.zeros(len(answers)))
+        return lambda answers: Graded(torch.zeros(len(answers)))
     return mixture(RewardSettings(config.weights, config.functions), model, speech)

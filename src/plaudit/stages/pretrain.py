@@ -10,6 +10,7 @@ import torch
 from plaudit.algorithms.imitation import bc
 from plaudit.batches import Demonstrations
 from plaudit.batches.rows import take
+from plaudit.declared import Count, Probability
 from plaudit.environments.control.actions import from_environment
 from plaudit.environments.control.rollouts import executed, spaces
 from plaudit.environments.control.make import Control, make
@@ -31,9 +32,9 @@ class CloneConfig:
 
     environment: Control
     """The environment of the demonstrations."""
-    episodes: int | None = None
+    episodes: Count | None = None
     """Use only the first so many episodes; none: all."""
-    held_out: float = 0.1
+    held_out: Probability = 0.1
     """Share of the steps kept for the held-out loss."""
     settings: bc.Config = bc.Config()
     """The mathematics of cloning."""
@@ -41,7 +42,7 @@ class CloneConfig:
     """How the loss is descended."""
     policy: PolicyConfig = PolicyConfig()
     """The networks; normalised observations use the demonstrations' statistics."""
-    evaluate_episodes: int = 50
+    evaluate_episodes: Count = 50
     """Episodes of the evaluation at the end."""
     seed: int = 0
     """Seed of everything."""

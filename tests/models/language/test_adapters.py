@@ -119,12 +119,10 @@ def test_layers_by_name() -> None:
 def test_bad_adapters() -> None:
     with pytest.raises(PlauditError, match=r"lora.targets: .*nowhere"):
         adapters.adapt(lm(), Lora(targets=("nowhere",)), seeded(0))
-    with pytest.raises(PlauditError, match="lora.rank: 0"):
+    with pytest.raises(PlauditError, match="lora.rank: must be at least 1, not 0"):
         Lora(rank=0)
     for alpha in (0.0, float("nan")):
-        with pytest.raises(
-            PlauditError, match="lora.alpha: with .* the adapters change nothing; give a number"
-        ):
+        with pytest.raises(PlauditError, match="lora.alpha: must be above 0, not"):
             Lora(alpha=alpha)
 
 

@@ -35,7 +35,7 @@ def test_a_policy_answers_with_the_temperature_it_learned_with(world: World, tmp
     hotter = Speaker(str(run), AnswerConfig(4, temperature=1.5))
     assert hotter.policy.config.shaping == Shaping(1.5, 0.95)
     assert Speaker(str(run), AnswerConfig(4, temperature=1.0, top_p=1.0)).policy.config.shaping == Shaping()
-    with pytest.raises(PlauditError, match="temperature: 0.0 is no positive number"):
+    with pytest.raises(PlauditError, match="temperature: must be above 0, not 0"):
         Speaker(str(run), AnswerConfig(4, temperature=0.0))
     assert loading.shaping_of(loading.load(str(world.lm))[0]) == Shaping()
     assert Speaker(str(world.lm), AnswerConfig(4)).policy.config.shaping == Shaping()

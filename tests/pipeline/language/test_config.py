@@ -78,7 +78,7 @@ def test_there_and_back(tmp_path: Path) -> None:
         ({"language": {"cap": "stop"}}, "language.cap: 'stop' is not one of bootstrap, penalty, score"),
         ({"language": {"prompt": "p.jsonl"}}, "language.prompt: unknown field; did you mean 'prompts'?"),
         ({"policy": {"critic": "none"}}, "policy.critic: this estimate of advantages needs a critic"),
-        ({"policy": {"rows": 0}}, "rows: 0 is too little; give 1 or more"),
+        ({"policy": {"rows": 0}}, "policy.rows: must be at least 1, not 0"),
         ({"policy": {"shaping": {"temprature": 1}}}, "policy.shaping.temprature: unknown field; did you mean 'temperature'?"),
         ({"trainer": {"kl_target": 0.1}}, "trainer.kl_target: the controller scales settings.kl_in_reward"),
         ({"trainer": {"anneal": ["clap"]}}, "trainer.anneal: 'clap' is no number of settings"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from plaudit.batches import Demonstrations, Loss, Scores
+from plaudit.declared import Finite
 from plaudit.maths import masked
 
 
@@ -10,7 +11,7 @@ from plaudit.maths import masked
 class Config:
     """The mathematics of cloning."""
 
-    entropy_coef: float = 0.0
+    entropy_coef: Finite = 0.0
     """Weight of an entropy bonus that keeps the clone from being surer than its data."""
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.batches import Episodes, Loss, Needs, Scores
+from plaudit.declared import Finite, NonNegative, Probability
 from plaudit.maths import kl, masked
 from plaudit.maths.advantage import GAE, Estimator, advantage
 from plaudit.maths.constraint import Constraint, NoLimit, Penalty, StopAt
@@ -17,19 +18,19 @@ from plaudit.maths.kl import Kl
 class Config:
     """The mathematics of PPO; how the loss is descended is the trainer's business."""
 
-    discount: float | None = None
+    discount: Probability | None = None
     """Discount gamma of future rewards per decision; none: the environment's, 1 for text."""
     advantage: Estimator = GAE(0.95)
     """How advantages are estimated."""
     standardise_advantages: bool = True
     """Give the advantages of each minibatch mean 0 and variance 1."""
-    clip: float = 0.2
+    clip: NonNegative = 0.2
     """Range epsilon of the probability ratio outside which the surrogate is flat."""
-    value_clip: float | None = None
+    value_clip: NonNegative | None = None
     """Range by which a value may move from the old one before its loss is flat; none: no clipping."""
-    value_coef: float = 0.5
+    value_coef: NonNegative = 0.5
     """Weight of the value loss."""
-    entropy_coef: float = 0.0
+    entropy_coef: Finite = 0.0
     """Weight of the entropy bonus."""
     kl: Kl = Kl()
     """The price of leaving a reference policy."""

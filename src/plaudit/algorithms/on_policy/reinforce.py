@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.batches import Episodes, Loss, Needs, Scores
+from plaudit.declared import Finite, NonNegative, Probability
 from plaudit.maths import kl, masked
 from plaudit.maths.advantage import GAE, Estimator, MonteCarlo, advantage
 from plaudit.maths.kl import Kl
@@ -26,15 +27,15 @@ class CriticQ:
 class Config:
     """The mathematics of the plain policy gradient; take one epoch per rollout."""
 
-    discount: float | None = None
+    discount: Probability | None = None
     """Discount gamma of future rewards per decision; none: the environment's, 1 for text."""
     weight: ReturnToGo | CriticQ | Estimator = GAE(0.95)
     """What multiplies the log-probability: the return-to-go, the critic's Q, or an advantage."""
     standardise_weights: bool = True
     """Give the weights of each minibatch mean 0 and variance 1."""
-    value_coef: float = 0.5
+    value_coef: NonNegative = 0.5
     """Weight of the value loss, where there is a critic."""
-    entropy_coef: float = 0.0
+    entropy_coef: Finite = 0.0
     """Weight of the entropy bonus."""
     kl: Kl = Kl()
     """The price of leaving a reference policy."""

@@ -1,9 +1,8 @@
 """What the length cap of an answer means, as a value: `Score()`, `Penalty(amount)` or `Bootstrap()`."""
 
-import math
 from dataclasses import dataclass
 
-from plaudit.errors import PlauditError
+from plaudit.declared import NonNegative, refuse
 
 
 @dataclass(frozen=True)
@@ -15,13 +14,12 @@ class Score:
 class Penalty:
     """A capped answer is scored, and pays for not having ended."""
 
-    amount: float = 1.0
+    amount: NonNegative = 1.0
     """Taken off its score."""
 
     def __post_init__(self) -> None:
         """Raise PlauditError where it would be no penalty."""
-        if not 0 <= self.amount < math.inf:
-            raise PlauditError(f"cap: a penalty of {self.amount} is none; give a number from 0 up")
+        refuse(self, "cap.")
 
 
 @dataclass(frozen=True)

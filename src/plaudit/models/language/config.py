@@ -1,50 +1,39 @@
 """How a language model is made and used as a policy: plain values, so that a config is read without transformers."""
 
 from dataclasses import dataclass
-from math import isfinite
-from typing import Literal
+from typing import Annotated, Literal
 
-from plaudit.errors import PlauditError
+from plaudit.declared import Count, Positive, Share, at_least, refuse
 
 
 @dataclass(frozen=True)
 class Shaping:
     """What turns logits into the distribution that is sampled from."""
 
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """Logits are divided by it."""
-    top_p: float = 1.0
+    top_p: Share = 1.0
     """Only the likeliest tokens that together reach this probability are kept; 1: all."""
 
     def __post_init__(self) -> None:
         """Raise PlauditError where there is no such distribution."""
-        if not 0 < self.temperature < float("inf"):
-            raise PlauditError(
-                f"temperature: {self.temperature} is no positive number; give one (greedy answers: greedy)"
-            )
-        if not 0 < self.top_p <= 1:
-            raise PlauditError(f"top_p: {self.top_p} is no probability above 0; give one up to 1")
+        refuse(self, "")
 
 
 @dataclass(frozen=True)
 class Lora:
     """The adapters of a model."""
 
-    rank: int = 8
+    rank: Count = 8
     """Rank of the update of each weight."""
-    alpha: float = 16.0
+    alpha: Positive = 16.0
     """The update is scaled by alpha / rank."""
     targets: tuple[str, ...] = ()
     """Names of the layers that get one, not the last one or an embedding; empty: all linear layers but the last."""
 
     def __post_init__(self) -> None:
         """Raise PlauditError where there is no such adapter."""
-        if self.rank < 1:
-            raise PlauditError(f"lora.rank: {self.rank} is too little; give 1 or more")
-        if not (isfinite(self.alpha) and self.alpha > 0):
-            raise PlauditError(
-                f"lora.alpha: with {self.alpha} the adapters change nothing; give a number above 0"
-            )
+        refuse(self, "lora.")
 
 
 @dataclass(frozen=True)
@@ -61,13 +50,12 @@ class PolicyConfig:
     """Precision of the products; weights and optimiser stay in single precision."""
     gradient_checkpointing: bool = False
     """Keep no activations inside the blocks, compute them again for the gradient: slower, less memory."""
-    rows: int = 64
+    rows: Count = 64
     """Rows of like length read at once, at most; less needs less memory."""
 
     def __post_init__(self) -> None:
         """Raise PlauditError where nothing could be read."""
-        if self.rows < 1:
-            raise PlauditError(f"rows: {self.rows} is too little; give 1 or more")
+        refuse(self, "")
 
 
 @dataclass(frozen=True)
@@ -76,17 +64,17 @@ class NewModel:
 
     family: str = "gpt2"
     """The architecture, by its name in transformers: gpt2, llama, qwen2 ..."""
-    layers: int = 4
+    layers: Count = 4
     """Transformer blocks."""
-    width: int = 160
+    width: Count = 160
     """Size of the hidden states."""
-    heads: int = 5
+    heads: Count = 5
     """Attention heads; the width is a multiple of them."""
-    context: int = 160
+    context: Annotated[int, at_least(2)] = 160
     """The longest sequence in tokens."""
-    vocabulary: int = 512
+    vocabulary: Count = 512
     """Entries of the byte-level BPE that is trained on the texts, where no tokenizer is given."""
-    spread: float = 0.02
+    spread: Share = 0.02
     """Standard deviation of the first weights: 0.02 suits a width of 768, and a smaller model learns sooner with about
     0.55 / sqrt(width)."""
     activation: str | None = None

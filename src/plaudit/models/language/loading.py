@@ -15,6 +15,7 @@ from transformers.activations import ACT2FN
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
+from plaudit.declared import refuse
 from plaudit.errors import PlauditError
 from plaudit.models.language import devices, folders, global_randomness, hub
 from plaudit.models.language.devices import device, memory_explained
@@ -122,16 +123,10 @@ def _of_sizes(new: NewModel, vocabulary: Vocabulary) -> Any:
         raise PlauditError(
             f"family: {new.family!r} is no causal language model of transformers; did you mean {near[0]}?"
         )
-    for name, least in {"layers": 1, "width": 1, "heads": 1, "context": 2}.items():
-        if getattr(new, name) < least:
-            raise PlauditError(f"{name}: {getattr(new, name)} is too little; give {least} or more")
+    refuse(new, "")
     if new.activation is not None and new.activation not in ACT2FN:
         near = get_close_matches(new.activation, ACT2FN, n=1) or ["gelu"]
         raise PlauditError(f"activation: transformers knows no {new.activation!r}; did you mean {near[0]}?")
-    if not 0 < new.spread <= 1:
-        raise PlauditError(
-            f"spread: {new.spread} is not above 0 and at most 1; give about 0.55 / sqrt(width)"
-        )
     if new.width % new.heads:
         raise PlauditError(f"heads: {new.heads} do not divide the width {new.width}; change one of them")
     sizes: dict[str, Any] = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from plaudit.declared import Positive
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
@@ -23,7 +24,7 @@ class JudgedConfig:
 
     model: RewardConfig = RewardConfig()
     """The networks of the reward model."""
-    scale: float = 0.1
+    scale: Positive = 0.1
     """Inverse temperature of the likelihood, per unit of a segment's summed reward."""
     fit: reward_fit.Config = reward_fit.Config(first_steps=200, weight_decay=0.5, subsample=0.125)
     """How the reward model is fitted: `first_steps` in all."""

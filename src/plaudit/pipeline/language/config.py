@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from plaudit.annotators.simulated import SimulatedPerson
+from plaudit.declared import Count, Finite, Whole, at_least, between
 from plaudit.environments.language.caps import Cap, Score
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.language.policy import PolicyConfig
-from plaudit.pipeline.checked import LEARNER, in_range, learner_agrees
+from plaudit.pipeline.checked import learner_agrees
 from plaudit.runs import algorithms, aliases, settings
 from plaudit.trainers import on_policy
 from plaudit.rewards.learned import fit as reward_fit
@@ -18,31 +19,6 @@ SERVICE = "service"
 """In place of a file: the service dialogues that plaudit generates."""
 RUBRIC = "rubric"
 """In place of a function: the rubric of the service dialogues."""
-
-RANGES: dict[str, tuple[float, float | None]] = LEARNER | {
-    "updates": (1, None),
-    "threads": (1, None),
-    "evaluate_every": (0, None),
-    "evaluate_prompts": (1, None),
-    "checkpoint_every": (1, None),
-    "language.answer_tokens": (1, None),
-    "language.batch": (1, None),
-    "language.each": (1, None),
-    "language.count": (10, None),
-    "language.held_out": (0.01, 0.9),
-    "policy.rows": (1, None),
-    "policy.shaping.temperature": (1e-3, None),
-    "policy.shaping.top_p": (1e-3, 1),
-    "reward.time_limit": (0.001, None),
-    "feedback.first": (1, None),
-    "feedback.rounds": (0, None),
-    "feedback.until": (0, 0.99),
-    "feedback.ahead": (0, None),
-    "feedback.patience": (0.001, None),
-    "watch.every": (0, None),
-    "watch.judgements": (2, None),
-    "watch.patience": (1, None),
-}
 
 
 @dataclass(frozen=True)
@@ -57,17 +33,17 @@ class Language:
     """A file with prompts to evaluate on; none: rows of the same file that are not learned from."""
     evaluate_split: str | None = None
     """Evaluate on the rows of this split."""
-    held_out: float = 0.1
+    held_out: Annotated[float, between(0.01, 0.9)] = 0.1
     """Where neither is given: the share of the prompts kept for the evaluation."""
-    count: int = 2000
+    count: Annotated[int, at_least(10)] = 2000
     """How many service dialogues to generate."""
     too_long: Literal["refuse", "leave out", "cut"] = "refuse"
     """A prompt that with its answer does not fit the model's context: an error, left out, or cut at its beginning."""
-    answer_tokens: int = 64
+    answer_tokens: Count = 64
     """The length cap of an answer."""
-    batch: int = 64
+    batch: Count = 64
     """Answers per update."""
-    each: int = 1
+    each: Count = 1
     """Answers to each prompt."""
     stop: tuple[str, ...] = ()
     """Further texts that end an answer, each of them one token."""
@@ -79,11 +55,11 @@ class Language:
 class RewardSettings:
     """What is optimised, and how the learned part of it is learned."""
 
-    weights: dict[str, float] = field(default_factory=lambda: {"learned": 1.0})
+    weights: dict[str, Finite] = field(default_factory=lambda: {"learned": 1.0})
     """Weights of the learned reward (`learned`) and of the functions, by name."""
     functions: dict[str, str] = field(default_factory=dict)
     """Reward functions by name, each as path/to/file.py:function."""
-    time_limit: float = 60.0
+    time_limit: Annotated[float, at_least(0.001)] = 60.0
     """Seconds a function may take for a batch of answers."""
     start: str | None = None
     """A folder with a reward model to start from; none: one on the trunk of the policy."""
@@ -100,19 +76,19 @@ class RewardSettings:
 class FeedbackSettings:
     """What people are asked, and when."""
 
-    labels: int = 0
+    labels: Whole = 0
     """Comparisons asked for in all; 0: nobody is asked."""
-    first: int = 400
+    first: Count = 400
     """Comparisons of answers of the model as it starts."""
-    rounds: int = 5
+    rounds: Whole = 5
     """Rounds in which the others are asked, about answers of the model as it is then."""
-    until: float = 0.6
+    until: Annotated[float, between(0, 0.99)] = 0.6
     """Share of the updates after which nothing more is asked."""
     people: tuple[SimulatedPerson, ...] = (SimulatedPerson(),)
     """Simulated people who answer in turn; an empty list waits for real ones."""
-    ahead: int = 10
+    ahead: Whole = 10
     """Real people: the loop rests while more questions than this wait, so that it does not run away from them."""
-    patience: float | None = None
+    patience: Annotated[float, at_least(0.001)] | None = None
     """Real people: seconds it rests without an answer before it goes on with what it knows; none: it waits for them."""
 
 
@@ -121,13 +97,13 @@ class WatchSettings:
     """Held-out judgements: people compare fresh answers with those of the model as it started. Nobody
     learns from them."""
 
-    every: int = 0
+    every: Whole = 0
     """Updates between the checks; 0: none."""
-    judgements: int = 60
+    judgements: Annotated[int, at_least(2)] = 60
     """Comparisons at each check."""
     stop: bool = False
     """End the run once the judgements have clearly fallen, and keep the model from before."""
-    patience: int = 3
+    patience: Count = 3
     """Checks in a row that must lie below the best."""
 
 
@@ -151,7 +127,7 @@ class RunConfig:
     """How the algorithm's loss is descended."""
     policy: PolicyConfig = PolicyConfig()
     """Critic, adapters, precision."""
-    updates: int = 50
+    updates: Count = 50
     """Updates in all."""
     reward: RewardSettings = RewardSettings()
     """What is optimised."""
@@ -162,15 +138,15 @@ class RunConfig:
     it and evaluations report it; nothing learns from it."""
     watch: WatchSettings = WatchSettings()
     """Held-out judgements while learning."""
-    evaluate_every: int = 5
+    evaluate_every: Whole = 5
     """Updates between evaluations on held-out prompts; 0: at the start and the end only."""
-    evaluate_prompts: int = 100
+    evaluate_prompts: Count = 100
     """Held-out prompts of each evaluation."""
-    checkpoint_every: int = 10
+    checkpoint_every: Count = 10
     """Updates between checkpoints."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
-    threads: int = 1
+    threads: Count = 1
     """Threads of torch during the run."""
     seed: int = 0
     """Seed of everything."""
@@ -201,7 +177,7 @@ def with_settings(config: RunConfig) -> RunConfig:
 
 def checked(config: RunConfig) -> RunConfig:
     """The config, if it makes sense; PlauditError with the field to change otherwise."""
-    in_range(config, RANGES)
+    settings.validate(config)
     learner_agrees(config, reference=True, critic=config.policy.critic != "none")
     weights, reward, feedback = config.reward.weights, config.reward, config.feedback
     asks_well(config.language, config.hidden)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Annotated
 
 import torch
 
 from plaudit.batches.rows import moved
+from plaudit.declared import NonNegative, Positive, at_least
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextReward, option_scores, text_options, texts
@@ -31,11 +33,11 @@ class JudgedConfig:
 
     start: str
     """A folder (or hub id) with the language model, or reward model, to start from."""
-    learning_rate: float | None = None
+    learning_rate: NonNegative | None = None
     """Step size at the start; none: what fits the width of the model."""
-    epochs: float = 2.0
+    epochs: Annotated[float, at_least(0.01)] = 2.0
     """Passes over the answers; where there are few, more."""
-    scale: float = 1.0
+    scale: Positive = 1.0
     """Inverse temperature of the likelihood."""
     fit: reward_fit.Config = reward_fit.Config(
         weight_decay=0.01, minibatch_size=16, schedule="linear", max_grad_norm=1.0

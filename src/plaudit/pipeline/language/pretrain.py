@@ -4,24 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 
 from plaudit.algorithms.imitation import bc
 from plaudit.batches import Demonstrations
+from plaudit.declared import Count, at_least, between
 from plaudit.environments.language import service
 from plaudit.errors import PlauditError, placed
 from plaudit.models.language import adapters, loading, tokens, vocabulary
 from plaudit.models.language.loading import NewModel
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.pipeline.checked import in_range
-from plaudit.stages.adapters.prompts import without_beginning
+from plaudit.pipeline.language.asking import without_beginning
 from plaudit.pipeline.language.config import SERVICE
-from plaudit.stages.split import divided
+from plaudit.pipeline.language.dividing import divided
 from plaudit.readers.texts import RAW_ENDINGS, TextDemonstration, read_raw, read_text_demonstrations
+from plaudit.runs.settings import validate
 from plaudit.runs.threads import threads
 from plaudit.seeds import seed_of
 from plaudit.trainers import supervised
@@ -44,23 +45,23 @@ class PretrainConfig:
     """Of a demonstration the answer alone, its end included, or the prompt as well. Texts are learned whole."""
     split: str | None = None
     """Use the rows of this split alone."""
-    count: int = 3000
+    count: Annotated[int, at_least(10)] = 3000
     """How many service dialogues to generate, where these are asked for."""
     style: Literal["clerks", "plain", "both"] = "clerks"
     """The service dialogues of clerks as they are, plain right answers, or half of each."""
-    context: int | None = None
+    context: Annotated[int, at_least(8)] | None = None
     """Tokens of each piece of a text; none: as many as the model takes."""
     too_long: Literal["refuse", "leave out", "cut"] = "refuse"
     """A demonstration longer than that: an error, left out, or its prompt cut at the beginning; of an answer that alone
     is longer, and of a text, the end is learned."""
-    held_out: float = 0.05
+    held_out: Annotated[float, between(0.001, 0.9)] = 0.05
     """Share kept for the held-out loss: of a text its end, of demonstrations any of the different prompts with all
     their answers."""
     trainer: supervised.Config = supervised.Config(
         learning_rate=3e-3,
         weight_decay=0.01,
         epochs=3,
-        minibatch_size=16,
+        minibatch=16,
         max_grad_norm=1.0,
         schedule="linear",
         tell_every=50,
@@ -70,25 +71,10 @@ class PretrainConfig:
     """Adapters and precision; there is no critic here."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
-    threads: int = 1
+    threads: Count = 1
     """Threads of torch."""
     seed: int = 0
     """Seed of everything."""
-
-
-RANGES: dict[str, tuple[float, float | None]] = {
-    "count": (10, None),
-    "context": (8, None),
-    "held_out": (0.001, 0.9),
-    "trainer.epochs": (1, None),
-    "trainer.steps": (1, None),
-    "trainer.tell_every": (1, None),
-    "trainer.warmup": (0, None),
-    "trainer.learning_rate": (0, None),
-    "trainer.minibatch": (1, None),
-    "trainer.piece": (1, None),
-    "threads": (1, None),
-}
 
 
 @dataclass(frozen=True)
@@ -111,7 +97,7 @@ def pretrain(config: PretrainConfig, place: str, out: Path, watch: Any) -> dict[
     """
     if (out / "config.json").exists():
         raise PlauditError(f"{out}: a model is here already; choose another --out")
-    in_range(config, RANGES)
+    validate(config)
     if config.start is not None and config.tokenizer is not None:
         raise PlauditError(
             "tokenizer: the model to go on with brings its own; leave this out, or leave out start"

@@ -1,7 +1,6 @@
 """Command lines from frozen dataclasses: a config's fields are its flags, their docstrings the help."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import yaml
@@ -9,14 +8,14 @@ import yaml
 from plaudit.cli.flags import Command, groups, parse, read
 from plaudit.declared import Dataclass
 from plaudit.errors import PlauditError
-from plaudit.pipeline import kinds
-from plaudit.pipeline.kinds import AnyConfig
-from plaudit.runs import settings
+from plaudit.runs import config as configs
+from plaudit.runs import old_names, settings
+from plaudit.runs.config import RunConfig
 
 __all__ = ["override", "parse", "parse_with", "sound", "take", "whole"]
 
 Parsed = TypeVar("Parsed", bound=Dataclass)
-SHORT = {"--env": "--environment.id", "--envs": "--environment.envs", "--prompts": "--language.prompts"}
+SHORT = {"--env": "--environment.id", "--envs": "--environment.envs", "--prompts": "--environment.prompts"}
 """Flags that are written often."""
 
 
@@ -32,12 +31,12 @@ def parse_with(default: Parsed, argv: Sequence[str], command: str, description: 
     return read(shown, flags, settings.dump(default), build)
 
 
-def override(config: AnyConfig, argv: Sequence[str], command: str, description: str) -> AnyConfig:
+def override(config: RunConfig, argv: Sequence[str], command: str, description: str) -> RunConfig:
     """A run config changed by flags, and by `--set FIELD=YAML` for what a flag cannot say (a list of people)."""
     flags, sets = _split_sets([_short(argument) for argument in argv])
-    config = _set(_algorithm(config, flags), sets, kinds.draft)
+    config = _set(_algorithm(config, flags), sets, configs.parse)
     shown = Command(command, description, tuple(groups(type(config), config)))
-    return kinds.checked(read(shown, flags, settings.dump(config), kinds.draft))
+    return configs.validate(read(shown, flags, settings.dump(config), configs.parse))
 
 
 def take(argv: Sequence[str], name: str, default: str | None = None) -> tuple[str | None, list[str]]:
@@ -74,19 +73,24 @@ def sound(text: str, otherwise: str) -> str:
     return text
 
 
-def _algorithm(config: AnyConfig, flags: list[str]) -> AnyConfig:
+def _algorithm(config: RunConfig, flags: list[str]) -> RunConfig:
     """The config with the algorithm of a flag, and that algorithm's own settings."""
     name, _ = take(flags, "algorithm")
     if name is None or name == config.algorithm:
         return config
-    return kinds.with_settings(replace(config, algorithm=name, settings=None))
+    tree: dict[str, Any] = {**settings.dump(config), "algorithm": name}
+    return configs.parse({key: value for key, value in tree.items() if key not in ("settings", "trainer")})
 
 
 def _short(argument: str) -> str:
+    """The flag that is meant by one that is written often, or by its name in the version before."""
     for short, long in SHORT.items():
         if argument == short or argument.startswith(short + "="):
             return long + argument[len(short) :]
-    return argument
+    if not argument.startswith("--") or "." not in argument:
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return f"--{old_names.flag(name)}{equals}{value}"
 
 
 def _split_sets(argv: list[str]) -> tuple[list[str], list[str]]:

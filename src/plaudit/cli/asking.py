@@ -10,7 +10,7 @@ from pathlib import Path
 
 from plaudit.cli.running import resume_one
 from plaudit.errors import PlauditError
-from plaudit.pipeline.kinds import AnyConfig, settled
+from plaudit.runs.config import RunConfig, resolve_paths
 from plaudit.runs import settings
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.threads import threads
@@ -20,9 +20,9 @@ from plaudit.storage import open_store
 START_SECONDS = 20.0
 
 
-def run_asking(config: AnyConfig, path: Path, title: str, browser: bool) -> RunFolder:
+def run_asking(config: RunConfig, path: Path, title: str, browser: bool) -> RunFolder:
     """One run whose questions are answered in the browser; the pages are there before the first question is."""
-    config = settled(config)
+    config = resolve_paths(config)
     with threads(config.threads):
         folder = RunFolder.create(path, settings.dump(config), "optimise", config.seed)
     open_store(folder.feedback, seed_of(config.seed, "sides")).close()

@@ -17,7 +17,7 @@ INPUT = "standard input: not UTF-8 text; convert it, perhaps with `iconv -t utf-
 
 def main(argv: Sequence[str]) -> int:
     """Read lines, print answers."""
-    from plaudit.stages.generate import AnswerConfig, Speaker
+    from plaudit.stages.generate import GenerateConfig, Generator
 
     if not argv or argv[0].startswith("-"):
         print(f"usage: plaudit chat MODEL [--plain] [--FIELD VALUE]\n\n{__doc__}")
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     plain = "--plain" in argv
     rest = [item for item in argv[1:] if item != "--plain"]
     torch.set_num_threads(1)
-    speaker = Speaker(argv[0], arguments.parse(AnswerConfig, rest, "chat", str(__doc__)))
+    speaker = Generator(argv[0], arguments.parse(GenerateConfig, rest, "chat", str(__doc__)))
     turns: list[dict[str, str]] = []
     whole = True
     while line := _read():

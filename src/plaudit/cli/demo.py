@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _with_me(given: Demo, out: Path) -> int:
     from plaudit.cli.asking import run_asking
-    from plaudit.pipeline.control import config
+    from plaudit.stages import demo
 
     if given.only == "language":
         raise PlauditError(
@@ -63,39 +63,39 @@ def _with_me(given: Demo, out: Path) -> int:
         "to you. Ten answers are enough for a first policy, more make it better; a minute without an answer ends the\n"
         "questions, and the policy learns on from what you said. The first question comes in a few seconds."
     )
-    run = run_asking(config.demo_with_me(given.seed), out, "a pendulum learns from you", given.browser)
+    run = run_asking(demo.control_with_me(given.seed), out, "a pendulum learns from you", given.browser)
     # in place of the run's own, which was named above: it may be wanted in another language
     reported(lambda report: report.write_joint_report([run], run.report, given.language))
     return 0
 
 
 def _control(out: Path, seed: int) -> RunFolder:
-    from plaudit.pipeline.control import config
+    from plaudit.stages import demo
 
     print(
         "A pendulum hangs down. A simulated person sees pairs of short clips and says which is better, 200 times.\n"
         "A reward model learns from the answers, and PPO learns from the reward model."
     )
-    return run_one(config.demo(seed), out, "Pendulum from 200 comparisons")
+    return run_one(demo.control(seed), out, "Pendulum from 200 comparisons")
 
 
 def _language(out: Path, seed: int) -> RunFolder:
     from plaudit.stages import demo
-    from plaudit.pipeline.language.pretrain import pretrain
+    from plaudit.stages.pretrain import pretrain
 
     print(
         "A small language model (1 million parameters) learns to answer customers as a shop's clerks do: some are\n"
         "rude, some ramble, some get the facts wrong. A simulated person says 400 times which of two answers is better."
     )
     place = out
-    for title, config, place in demo.lessons(out, seed):
-        bar = ProgressBar(title, *length(config.trainer))
+    for lesson in demo.lessons(out, seed):
+        place, bar = lesson.folder, ProgressBar(lesson.title, *length(lesson.config.trainer))
         try:
-            pretrain(config, "service", place, bar.write)
+            pretrain(lesson.config, "service", place, bar.write)
         finally:
             bar.close()
     print("Before the policy first moves, 300 pairs of its answers are compared: about half a minute.")
-    return run_one(demo.run(place, seed), out / "run", "language from 400 comparisons")
+    return run_one(demo.language(place, seed), out / "run", "language from 400 comparisons")
 
 
 def _free(path: Path) -> Path:

@@ -1,7 +1,9 @@
-"""plaudit optimise ALGORITHM: optimise a policy by an on-policy algorithm, a name or a Python file of yours.
+"""plaudit optimise ALGORITHM: optimise a policy by an algorithm, a name or a Python file of yours.
 
 Control: `plaudit optimise ppo --env CartPole-v1`; without a reward model plain reinforcement learning on the
 environment's own reward. Language: `plaudit optimise ppo --start MODEL --prompts FILE --reward.start REWARD_MODEL`.
+Preference algorithms learn from a file: `plaudit optimise dpo --start MODEL --pairs FILE`; adversarial imitation from
+demonstrations: `plaudit optimise gail --env CartPole-v1 --reward.demonstrations FILE`.
 `plaudit optimise ALGORITHM --help` lists the fields for control, `plaudit optimise ALGORITHM --start MODEL --help`
 those for language.
 """
@@ -12,51 +14,48 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.cli.running import run_all
-from plaudit.pipeline import kinds
-from plaudit.runs import algorithms
+from plaudit.runs import algorithms, config
 
 
 def main(argv: Sequence[str]) -> int:
     """Optimise by the algorithm in the first argument."""
-    names = ", ".join(algorithms.names("on_policy"))
     if not argv or argv[0] in ("-h", "--help"):
         usage = "usage: plaudit optimise ALGORITHM (--env ID | --start MODEL --prompts FILE) [--source] [--FIELD VALUE]"
-        print(f"{usage}\n\n{__doc__}\nalgorithms: {names}, or the path of a Python file")
+        lists = "\n".join(f"{kind}: {', '.join(names)}" for kind, names in _optimisers().items())
+        print(f"{usage}\n\n{__doc__}\n{lists}; or the path of a Python file")
         return 0 if argv else 2
     name, rest = argv[0], list(argv[1:])
     module = algorithms.find(name)
     if "--source" in rest:
-        print(inspect.getsource(module.loss))
+        print(inspect.getsource(getattr(module, "loss", None) or module.tell))
         return 0
     return run_all(_defaults(name, rest), rest, f"optimise {name}", f"{module.__doc__}\n\n{__doc__}")
 
 
-def _defaults(name: str, rest: Sequence[str]) -> Any:
+def _optimisers() -> dict[str, list[str]]:
+    """Every algorithm that acts or compares, by its kind."""
+    found = {kind: algorithms.names(kind) for kind in algorithms.KINDS}
+    found["imitation"] = [name for name in found["imitation"] if hasattr(algorithms.find(name), "reward")]
+    return {kind: names for kind, names in found.items() if names}
+
+
+def _defaults(name: str, rest: Sequence[str]) -> config.RunConfig:
     """A config for control, or for language where the flags speak of it."""
-    if not speaks_of_language(rest):
-        from plaudit.environments.control.make import Control
-        from plaudit.pipeline.control.config import RunConfig
-
-        return kinds.with_settings(RunConfig(Control("CartPole-v1"), algorithm=name))
-    from plaudit.pipeline.language.config import RunConfig as LanguageConfig
-
-    return kinds.with_settings(LanguageConfig("", algorithm=name))
+    if speaks_of_language(name, rest):
+        return config.parse({"algorithm": name, "environment": {"kind": "language"}, "start": ""})
+    environment: dict[str, Any] = {"kind": "control", "id": "CartPole-v1"}
+    return config.parse({"algorithm": name, "environment": environment})
 
 
-def speaks_of_language(arguments: Sequence[str]) -> bool:
-    """Prompts, or a start that is not a policy for control."""
-    if any(item.startswith(("--prompts", "--language.")) for item in arguments):
+def speaks_of_language(name: str, arguments: Sequence[str]) -> bool:
+    """Prompts, or a start that is not a policy for control; pairs are texts unless an environment is named."""
+    if any(item.startswith(("--prompts", "--language.", "--environment.prompts")) for item in arguments):
         return True
     if any(item.startswith(("--env", "--environment")) for item in arguments):
         return False
     for item, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        place = (
-            following
-            if item == "--start"
-            else item.partition("=")[2]
-            if item.startswith("--start=")
-            else None
-        )
+        place = item.partition("=")[2] if item.startswith("--start=") else None
+        place = following if item == "--start" else place
         if place is not None:
             return not (Path(place) / "plaudit.json").exists()
     return False

@@ -8,12 +8,14 @@ completion, messages, or text); `service` stands for the service dialogues that 
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from plaudit.cli import arguments
 from plaudit.cli.running import length
+from plaudit.environments.control.config import Control
 from plaudit.errors import PlauditError
+from plaudit.stages.pretrain import pretrain
+from plaudit.stages.pretrain_config import PretrainConfig, PretrainControl, PretrainText
 from plaudit.trackers.console import ProgressBar
 
 
@@ -25,46 +27,28 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if file is None:
         raise PlauditError("pretrain: the first argument is the file with demonstrations")
-    out, rest = arguments.take(argv[1:], "out", "runs/clone" if file.endswith(".npz") else "runs/pretrained")
-    return (_control if file.endswith(".npz") else _language)(file, Path(str(out)), rest)
-
-
-def _control(file: str, out: Path, rest: Sequence[str]) -> int:
-    from plaudit.environments.control.make import Control
-    from plaudit.stages.pretrain import CloneConfig, clone
-    from plaudit.readers.arrays import read_demonstrations
-
-    config = arguments.parse_with(
-        CloneConfig(Control("CartPole-v1")), rest, "pretrain", str(__doc__)
-    )
-    torch.set_num_threads(1)
-    steps = read_demonstrations(Path(file))
+    control = file.endswith(".npz")
+    out, rest = arguments.take(argv[1:], "out", "runs/clone" if control else "runs/pretrained")
+    usual: PretrainConfig = PretrainControl(Control("CartPole-v1")) if control else PretrainText()
+    config = arguments.parse_with(usual, rest, "pretrain", str(__doc__))
     bar = ProgressBar("pretrain", *length(config.trainer))
     try:
-        result = clone(config, steps, out, bar.write)
+        result = pretrain(config, file, Path(str(out)), bar.write)
     finally:
         bar.close()
-    print(
-        f"held-out loss {result['val/nll_avg']:.4f}; true return {result['return_mean']:.1f} +- "
-        f"{result['return_std']:.1f} over {result['episodes']} episodes; policy {out}"
-    )
+    print(_said(result, str(out)))
+    if result.get("left_out"):
+        print(f"note: {result['left_out']} demonstrations were left out: they do not fit the context")
     return 0
 
 
-def _language(file: str, out: Path, rest: Sequence[str]) -> int:
-    from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain
-
-    config = arguments.parse_with(PretrainConfig(), rest, "pretrain", str(__doc__))
-    torch.set_num_threads(config.threads)
-    bar = ProgressBar("pretrain", *length(config.trainer))
-    try:
-        result = pretrain(config, file, out, bar.write)
-    finally:
-        bar.close()
-    print(
+def _said(result: dict[str, Any], out: str) -> str:
+    if "return_mean" in result:
+        return (
+            f"held-out loss {result['val/nll_avg']:.4f}; true return {result['return_mean']:.1f} +- "
+            f"{result['return_std']:.1f} over {result['episodes']} episodes; policy {out}"
+        )
+    return (
         f"held-out loss {result['val/nll_avg']:.4f} nats per token, {result['val/nll_per_character']:.4f} per "
         f"character; {result['parameters']:,} parameters; model {out}"
     )
-    if result["left_out"]:
-        print(f"note: {result['left_out']} demonstrations were left out: they do not fit the context")
-    return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from plaudit.cli.running import run_all
 from plaudit.errors import PlauditError
-from plaudit.pipeline.kinds import load
+from plaudit.runs.config import load
 
 
 def main(argv: Sequence[str]) -> int:

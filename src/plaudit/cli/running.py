@@ -11,18 +11,18 @@ from rich.console import Console
 
 from plaudit.cli import arguments
 from plaudit.errors import PlauditError
-from plaudit.pipeline import kinds
 from plaudit.stages import optimise
-from plaudit.pipeline.kinds import AnyConfig, load, settled
+from plaudit.runs.config import RunConfig, load, resolve_paths
 from plaudit.runs import settings
 from plaudit.runs.folder import RunFolder
 from plaudit.stages import compare
 from plaudit.trackers.console import ProgressBar
+from plaudit.trainers import supervised
 
 CONSOLE = Console(stderr=True)
 
 
-def run_all(config: AnyConfig, argv: Sequence[str], title: str, description: str) -> int:
+def run_all(config: RunConfig, argv: Sequence[str], title: str, description: str) -> int:
     """Run a config changed by flags; `--out` names the folder, `--seeds N` runs N seeds into folders below it."""
     out, rest = arguments.take(argv, "out")
     seeds, rest = arguments.take(rest, "seeds", "1")
@@ -42,19 +42,19 @@ def run_all(config: AnyConfig, argv: Sequence[str], title: str, description: str
     return 0
 
 
-def _one_of_several(config: AnyConfig, path: Path) -> RunFolder:
+def _one_of_several(config: RunConfig, path: Path) -> RunFolder:
     """A seed begun, or gone on with, or long finished: the same command again completes what was killed."""
     if not (path / "manifest.json").exists():
         return run_one(config, path, f"seed {config.seed}")
     folder = RunFolder.open(path)
-    if settings.dump(load(folder.config)) != settings.dump(settled(config)):
+    if settings.dump(load(folder.config)) != settings.dump(resolve_paths(config)):
         raise PlauditError(f"{path}: a run with another config is here already; choose another --out")
     if folder.read_manifest().get("status") == "finished" and folder.report.exists():
         return folder
     return resume_one(path)
 
 
-def run_one(config: AnyConfig, path: Path, title: str) -> RunFolder:
+def run_one(config: RunConfig, path: Path, title: str) -> RunFolder:
     """One run in its folder, then its report."""
     return finish(_watched(title, config, lambda watch: optimise.start(config, path, watch)))
 
@@ -83,13 +83,13 @@ def said(result: dict[str, Any]) -> str:
     if "return_mean" in result:
         spread = f"{result['return_mean']:.1f} +- {result['return_std']:.1f}"
         return f"true return {spread} over {result['episodes']} episodes"
-    before, name = result["before"], "hidden_mean" if "hidden_mean" in result else "proxy_mean"
+    before, name = result["before"], "gold_reward_mean" if "gold_reward_mean" in result else "proxy_reward_mean"
     return (
         f"better than at the start on {result['win_rate']:.0%} of {result['win_prompts']} held-out prompts "
         f"by the {result['win_by']} (95 % {result['win_low']:.0%} to {result['win_high']:.0%}; "
         f"ties {result['win_ties']:.0%}); "
         f"{result['win_by']} {before[name]:.2f} -> {result[name]:.2f} "
-        f"at KL {result['kl_per_answer']:.1f} nats per answer"
+        f"at KL {result.get('kl_per_answer', 0.0):.1f} nats per answer"
     )
 
 
@@ -108,13 +108,21 @@ def length(trainer: Any) -> tuple[int, Console, str]:
     return (trainer.steps, CONSOLE, "step") if trainer.steps else (trainer.epochs, CONSOLE, "epoch")
 
 
-def _name(config: AnyConfig) -> str:
-    return config.environment.id if kinds.kind_of(config) == "control" else "language"
+def _name(config: RunConfig) -> str:
+    return getattr(config.environment, "id", "language")
 
 
-def _watched(title: str, config: AnyConfig, work: Any) -> RunFolder:
-    total, counted = kinds.budget(config)
-    bar = ProgressBar(title, total, CONSOLE, counted)
+def _budget(config: RunConfig) -> tuple[int, Console, str]:
+    """How far a run goes, and in which field of its metrics that is counted."""
+    if isinstance(config.trainer, supervised.Config):
+        if config.trainer.steps:
+            return config.trainer.steps, CONSOLE, "step"
+        return config.trainer.epochs, CONSOLE, "epoch"
+    return config.budget, CONSOLE, "timesteps" if config.medium == "control" else "update"
+
+
+def _watched(title: str, config: RunConfig, work: Any) -> RunFolder:
+    bar = ProgressBar(title, *_budget(config))
     try:
         return work(bar.write)
     finally:

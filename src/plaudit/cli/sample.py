@@ -17,7 +17,7 @@ PROMPT = "--prompt: not UTF-8 text; write it in UTF-8, or give a file with --pro
 
 def main(argv: Sequence[str]) -> int:
     """Answer some prompts."""
-    from plaudit.stages.generate import AnswerConfig, Speaker
+    from plaudit.stages.generate import GenerateConfig, Generator
     from plaudit.stages.adapters.prompts import generated
     from plaudit.readers.texts import TextPrompt, read_text_prompts
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     text, rest = arguments.take(rest, "prompt")
     file, rest = arguments.take(rest, "prompts")
     service, rest = arguments.take(rest, "service")
-    config = arguments.parse(AnswerConfig, rest, "sample", str(__doc__))
+    config = arguments.parse(GenerateConfig, rest, "sample", str(__doc__))
     if sum(given is not None for given in (text, file, service)) != 1:
         raise PlauditError("sample: give one of --prompt TEXT, --prompts FILE and --service N")
     if text is not None:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     else:
         asked = generated(arguments.whole(service, "service"), config.seed, True)
     torch.set_num_threads(1)
-    answers = Speaker(argv[0], config).answers(asked)
+    answers = Generator(argv[0], config).answers(asked)
     for prompt, completion in zip(answers.prompts, answers.completions, strict=True):
         if "--json" in argv:
             print(json.dumps({"prompt": prompt, "completion": completion}, ensure_ascii=False))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from plaudit.batches.text_record import TextRecord
+from plaudit.feedback.text_record import TextRecord
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
 from plaudit.feedback.ranking import from_ranks

@@ -16,7 +16,7 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.old_names import renamed
-from plaudit.storage import keys, open_store
+from plaudit.storage import open_store
 from plaudit.storage.store import LARGEST
 
 Row = dict[str, Any]
@@ -218,7 +218,7 @@ def answers(folder: RunFolder) -> dict[str, AnswerCounts]:
                 query = queries.get(response.query_id)
                 items = query.items if query is not None else ()
                 shown = tuple(items[place] for place in response.shown_order if place < len(items))
-                held_out = query is not None and not keys.teaches(query.key)
+                held_out = query is not None and query.purpose != "train"
                 people.setdefault(response.annotator, AnswerCounts()).add(response.feedback, shown, held_out)
     finally:
         store.close()

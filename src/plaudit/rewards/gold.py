@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.annotators import rubric
-from plaudit.batches.text_record import TextRecord
+from plaudit.feedback.text_record import TextRecord
 from plaudit.environments.language.answers import Answers
 from plaudit.rewards import functions
 from plaudit.rewards.config import RUBRIC

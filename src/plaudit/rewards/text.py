@@ -12,7 +12,7 @@ from torch import Tensor
 
 from plaudit.batches import Rewards
 from plaudit.batches.rows import moved
-from plaudit.batches.text_record import TextRecord
+from plaudit.feedback.text_record import TextRecord
 from plaudit.environments.language.prompts import PromptQueue
 from plaudit.environments.language.rollouts import Completions, GenerationConfig, generate
 from plaudit.errors import PlauditError

@@ -4,8 +4,11 @@ Only whoever reads a folder or a config translates; everything else knows today'
 one version, with a note.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
+
+from plaudit.errors import Renamed
 
 EVERYWHERE: dict[str, str] = {
     "settings.kl_in_reward": "settings.kl.coef",
@@ -111,3 +114,13 @@ def emptied(tree: dict[str, Any]) -> dict[str, Any]:
         elif left is not None and not isinstance(left, Mapping):
             tree[new] = left
     return tree
+
+
+def flag(name: str) -> str:
+    """Today's name of a flag, a dotted path; as it is where it has not changed. A note is given for an old one."""
+    plain = name.replace("-", "_")
+    new = {**CONTROL_KEYS, **LANGUAGE_KEYS}.get(plain)
+    if new is None:
+        return name
+    warnings.warn(f"--{name} is called --{new} now", Renamed, stacklevel=2)
+    return new

@@ -1,24 +1,51 @@
-"""The demo for language: a small model that learns to write, then to answer as clerks do, and the run that follows."""
+"""The stage `demo`: a pendulum, and a small language model, that learn what people want without seeing the reward."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from plaudit.models.language.loading import NewModel
-from plaudit.pipeline.language.config import RunConfig, from_mapping
-from plaudit.pipeline.language.pretrain import PretrainConfig
+from plaudit.models.language.config import NewModel
+from plaudit.runs.config import RunConfig, from_mapping
+from plaudit.stages.pretrain_config import PretrainText
 from plaudit.trainers import supervised
 
-SMALL = NewModel(layers=2, width=192, heads=4, vocabulary=512, context=192, spread=0.04, activation="gelu")
+SMALL = NewModel(
+    layers=2, width=192, heads=4, vocabulary=512, context=192, spread=0.04, activation="gelu"
+)
 """1.0 million parameters."""
 
 
-def lessons(folder: Path, seed: int) -> list[tuple[str, PretrainConfig, Path]]:
-    """What the model is taught before anybody is asked: to write, also plain right answers; then what clerks answer."""
+@dataclass(frozen=True)
+class Lesson:
+    """Something the model is taught before anybody is asked."""
+
+    title: str
+    config: PretrainText
+    folder: Path
+    """Where the model is afterwards."""
+
+
+def control(seed: int) -> RunConfig:
+    """Pendulum from 200 comparisons, without the environment's reward."""
+    return replace(from_mapping(_read("demo_control.yaml"), "demo"), seed=seed)
+
+
+def control_with_me(seed: int) -> RunConfig:
+    """The same for a real person: few questions at a time, and it goes on alone a minute after the last answer."""
+    config = control(seed)
+    asked = replace(
+        config.feedback, labels=60, first=10, rounds=12, ahead=3, patience=60.0, people=()
+    )
+    return replace(config, feedback=asked)
+
+
+def lessons(folder: Path, seed: int) -> list[Lesson]:
+    """First to write, also plain right answers; then what clerks answer."""
     base, clerks = folder / "base", folder / "clerks"
-    first = PretrainConfig(
+    first = PretrainText(
         new=SMALL,
         style="both",
         learn="everything",
@@ -27,7 +54,7 @@ def lessons(folder: Path, seed: int) -> list[tuple[str, PretrainConfig, Path]]:
         trainer=_descent(6e-3, 400),
         seed=seed,
     )
-    clerk = PretrainConfig(
+    clerk = PretrainText(
         start=str(base),
         style="clerks",
         learn="answers",
@@ -35,13 +62,17 @@ def lessons(folder: Path, seed: int) -> list[tuple[str, PretrainConfig, Path]]:
         trainer=_descent(1e-3, 80),
         seed=seed,
     )
-    return [("learning to write", first, base), ("learning from clerks", clerk, clerks)]
+    return [Lesson("learning to write", first, base), Lesson("learning from clerks", clerk, clerks)]
 
 
-def run(start: Path, seed: int) -> RunConfig:
+def language(start: Path, seed: int) -> RunConfig:
     """400 comparisons, then PPO, with a price for leaving the model it started from."""
-    mapping = yaml.safe_load((files("plaudit.pipeline.language") / "demo.yaml").read_text(encoding="utf-8"))
-    return replace(from_mapping(mapping | {"start": str(start)}, "demo"), seed=seed)
+    mapping = _read("demo_language.yaml") | {"start": str(start)}
+    return replace(from_mapping(mapping, "demo"), seed=seed)
+
+
+def _read(name: str) -> dict[str, Any]:
+    return yaml.safe_load((files("plaudit.stages") / name).read_text(encoding="utf-8"))
 
 
 def _descent(rate: float, steps: int) -> supervised.Config:
@@ -53,5 +84,5 @@ def _descent(rate: float, steps: int) -> supervised.Config:
         minibatch_size=16,
         max_grad_norm=1.0,
         schedule="linear",
-        tell_every=20,
+        log_every=20,
     )

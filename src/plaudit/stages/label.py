@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plaudit.feedback.text_record import TextRecord
 from plaudit.errors import PlauditError
 from plaudit.readers.dialogues import Text
 from plaudit.readers.questions import Ask, TextQuestion, read_questions
@@ -88,10 +89,10 @@ def _query(one: TextQuestion, items: Items, artifacts: Artifacts) -> NewQuery:
 
 
 def _answer(prompt: Text, completion: Text) -> bytes:
-    """As a language run keeps what was said (`language.teaching.SegmentStore`), but for what only it knows."""
-    about = {
-        "prompt": prompt if isinstance(prompt, str) else None,
-        "messages": None if isinstance(prompt, str) else list(prompt),
-        "completion": completion if isinstance(completion, str) else list(completion),
-    }
-    return json.dumps(about, ensure_ascii=False, sort_keys=True).encode()
+    """As a language run keeps what was said, but for what only it knows."""
+    plain = isinstance(prompt, str)
+    return TextRecord(
+        prompt=prompt if isinstance(prompt, str) else None,
+        completion=completion if isinstance(completion, str) else tuple(completion),
+        messages=None if plain else tuple(prompt),
+    ).to_json()

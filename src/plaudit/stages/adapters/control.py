@@ -30,10 +30,12 @@ from plaudit.rewards.segments import SegmentStore, Window
 from plaudit.rewards.source import Fixed
 from plaudit.rewards.weighted import Part, Scaled, Weighted
 from plaudit.runs import algorithms, saved
+from plaudit.runs import config as configs
 from plaudit.runs.config import RunConfig
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
+from plaudit.stages.evaluate import EvaluateControl
 from plaudit.stages.adapters import control_data, control_reward
 from plaudit.storage import Artifacts, open_store
 from plaudit.storage.commands import Commands
@@ -254,3 +256,22 @@ def save_reward(out: Path, reward: SegmentReward, about: dict[str, Any]) -> None
 
 settle, rules, refuse_model = control_reward.settle, control_reward.rules, control_reward.refuse_model
 memory_explained = nullcontext
+pretraining_memory_explained = nullcontext
+lessons = control_data.ClonedLessons
+
+
+def evaluated(place: str, config: EvaluateControl) -> dict[str, Any]:
+    """The true return of a saved policy, or of a run's, on fresh episodes."""
+    folder = Path(place)
+    if (folder / saved.CARD).exists():
+        policy_folder, environment = folder, saved.environment_of(folder)
+    else:
+        run = RunFolder.open(folder)
+        policy_folder, environment = run.path / "policy", configs.load(run.config).environment
+    policy = saved.load_policy(policy_folder, environment.id)
+    returns = true_returns(policy, environment, config.episodes, config.seed, not config.sample)
+    return {
+        "return_mean": float(returns.mean()),
+        "return_std": float(returns.std()),
+        "episodes": len(returns),
+    }

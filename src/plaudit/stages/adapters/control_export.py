@@ -1,44 +1,30 @@
-"""The stage `export` for control: a run's answers with the segments they are about, as JSON lines or as arrays."""
+"""A stored segment as an export shows it, and comparisons as arrays."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from plaudit.errors import PlauditError
-from plaudit.feedback import options_of
-from plaudit.models.transitions import Transitions
-from plaudit.rewards.segments import from_bytes
 from plaudit.readers.comparisons import LABELS
-from plaudit.runs.folder import RunFolder
-from plaudit.stages.columns import columns
-from plaudit.storage import Artifacts, open_store
-from plaudit.storage.store import LARGEST
+from plaudit.rewards.segments import from_bytes
 
 
-def rows(folder: RunFolder, upto: int = LARGEST) -> Iterator[dict[str, Any]]:
-    """The standing answers of a run, each with the segments it is about; from `held_out` ones nothing is learned."""
-    artifacts = Artifacts(folder.artifacts)
-    store = open_store(folder.feedback)
-    try:
-        purposes = {query.id: query.purpose for query in store.queries()}
-        for response in store.view(upto):
-            options = options_of(response.feedback)
-            segments = [_side(from_bytes(artifacts.get(option))) for option in options]
-            yield {
-                **columns(response.feedback, segments, "segment"),
-                "annotator": response.annotator,
-                "seq": response.seq,
-                "held_out": purposes[response.query_id] != "train",
-                "options": list(options),
-            }
-    finally:
-        store.close()
+@dataclass(frozen=True)
+class Side:
+    """One segment."""
+
+    option: dict[str, Any]
+    """Observations and actions, step after step."""
 
 
-def _side(segment: Transitions) -> dict[str, Any]:
-    return {"observations": segment.observations[0].tolist(), "actions": segment.executed[0].tolist()}
+def side(data: bytes) -> Side:
+    """A segment from its artifact."""
+    segment = from_bytes(data)
+    return Side(
+        {"observations": segment.observations[0].tolist(), "actions": segment.executed[0].tolist()}
+    )
 
 
 def write_arrays(rows: list[dict[str, Any]], to: Path) -> int:

@@ -40,6 +40,7 @@ from plaudit.runs.files import write_whole
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
+from plaudit.stages.evaluate import EvaluateText
 from plaudit.stages.adapters import language_data, language_reward, samples
 from plaudit.stages.adapters.early_stopping import EarlyStopping
 from plaudit.stages.adapters.prompts import Prompts, prompts
@@ -420,3 +421,18 @@ settle, rules, refuse_model = language_reward.settle, language_reward.rules, lan
 def memory_explained() -> Any:
     """What to lower where memory runs out."""
     return loading.memory_explained(language_reward.MEMORY)
+
+
+def pretraining_memory_explained() -> Any:
+    """What to lower where memory runs out."""
+    return loading.memory_explained(language_data.MEMORY)
+
+
+lessons = language_data.TextLessons
+
+
+def evaluated(place: str, config: EvaluateText) -> dict[str, Any]:
+    """How good a model is on held-out prompts."""
+    from plaudit.stages.adapters import language_evaluate  # it uses this module's rewards
+
+    return language_evaluate.evaluated(place, config)

@@ -1,43 +1,30 @@
-"""The stage `export` for texts: answers of people with the texts they are about, as JSON lines."""
+"""A stored text as an export shows it; no torch is needed."""
 
-import json
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from plaudit.feedback import options_of
-from plaudit.runs.folder import RunFolder
-from plaudit.stages.columns import columns
-from plaudit.storage import Artifacts, open_store
-from plaudit.storage.store import LARGEST
+from plaudit.feedback.text_record import TextRecord
 
 
-def rows(folder: RunFolder, upto: int = LARGEST) -> Iterator[dict[str, Any]]:
-    """The standing answers, each with its prompt and texts; from `held_out` ones nothing is learned.
+@dataclass(frozen=True)
+class Side:
+    """One completion."""
 
-    Columns that came with a question from a file are in `columns`.
-    """
-    artifacts = Artifacts(folder.artifacts)
-    store = open_store(folder.feedback)
-    try:
-        queries = {query.id: query for query in store.queries()}
-        for response in store.view(upto):
-            query = queries[response.query_id]
-            said = [json.loads(artifacts.get(option)) for option in options_of(response.feedback)]
-            others = query.payload.get("columns")
-            yield {
-                **columns(response.feedback, [_answer(one) for one in said], "completion"),
-                "annotator": response.annotator,
-                "seq": response.seq,
-                "held_out": query.purpose != "train",
-                "prompt": said[0]["messages"] or said[0]["prompt"],
-                **({"columns": others} if others else {}),
-            }
-    finally:
-        store.close()
-
-
-def _answer(said: dict[str, Any]) -> Any:
+    option: Any
     """A text, or the assistant's messages where the prompt is a conversation."""
-    if said["messages"] is None or isinstance(said["completion"], list):
-        return said["completion"]
-    return [{"role": "assistant", "content": said["completion"]}]
+    prompt: Any
+    """A text, or messages."""
+    tokens: tuple[int, ...] | None
+    """The very token ids that were sampled, where they are known."""
+    ended: bool | None
+
+
+def side(data: bytes) -> Side:
+    """A completion from its artifact."""
+    said = TextRecord.from_json(data)
+    option: Any = said.completion if isinstance(said.completion, str) else list(said.completion)
+    if said.messages is not None and isinstance(said.completion, str):
+        option = [{"role": "assistant", "content": said.completion}]
+    prompt = said.prompt if said.messages is None else list(said.messages)
+    known = said.tokens is not None and said.ended is not None and isinstance(option, str)
+    return Side(option, prompt, said.tokens if known else None, said.ended)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plaudit.batches.text_record import TextRecord
+from plaudit.feedback.text_record import TextRecord
 from plaudit.errors import PlauditError, placed
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextReward, texts

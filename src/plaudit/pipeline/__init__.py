@@ -1,1 +1,0 @@
-"""The stages: each reads a run folder and writes a run folder."""

@@ -1,1 +1,0 @@
-"""The stages for control: environments, segments of behaviour, true returns."""

@@ -1,1 +1,0 @@
-"""The stages for language: pre-training, rewards of text, answers and how good they are."""

@@ -14,11 +14,11 @@ from plaudit.api.names import divergence_named, plain, positive, refuse_unknown
 from plaudit.api.schedules import Schedule, schedule
 from plaudit.api.watching import bar
 from plaudit.environments.control.actions import to_environment
+from plaudit.environments.control.evaluation import at_once, played
 from plaudit.environments.control.rollouts import ControlRollouts, Reward, RewardScale, environment_reward
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.pipeline.control import config as configs
-from plaudit.environments.control.evaluation import at_once, played
 from plaudit.runs import algorithms, aliases
 from plaudit.runs.threads import threads
 from plaudit.seeds import seed_of

@@ -12,8 +12,7 @@ from plaudit.environments.control.rollouts import environment_reward
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.transitions import Transitions
-from plaudit.runs import saved
-from plaudit.runs import aliases
+from plaudit.runs import aliases, saved
 from plaudit.runs.checkpoint import load_tree, save_tree
 from plaudit.runs.folder import write_whole
 

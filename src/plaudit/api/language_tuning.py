@@ -13,17 +13,17 @@ from plaudit.api.names import divergence_named, positive
 from plaudit.api.reward import RewardModel
 from plaudit.api.trainer import STEADIER, PPOConfig
 from plaudit.api.watching import bar
-from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig
 from plaudit.environments.language.prompts import Prompt, PromptQueue
+from plaudit.environments.language.rollouts import GenerationConfig, LanguageRollouts
 from plaudit.errors import Diverged
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.policy import LanguagePolicy, as_it_was
-from plaudit.stages.adapters.prompts import fitted, room_for
 from plaudit.pipeline.language.config import RunConfig
-from plaudit.rewards.text import learned
 from plaudit.readers.texts import TextPrompt
+from plaudit.rewards.text import learned
 from plaudit.seeds import seed_of
+from plaudit.stages.adapters.prompts import fitted, room_for
 from plaudit.trainers import on_policy
 
 UPDATES = 40
@@ -56,7 +56,9 @@ class LanguageTuner:
         updates = positive(rest.pop("updates", UPDATES), "updates")
         config = self._config(feedback, rest)
         most = config.language.answer_tokens
-        speech = GenerationConfig(self.vocabulary, self.vocabulary.stops(), Sampling(most, rows=config.policy.rows))
+        speech = GenerationConfig(
+            self.vocabulary, self.vocabulary.stops(), Sampling(most, rows=config.policy.rows)
+        )
         policy = LanguagePolicy(self.policy, config.policy, self._generator("policy"))
         reference = as_it_was(deepcopy(self.policy), config.policy) if config.settings.kl_in_reward else None
         queue = PromptQueue(self._prompts(feedback, most), self._generator("prompts"))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from plaudit.cli.running import resume_one
 from plaudit.errors import PlauditError
-from plaudit.runs.config import RunConfig, resolve_paths
 from plaudit.runs import settings
+from plaudit.runs.config import RunConfig, resolve_paths
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.threads import threads
 from plaudit.seeds import seed_of

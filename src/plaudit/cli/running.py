@@ -11,11 +11,10 @@ from rich.console import Console
 
 from plaudit.cli import arguments
 from plaudit.errors import PlauditError
-from plaudit.stages import optimise
-from plaudit.runs.config import RunConfig, load, resolve_paths
 from plaudit.runs import settings
+from plaudit.runs.config import RunConfig, load, resolve_paths
 from plaudit.runs.folder import RunFolder
-from plaudit.stages import compare
+from plaudit.stages import compare, optimise
 from plaudit.trackers.console import ProgressBar
 from plaudit.trainers import supervised
 
@@ -83,7 +82,10 @@ def said(result: dict[str, Any]) -> str:
     if "return_mean" in result:
         spread = f"{result['return_mean']:.1f} +- {result['return_std']:.1f}"
         return f"true return {spread} over {result['episodes']} episodes"
-    before, name = result["before"], "gold_reward_mean" if "gold_reward_mean" in result else "proxy_reward_mean"
+    before, name = (
+        result["before"],
+        "gold_reward_mean" if "gold_reward_mean" in result else "proxy_reward_mean",
+    )
     return (
         f"better than at the start on {result['win_rate']:.0%} of {result['win_prompts']} held-out prompts "
         f"by the {result['win_by']} (95 % {result['win_low']:.0%} to {result['win_high']:.0%}; "

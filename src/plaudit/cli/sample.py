@@ -17,9 +17,9 @@ PROMPT = "--prompt: not UTF-8 text; write it in UTF-8, or give a file with --pro
 
 def main(argv: Sequence[str]) -> int:
     """Answer some prompts."""
-    from plaudit.stages.generate import GenerateConfig, Generator
-    from plaudit.stages.adapters.prompts import generated
     from plaudit.readers.texts import TextPrompt, read_text_prompts
+    from plaudit.stages.adapters.prompts import generated
+    from plaudit.stages.generate import GenerateConfig, Generator
 
     if not argv or argv[0].startswith("-"):
         print(

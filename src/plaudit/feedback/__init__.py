@@ -52,7 +52,9 @@ def agree(one: Feedback, other: Feedback) -> bool:
     if isinstance(one, Comparison) and isinstance(other, Comparison):
         return one == (other if other.options == one.options else other.swap())
     if isinstance(one, Ranking) and isinstance(other, Ranking) and one.ranks and other.ranks:
-        return dict(zip(one.options, one.ranks, strict=True)) == dict(zip(other.options, other.ranks, strict=True))
+        return dict(zip(one.options, one.ranks, strict=True)) == dict(
+            zip(other.options, other.ranks, strict=True)
+        )
     return one == other
 
 

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from plaudit.feedback.text_record import TextRecord
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
 from plaudit.feedback.ranking import from_ranks
+from plaudit.feedback.text_record import TextRecord
 from plaudit.readers.arrays import RecordedPairs
 from plaudit.readers.comparisons import LABELS, UNDECIDED, segment
 from plaudit.readers.dialogues import Text, as_text, is_empty
@@ -99,7 +99,9 @@ def _all(row: dict[str, Any], where: str) -> list[Judged]:
     one = _judged({**row, "answer": "equal"} if both_bad else row, where)
     if one is None or not both_bad:
         return [] if one is None else [one]
-    return [replace(one, kind="rating", options=(each,), said=(0.0,), scale=(0.0, 1.0)) for each in one.options]
+    return [
+        replace(one, kind="rating", options=(each,), said=(0.0,), scale=(0.0, 1.0)) for each in one.options
+    ]
 
 
 def judged_pairs(pairs: RecordedPairs, where: str) -> list[Judged]:
@@ -138,7 +140,9 @@ def _whole(judged: Judged, row: Mapping[str, Any]) -> Judged:
     return replace(
         found,
         records=tuple(
-            TextRecord(prompt if isinstance(prompt, str) else None, text, messages, tuple(ids), bool(end), columns)
+            TextRecord(
+                prompt if isinstance(prompt, str) else None, text, messages, tuple(ids), bool(end), columns
+            )
             for text, ids, end in zip(texts, tokens, ended, strict=True)
         ),
     )

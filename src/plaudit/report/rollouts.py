@@ -9,18 +9,17 @@ import torch
 
 from plaudit.environments.control import rendering
 from plaudit.environments.control.actions import to_environment
-from plaudit.environments.control.rollouts import ControlRollouts, Trajectories
 from plaudit.environments.control.config import Control
+from plaudit.environments.control.evaluation import true_returns
 from plaudit.environments.control.make import make
 from plaudit.environments.control.replay import Replay
+from plaudit.environments.control.rollouts import ControlRollouts, Trajectories
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
-from plaudit.runs import saved
-from plaudit.environments.control.evaluation import true_returns
 from plaudit.queries.segments import run_lengths, windows
 from plaudit.report.data import RunData
-from plaudit.runs import settings
+from plaudit.runs import saved, settings
 from plaudit.seeds import seed_of
 
 EPISODES, ROWS, LONGEST, POINTS = 20, 16, 1000, 100
@@ -189,7 +188,9 @@ def _episodes(walk: Trajectories) -> list[tuple[int, int, int]]:
     return places
 
 
-def _returns_by_both(walk: Trajectories, reward: RewardEnsemble, places: list[tuple[int, int, int]]) -> BothReturns:
+def _returns_by_both(
+    walk: Trajectories, reward: RewardEnsemble, places: list[tuple[int, int, int]]
+) -> BothReturns:
     sides = [walk.record.environment_rewards.double(), reward.reward(walk.record).double()]
     every = max(1, len(places) // POINTS)
     both = [

@@ -6,7 +6,6 @@ from typing import Literal
 from plaudit.annotators.simulated import SimulatedPerson
 from plaudit.declared import BeforeTheEnd, Count, NonNegative, Positive, Whole
 
-
 RUBRIC = "rubric"
 """As a gold reward, in place of a function: the rubric of the service dialogues."""
 

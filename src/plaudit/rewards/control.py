@@ -14,8 +14,8 @@ from plaudit.environments.control.rollouts import Trajectories
 from plaudit.errors import PlauditError
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.models.transitions import Transitions
-from plaudit.rewards import functions
 from plaudit.queries import disagreement, random, segments
+from plaudit.rewards import functions
 from plaudit.rewards.config import FeedbackConfig
 from plaudit.rewards.learned.loop import Wanted
 from plaudit.rewards.learned.terms import Judgement, Term
@@ -41,9 +41,7 @@ class SegmentOptions:
 class SegmentReward:
     """A `RewardMedium`: an ensemble whose members sum their rewards over a segment."""
 
-    def __init__(
-        self, model: RewardEnsemble, load: Callable[[Any], Transitions], subsample: float = 1.0
-    ):
+    def __init__(self, model: RewardEnsemble, load: Callable[[Any], Transitions], subsample: float = 1.0):
         self.model, self.load, self.share = model, load, subsample
 
     def tensors(self, rows: Sequence[Judgement]) -> SegmentOptions:
@@ -155,7 +153,11 @@ class SegmentQuestions:
             found: list[int] = []
             for i in order:
                 row, start = places[i].tolist()
-                clear = (abs(start - int(places[j, 1])) >= self.config.segment for j in found if int(places[j, 0]) == row)
+                clear = (
+                    abs(start - int(places[j, 1])) >= self.config.segment
+                    for j in found
+                    if int(places[j, 0]) == row
+                )
                 if all(clear):
                     found.append(i)
                 if len(found) == size:

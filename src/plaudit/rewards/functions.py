@@ -37,9 +37,9 @@ import torch
 
 from plaudit.batches import Rewards
 from plaudit.environments.language.answers import Answers
+from plaudit.errors import PlauditError
 from plaudit.rewards.reward_output import read, read_each
 from plaudit.rewards.timeout import Late, wait
-from plaudit.errors import PlauditError
 
 SIGNATURES = (
     "f(prompts, completions, **columns)",

@@ -18,6 +18,7 @@ from plaudit.rewards.learned.loop import Wanted
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.store import NewQuery
 
+
 @dataclass(frozen=True)
 class Window:
     """Where a segment lies in a rollout."""
@@ -85,6 +86,7 @@ def clip(replay: Replay, artifacts: Artifacts) -> dict[str, Any]:
     frames = rendering.frames(replay, SIZE, every)
     names = [artifacts.put(sheet) for sheet in sprites.sheets(frames)]
     return sprites.card(frames, rendering.frames_per_second(replay) / every, names)
+
 
 SCALE = {"criterion": "overall", "low": 1, "high": 5}
 """Of ratings."""

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from plaudit.batches import Rewards
 from plaudit.batches.rows import moved
-from plaudit.feedback.text_record import TextRecord
 from plaudit.environments.language.prompts import PromptQueue
 from plaudit.environments.language.rollouts import Completions, GenerationConfig, generate
 from plaudit.errors import PlauditError
+from plaudit.feedback.text_record import TextRecord
 from plaudit.models.language.loading import context_of
-from plaudit.models.language.reward_model import Texts, TextReward, texts
+from plaudit.models.language.reward_model import TextReward, Texts, texts
 from plaudit.models.language.tokens import padded
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.rewards.gold import GoldReward, of_one

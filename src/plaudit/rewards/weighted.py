@@ -39,9 +39,7 @@ class Weighted:
             raise PlauditError("rewards: there are none; give at least one reward")
         for name, part in parts.items():
             if not math.isfinite(part.weight):
-                raise PlauditError(
-                    f"rewards: the weight of {name!r} is {part.weight}; give a finite number"
-                )
+                raise PlauditError(f"rewards: the weight of {name!r} is {part.weight}; give a finite number")
             if f"{name}_std" in parts:
                 raise PlauditError(
                     f"rewards: {name + '_std'!r} is also what the spread of {name!r} is logged as; rename one"
@@ -71,13 +69,13 @@ class Weighted:
                 metrics[f"{PREFIX}/{name}"] = scores.mean().item()
                 metrics[f"{PREFIX}/{name}_std"] = scores.std(correction=0).item()
         # left out, not multiplied by 0: what is left out cannot make the sum dense either
-        counted = [
-            Counted(part.weight, paid[name]) for name, part in self.parts.items() if part.weight
-        ]
+        counted = [Counted(part.weight, paid[name]) for name, part in self.parts.items() if part.weight]
         if all(one.rewards.dense is None for one in counted):
             total = sum(one.weight * one.rewards.scores.detach().double().cpu() for one in counted)
             return Rewards(torch.as_tensor(total).float(), metrics=metrics)
-        dense = sum((_dense(one, mask) for one in counted), torch.zeros(mask.shape, dtype=torch.float64)).float()
+        dense = sum(
+            (_dense(one, mask) for one in counted), torch.zeros(mask.shape, dtype=torch.float64)
+        ).float()
         if mask.any():
             metrics["rollout/reward_mean"] = float(dense[mask.cpu()].mean())
         return Rewards(dense.double().sum(dim=1).float(), dense, metrics)

@@ -12,9 +12,7 @@ from plaudit.runs.config import RunConfig, from_mapping
 from plaudit.stages.pretrain_config import PretrainText
 from plaudit.trainers import supervised
 
-SMALL = NewModel(
-    layers=2, width=192, heads=4, vocabulary=512, context=192, spread=0.04, activation="gelu"
-)
+SMALL = NewModel(layers=2, width=192, heads=4, vocabulary=512, context=192, spread=0.04, activation="gelu")
 """1.0 million parameters."""
 
 
@@ -36,9 +34,7 @@ def control(seed: int) -> RunConfig:
 def control_with_me(seed: int) -> RunConfig:
     """The same for a real person: few questions at a time, and it goes on alone a minute after the last answer."""
     config = control(seed)
-    asked = replace(
-        config.feedback, labels=60, first=10, rounds=12, ahead=3, patience=60.0, people=()
-    )
+    asked = replace(config.feedback, labels=60, first=10, rounds=12, ahead=3, patience=60.0, people=())
     return replace(config, feedback=asked)
 
 

@@ -75,9 +75,7 @@ def of_run(path: Path, prompts: str | None = None) -> EvaluateText:
     reward = reward if "learned" in run.reward.weights else None
     environment: Any = run.environment
     if prompts is not None and Path(prompts).resolve() != Path(environment.prompts).resolve():
-        environment = replace(
-            environment, prompts=prompts, split=None, evaluate_on=None, evaluate_split=None
-        )
+        environment = replace(environment, prompts=prompts, split=None, evaluate_on=None, evaluate_split=None)
     return EvaluateText(
         against=run.start,
         environment=environment,

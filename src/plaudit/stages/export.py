@@ -63,7 +63,11 @@ def _rows(folder: RunFolder, upto: int) -> Iterator[Row]:
             options = options_of(response.feedback)
             told = [shown(artifacts.get(option)) for option in options]
             said = columns(response.feedback, [one.option for one in told], name)
-            about = {"annotator": response.annotator, "seq": response.seq, "held_out": query.purpose != "train"}
+            about = {
+                "annotator": response.annotator,
+                "seq": response.seq,
+                "held_out": query.purpose != "train",
+            }
             yield said | about | _beside(told, options, query.payload, control)
     finally:
         store.close()

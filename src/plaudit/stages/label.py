@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plaudit.feedback.text_record import TextRecord
 from plaudit.errors import PlauditError
+from plaudit.feedback.text_record import TextRecord
 from plaudit.readers.dialogues import Text
 from plaudit.readers.questions import Ask, TextQuestion, read_questions
 from plaudit.runs.files import write_whole

@@ -19,8 +19,8 @@ from plaudit.runs.old_checkpoints import as_it_is
 from plaudit.runs.threads import threads
 from plaudit.stages.adapters import adapter_of
 from plaudit.stages.adapters.task import Task
-from plaudit.storage.commands import Stopped
 from plaudit.storage.backup import refuse_lost
+from plaudit.storage.commands import Stopped
 from plaudit.trackers.jsonl import JsonLines
 
 Watch = Callable[[dict[str, Any]], None]
@@ -87,9 +87,7 @@ def _run(config: RunConfig, folder: RunFolder, watch: Watch) -> None:
             _restore(task, as_it_is(tree, config), folder)
         folder.cut_metrics(learner.updates)
         told = 0 if task.session is None else task.session.commands.read
-        folder.write_manifest(
-            {"resume": task.resume, "obeys_after": told, "from_update": learner.updates}
-        )
+        folder.write_manifest({"resume": task.resume, "obeys_after": told, "from_update": learner.updates})
         metrics = JsonLines(folder.metrics)
         try:
             _loop(task, folder, metrics, watch)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import torch
 
-from plaudit.declared import Count, Positive, Whole, at_least, between
+from plaudit.declared import Count, Whole, at_least, between
 from plaudit.errors import PlauditError
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.readers.arrays import read_pairs
@@ -205,7 +205,9 @@ def cross_validate(rows: Sequence[Judged], config: RewardFromFiles) -> dict[str,
             test = [rows[decided[i]] for i in order[number :: config.folds]]
             train = [rows[decided[i]] for j, i in enumerate(order) if j % config.folds != number] + others
             seeded = settings.build(
-                RewardFromFiles, settings.dump(config) | {"seed": seed_of(config.seed, repeat, number) % 2**31}, ""
+                RewardFromFiles,
+                settings.dump(config) | {"seed": seed_of(config.seed, repeat, number) % 2**31},
+                "",
             )
             margins = {MODEL: _margins(train, test, seeded)} | of_medium.rules(train, test)
             for name, margin in margins.items():

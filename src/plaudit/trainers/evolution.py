@@ -69,7 +69,9 @@ class Evolution:
         paid = self.rewards.rewards(behaviour)
         self.spent += cost
         self.updates += 1
-        if cost == left and not behaviour.mask.any(dim=1).all():  # cut by the end of the budget: no fair comparison
+        if (
+            cost == left and not behaviour.mask.any(dim=1).all()
+        ):  # cut by the end of the budget: no fair comparison
             return behaviour_metrics(behaviour) | paid.metrics | metrics
         fitness = paid.scores.reshape(len(tried), -1).mean(dim=1)
         if not torch.isfinite(fitness).all():
@@ -80,13 +82,18 @@ class Evolution:
         norm = self.optimiser.finish(rate, None)
         if not self.optimiser.finite:
             raise Diverged("the weights are")
-        return behaviour_metrics(behaviour) | paid.metrics | metrics | {
-            "evolution/fitness_mean": float(fitness.mean()),
-            "evolution/fitness_max": float(fitness.max()),
-            "evolution/fitness_std": float(fitness.std(correction=0)),
-            "policy/grad_norm": float(norm),
-            "policy/learning_rate": rate,
-        }
+        return (
+            behaviour_metrics(behaviour)
+            | paid.metrics
+            | metrics
+            | {
+                "evolution/fitness_mean": float(fitness.mean()),
+                "evolution/fitness_max": float(fitness.max()),
+                "evolution/fitness_std": float(fitness.std(correction=0)),
+                "policy/grad_norm": float(norm),
+                "policy/learning_rate": rate,
+            }
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes."""

@@ -136,9 +136,7 @@ class Updater:
         shuffled = take(batch, torch.randperm(rows, generator=self.generator))
         for first in range(0, rows, size):
             part = take(shuffled, slice(first, first + size))
-            taken = descend(
-                _Minibatch(self.policy, self.algorithm, settings, part), self.optimiser, how
-            )
+            taken = descend(_Minibatch(self.policy, self.algorithm, settings, part), self.optimiser, how)
             if taken.norm is None:
                 seen.append(taken.loss.metrics)
                 return False
@@ -155,7 +153,9 @@ class Updater:
                 "no decision of this rollout has an advantage: no episode terminates in it; use longer rollouts or GAE"
             )
         batch = _Batch(known, advantages, record)
-        whole = self.algorithm.module.needs(settings).unit == "episodes"  # a loss over rows must see them whole
+        whole = (
+            self.algorithm.module.needs(settings).unit == "episodes"
+        )  # a loss over rows must see them whole
         return as_decisions(batch, known.mask) if self.policy.memoryless and not whole else batch
 
     def _control_kl(self, episodes: Episodes, settings: Any, decisions: int) -> None:

@@ -51,8 +51,10 @@ Step = Adam | TrustRegion
 class Objective(Protocol):
     """A loss of some rows, split where the model ends and the mathematics begins."""
 
-    rows: int
-    """How many rows there are."""
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        ...
 
     def outputs(self, rows: slice) -> Any:
         """What the model says of these rows: a tensor or a dataclass of tensors, the rows first."""
@@ -99,7 +101,10 @@ class AdamOptimiser:
             gradient.mul_((max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
         first, second = self.BETAS
         adamw(
-            *([tensor] for tensor in (self.flat.vector, gradient, self.mean, self.square)),
+            [self.flat.vector],
+            [gradient],
+            [self.mean],
+            [self.square],
             [],
             [self.count],
             fused=True,  # one pass over the four vectors

@@ -109,9 +109,7 @@ def test_without_opengl_one_sentence_says_so():
 def test_the_last_picture_stays_after_the_end():
     """A fixed horizon goes on after the fall."""
     pytest.importorskip("pygame")
-    source = make(
-        Control("CartPole-v1", 1, "sync", horizon="fixed", kwargs={"max_episode_steps": 30})
-    )
+    source = make(Control("CartPole-v1", 1, "sync", horizon="fixed", kwargs={"max_episode_steps": 30}))
     source.reset(0)
     source.tape.begin_rollout()
     fallen = None

@@ -75,7 +75,9 @@ class World:
     def language(self, batch: int) -> Language:
         """No letter ends an answer: the cap does, and by `Score` the answer is then complete."""
         prompts = PromptQueue([Prompt(PROMPT, "a")], generator(1))
-        speech = GenerationConfig(vocabulary(self.count), frozenset(), Sampling(max_new_tokens=self.length, rows=512))
+        speech = GenerationConfig(
+            vocabulary(self.count), frozenset(), Sampling(max_new_tokens=self.length, rows=512)
+        )
         return LanguageRollouts(prompts, speech, batch, generator(2 + self.seed))
 
     def score(self, said: Answers) -> Rewards:

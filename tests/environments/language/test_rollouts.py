@@ -15,7 +15,14 @@ from plaudit.batches import Episodes, Rollout
 from plaudit.environments.language.answers import Answers, Rewards
 from plaudit.rewards.functions import adapt
 from plaudit.environments.language.caps import Bootstrap, Penalty, Score
-from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig, Completions, place, repetition, talk
+from plaudit.environments.language.rollouts import (
+    LanguageRollouts,
+    GenerationConfig,
+    Completions,
+    place,
+    repetition,
+    talk,
+)
 from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.errors import PlauditError
 from plaudit.maths import kl
@@ -71,7 +78,9 @@ def told(rows: list[tuple[str, str]]) -> Completions:
     asked, said = [prompt(text) for text, _ in rows], [tuple(WORDS.encode(text)) for _, text in rows]
     answers = Answers(tuple(p.text for p in asked), tuple(text.rstrip(".") for _, text in rows), tuple(said))
     ended = torch.tensor([text.endswith(".") for _, text in rows])
-    return Completions(tokens.answers([p.tokens for p in asked], said), answers, ended, torch.arange(len(rows)))
+    return Completions(
+        tokens.answers([p.tokens for p in asked], said), answers, ended, torch.arange(len(rows))
+    )
 
 
 def rows_of(rollout: Rollout, name: str) -> list[list[float]]:
@@ -245,7 +254,10 @@ def test_metrics_by_name_and_by_hand() -> None:
     learning, reference = learner_and_reference(moved=0.1)
     said = told([("a", "abab."), ("bc", "aaaaaa"), ("d", ".")])
     rollout = language().judge(
-        said, learning, reference, lambda answers: Rewards(torch.tensor([1.0, 2.0, 6.0]), metrics={"own": 7.0})
+        said,
+        learning,
+        reference,
+        lambda answers: Rewards(torch.tensor([1.0, 2.0, 6.0]), metrics={"own": 7.0}),
     )
     metrics = dict(rollout.metrics)
     assert metrics.pop("objective/entropy") > 0 and metrics.pop("objective/kl_per_answer") != 0

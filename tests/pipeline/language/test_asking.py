@@ -50,9 +50,7 @@ def test_service_dialogues(spoken: Vocabulary) -> None:
 def test_a_file_is_divided_the_same_for_every_seed(spoken: Vocabulary, tmp_path: Path) -> None:
     """So that runs of several seeds, and `plaudit evaluate`, judge on prompts that nobody learned from."""
     file = write_rows(tmp_path / "p.jsonl", [{"prompt": f"say {i}", "n": i} for i in range(50)])
-    found = [
-        prompts(Language(prompts=str(file), held_out=0.2), spoken, None, seed) for seed in (0, 1)
-    ]
+    found = [prompts(Language(prompts=str(file), held_out=0.2), spoken, None, seed) for seed in (0, 1)]
     assert found[0] == found[1]
     held = [prompt.columns["n"] for prompt in found[0].held_out]
     assert len(held) == 10 and held != sorted(held)

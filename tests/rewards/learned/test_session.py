@@ -20,7 +20,9 @@ WORTH = {"a": 0.0, "b": 1.0, "c": 2.0}
 def desk(tmp_path: Path, *persons: SimulatedPerson) -> FeedbackSession:
     store = MemoryStore()
     worth: Any = lambda item: np.array([WORTH[item]])  # noqa: E731
-    return FeedbackSession(store, Artifacts(tmp_path / "artifacts"), Commands(store), worth, people(persons, 0))
+    return FeedbackSession(
+        store, Artifacts(tmp_path / "artifacts"), Commands(store), worth, people(persons, 0)
+    )
 
 
 def query(key: str, *items: str) -> NewQuery:

@@ -72,7 +72,9 @@ def test_the_run_page_is_live(desk: FeedbackSession, browse: Any, watch: Watch, 
     until(lambda: value(page, "kl") == "0.78")
 
 
-def test_the_run_is_controlled_from_its_page(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_the_run_is_controlled_from_its_page(
+    desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any
+) -> None:
     watch.expected.append(NETWORK)
     page = browse()
     sign_in(page, desk.start())
@@ -158,7 +160,9 @@ def test_a_link_asks_for_a_name_and_keeps_its_token_to_itself(
     page.wait_for_function("() => document.getElementById('join-text').dataset.t === 'noToken'")
 
 
-def test_links_with_a_name_sign_in_at_once(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_links_with_a_name_sign_in_at_once(
+    desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any
+) -> None:
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.start()
     page = browse()
@@ -196,7 +200,9 @@ def test_signing_out_gives_questions_back(desk: FeedbackSession, browse: Any, sh
     assert desk.database.queue.waiting()[1] == 0
 
 
-def test_pages_of_others_are_refused_in_words(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_pages_of_others_are_refused_in_words(
+    desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any
+) -> None:
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.start()
     page = browse()

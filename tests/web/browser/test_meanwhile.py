@@ -99,7 +99,9 @@ def test_the_pages_say_when_the_run_goes_on_without_somebody(
     until(lambda: len(desk.responses()) == 3)
 
 
-def test_a_run_that_ended_has_nothing_more_until_it_is_resumed(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
+def test_a_run_that_ended_has_nothing_more_until_it_is_resumed(
+    desk: FeedbackSession, browse: Any, shoot: Any
+) -> None:
     desk.ask_texts(1)
     page = browse()
     hurry(page)

@@ -62,7 +62,9 @@ def test_offline_and_back(desk: FeedbackSession, browse: Any, watch: Watch, shoo
     until(lambda: len(desk.responses()) == 6)
 
 
-def test_without_a_network_the_page_tries_less_and_less_often(desk: FeedbackSession, browse: Any, watch: Watch) -> None:
+def test_without_a_network_the_page_tries_less_and_less_often(
+    desk: FeedbackSession, browse: Any, watch: Watch
+) -> None:
     """No storm of requests: the pauses grow."""
     watch.expected.append(NETWORK)
     desk.ask_texts(4)
@@ -113,7 +115,9 @@ def test_a_dead_server_and_a_reload(desk: FeedbackSession, browse: Any, watch: W
     assert len(desk.responses()) == 4
 
 
-def test_leaving_is_only_questioned_while_answers_wait(desk: FeedbackSession, browse: Any, watch: Watch) -> None:
+def test_leaving_is_only_questioned_while_answers_wait(
+    desk: FeedbackSession, browse: Any, watch: Watch
+) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(2)
     page = browse()
@@ -181,7 +185,9 @@ def test_two_tabs_share_the_work(desk: FeedbackSession, browse: Any) -> None:
     assert not one.locator(".toast").count() and not two.locator(".toast").count()
 
 
-def test_a_session_that_ends_keeps_the_answers(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_a_session_that_ends_keeps_the_answers(
+    desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any
+) -> None:
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.ask_texts(5)
     desk.start()
@@ -244,7 +250,9 @@ def test_answers_wait_for_their_own_person(desk: FeedbackSession, browse: Any, w
     assert desk.responses()[1].annotator == "Ada"
 
 
-def test_answers_wait_for_their_own_run(desk: FeedbackSession, browse: Any, watch: Watch, tmp_path: Path) -> None:
+def test_answers_wait_for_their_own_run(
+    desk: FeedbackSession, browse: Any, watch: Watch, tmp_path: Path
+) -> None:
     """Another run at the same port: its first person has the same number, its questions have too."""
     watch.expected += [NETWORK, SIGNED_OUT]
     desk.ask_texts(3)
@@ -273,7 +281,9 @@ def test_answers_wait_for_their_own_run(desk: FeedbackSession, browse: Any, watc
     assert said(desk, desk.responses()[0]) == "first"
 
 
-def test_a_full_disk_is_told_and_the_answer_kept(desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any) -> None:
+def test_a_full_disk_is_told_and_the_answer_kept(
+    desk: FeedbackSession, browse: Any, watch: Watch, shoot: Any
+) -> None:
     watch.expected.append(NETWORK)
     desk.ask_texts(2)
     page = browse()

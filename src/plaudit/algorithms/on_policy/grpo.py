@@ -24,7 +24,7 @@ class Config:
     """Divide by the standard deviation of the group's returns; without it, Dr. GRPO (Liu et al. 2025, eq. 4)."""
     per: Literal["row", "decision"] = "row"
     """Each row weighs alike, whatever its length (the paper), or each decision does (Dr. GRPO, DAPO)."""
-    kl: Kl = Kl(0.04, "loss")
+    kl: Kl = Kl(where="loss")
     """The price of leaving the reference: k3 in the loss, as in the paper."""
     entropy_coef: NonNegative = 0.0
     """Weight of the entropy bonus."""

@@ -18,7 +18,7 @@ class Config:
 
     others_at_least: int = 1
     """Rows besides itself that a row is compared with, at least."""
-    kl: Kl = Kl(0.05)
+    kl: Kl = Kl()
     """The price of leaving the reference."""
     entropy_coef: NonNegative = 0.0
     """Weight of the entropy bonus."""

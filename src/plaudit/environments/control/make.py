@@ -10,8 +10,8 @@ import gymnasium
 from gymnasium.error import DependencyNotInstalled, UnregisteredEnv
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from plaudit.environments.control.config import Control
 from plaudit.environments.control.classic import PHYSICS, ClassicVectorEnv
+from plaudit.environments.control.config import Control
 from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import FixedHorizon, Replayable
 from plaudit.errors import PlauditError

@@ -102,7 +102,9 @@ class ControlRollouts:
         source.tape.begin_rollout()
         acting, ended = _Acting(), []
         left = most = limit if limit is not None else n * self.steps
-        while left > 0 and (len(acting.steps) < self.steps or left == most):  # dead steps alone are no rollout
+        while left > 0 and (
+            len(acting.steps) < self.steps or left == most
+        ):  # dead steps alone are no rollout
             step, chosen = self._act(policy)
             alive = _first(step.alive, left)
             left -= int(alive.sum())

@@ -15,8 +15,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from plaudit.environments.control.actions import check_action_space
 from plaudit.environments.control.classic import ClassicVectorEnv
-from plaudit.environments.control.snapshot import Memory, NoMemory, ReplayMemory, StateMemory
 from plaudit.environments.control.replay import Tape
+from plaudit.environments.control.snapshot import Memory, NoMemory, ReplayMemory, StateMemory
 from plaudit.errors import PlauditError
 
 

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from plaudit.batches import Episodes, Rewards, Rollout
+from plaudit.declared import Count
 from plaudit.environments.language.answers import Answers
 from plaudit.environments.language.caps import Bootstrap, Cap, Penalty, Score
-from plaudit.declared import Count
 from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.errors import Diverged, PlauditError
 from plaudit.maths import kl, masked
@@ -101,9 +101,7 @@ class LanguageRollouts:
 
 
 @torch.no_grad()
-def episodes_of(
-    said: Completions, policy: Any, reference: Any | None, rewards: Rewards, cap: Cap
-) -> Rollout:
+def episodes_of(said: Completions, policy: Any, reference: Any | None, rewards: Rewards, cap: Cap) -> Rollout:
     """Episodes of what was said: log-probabilities by the trainer's forward pass, values, rewards.
 
     PlauditError where the policy has diverged or the rewards do not fit the completions.

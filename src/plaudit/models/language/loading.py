@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +17,8 @@ from transformers.utils import logging
 from plaudit.declared import refuse
 from plaudit.errors import PlauditError
 from plaudit.models.language import devices, folders, global_randomness, hub
-from plaudit.models.language.devices import device, memory_explained
 from plaudit.models.language.config import NewModel, Shaping
+from plaudit.models.language.devices import device, memory_explained
 from plaudit.models.language.vocabulary import Vocabulary
 
 __all__ = [

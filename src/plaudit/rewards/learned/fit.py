@@ -118,6 +118,7 @@ class _Part:
     total: int
     """Judgements of all terms."""
 
+
 class _Objective:
     """The objective of one gradient step: the rows of all parts, one after another."""
 
@@ -191,7 +192,9 @@ def member_loss(returns: Float[Tensor, "R K C"], judgements: Judgements, likelih
 def _mean(weighted: Sequence[tuple[float, Loss]], name: str) -> Tensor:
     """Of a metric, over the terms that have it."""
     having = [(weight, one.metrics[name]) for weight, one in weighted if name in one.metrics]
-    return torch.stack([weight * value for weight, value in having]).sum() / sum(weight for weight, _ in having)
+    return torch.stack([weight * value for weight, value in having]).sum() / sum(
+        weight for weight, _ in having
+    )
 
 
 def _columns(judgements: Judgements) -> int:
@@ -203,9 +206,7 @@ def _columns(judgements: Judgements) -> int:
 
 
 @torch.no_grad()
-def assess(
-    returns: Float[Tensor, "R C"], judgements: Judgements, likelihood: Likelihood
-) -> dict[str, float]:
+def assess(returns: Float[Tensor, "R C"], judgements: Judgements, likelihood: Likelihood) -> dict[str, float]:
     """The metrics of the likelihood where these are the returns of the options; learns nothing."""
     metrics = likelihood.module.loss(returns, judgements, likelihood.settings).metrics
     return {name: float(value) for name, value in metrics.items()}

@@ -10,8 +10,8 @@ import numpy as np
 from plaudit.batches import Rewards
 from plaudit.errors import PlauditError
 from plaudit.feedback import agree, options_of
-from plaudit.rewards.learned.calibration import forecast
 from plaudit.rewards.config import FeedbackConfig
+from plaudit.rewards.learned.calibration import forecast
 from plaudit.rewards.learned.session import FeedbackSession
 from plaudit.rewards.learned.terms import of_responses, teaches
 from plaudit.rewards.learned.trainer import RewardTrainer

@@ -134,4 +134,3 @@ class RewardTrainer:
         if state["people"] is not None:  # a checkpoint of before people were told apart
             self.people.load_state_dict(state["people"])
         self.fits = state["fits"]
-

@@ -11,7 +11,6 @@ from plaudit.environments.control import make
 from plaudit.environments.control.evaluation import true_returns
 from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.rollouts import ControlRollouts
-from plaudit.environments.control.vector_env import Source
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardEnsemble
@@ -35,8 +34,8 @@ from plaudit.runs.config import RunConfig
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
-from plaudit.stages.evaluate import EvaluateControl
 from plaudit.stages.adapters import control_data, control_reward
+from plaudit.stages.evaluate import EvaluateControl
 from plaudit.storage import Artifacts, open_store
 from plaudit.storage.commands import Commands
 from plaudit.trainers.evolution import Evolution
@@ -205,9 +204,7 @@ class ControlTask:
         self.session = FeedbackSession(store, artifacts, Commands(store), segments.gold_rewards, persons)
         draws = generator(config.seed, "questions")
         medium = SegmentReward(self._ensemble, segments.segment, config.reward.fit.subsample)
-        questions = SegmentQuestions(
-            segments, config.feedback, medium, draws, config.reward.likelihood.scale
-        )
+        questions = SegmentQuestions(segments, config.feedback, medium, draws, config.reward.likelihood.scale)
         questions.early_end_matters = config.environment.horizon == "task"
         trainer = RewardTrainer(medium, config.reward, generator(config.seed, "feedback"))
         self.feedback = FeedbackLoop(self.session, config.feedback, trainer, questions)

@@ -43,7 +43,9 @@ def record(steps: RecordedSteps, source: Source) -> Transitions:
     given = executed(chosen, spaces(source), source.action_space)
     following = torch.cat([observations[1:], observations[-1:]])
     ends = torch.from_numpy(np.append(steps.starts[1:], True).astype(bool))
-    following = torch.where(ends[:, None, None], observations, following)  # an episode's final state is not recorded
+    following = torch.where(
+        ends[:, None, None], observations, following
+    )  # an episode's final state is not recorded
     return Transitions(observations, chosen, given, following, torch.zeros(len(chosen), 1))
 
 

@@ -22,9 +22,7 @@ class Side:
 def side(data: bytes) -> Side:
     """A segment from its artifact."""
     segment = from_bytes(data)
-    return Side(
-        {"observations": segment.observations[0].tolist(), "actions": segment.executed[0].tolist()}
-    )
+    return Side({"observations": segment.observations[0].tolist(), "actions": segment.executed[0].tolist()})
 
 
 def write_arrays(rows: list[dict[str, Any]], to: Path) -> int:

@@ -12,8 +12,8 @@ from typing import Any
 from plaudit.environments.language.rollouts import Completions
 from plaudit.feedback import Comparison
 from plaudit.models.language.policy import LanguagePolicy
-from plaudit.rewards.learned.session import FeedbackSession
 from plaudit.rewards.learned.loop import Wanted
+from plaudit.rewards.learned.session import FeedbackSession
 from plaudit.rewards.learned.terms import PREFERENCE
 from plaudit.rewards.text import CompletionStore, comparison
 from plaudit.runs.checkpoint import load_tree, save_tree
@@ -50,7 +50,14 @@ START = Check(0, 0.0, 0.0, 0)
 class EarlyStopping:
     """Asks people now and then whether the policy has become better than it was, and remembers the policies."""
 
-    def __init__(self, settings: WinRateCheck, session: FeedbackSession, store: CompletionStore, folder: Path, last: int):
+    def __init__(
+        self,
+        settings: WinRateCheck,
+        session: FeedbackSession,
+        store: CompletionStore,
+        folder: Path,
+        last: int,
+    ):
         """`folder`: where policies are kept; `last`: the last update of the run."""
         self.settings, self.session, self.store = settings, session, store
         self.folder, self.last = folder, last
@@ -130,7 +137,11 @@ class EarlyStopping:
 
 def counted(update: int, kl: float, responses: Sequence[Response]) -> Check:
     """A check from its answers; those that say nothing about order are left out."""
-    said = [r.feedback for r in responses if isinstance(r.feedback, Comparison) and r.feedback.answer in PREFERENCE]
+    said = [
+        r.feedback
+        for r in responses
+        if isinstance(r.feedback, Comparison) and r.feedback.answer in PREFERENCE
+    ]
     return Check(update, kl, sum(PREFERENCE[one.answer] for one in said), len(said))
 
 

@@ -40,11 +40,11 @@ from plaudit.runs.files import write_whole
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
-from plaudit.stages.evaluate import EvaluateText
 from plaudit.stages.adapters import language_data, language_reward, samples
 from plaudit.stages.adapters.early_stopping import EarlyStopping
 from plaudit.stages.adapters.prompts import Prompts, prompts
 from plaudit.stages.adapters.text_evaluation import Evaluation, Scorers, evaluate, measured, paid, wins
+from plaudit.stages.evaluate import EvaluateText
 from plaudit.storage import Artifacts, open_store
 from plaudit.storage.commands import Commands
 from plaudit.trainers.evolution import Evolution
@@ -394,9 +394,7 @@ def _reward_model(config: RunConfig, device: torch.device) -> TextReward | None:
     if settings.start and not config.feedback.labels:
         made = reward_model.trained(settings.start)
     elif config.feedback.labels:
-        made = reward_model.begin(
-            settings.start or str(config.start), generator(config.seed, "reward")
-        )
+        made = reward_model.begin(settings.start or str(config.start), generator(config.seed, "reward"))
     else:
         return None
     made.rows, made.dtype = config.policy.rows, config.policy.dtype

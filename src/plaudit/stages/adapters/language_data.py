@@ -43,7 +43,9 @@ def pairs(config: RunConfig, vocabulary: Vocabulary, policy: LanguagePolicy) -> 
     rows = read_text_pairs(Path(str(config.pairs)), None)
     train, held_out = divided([row.prompt for row in rows], HELD_OUT, seed_of(0, "held out"))
     if not train or not held_out:
-        raise PlauditError(f"{config.pairs}: {len(rows)} pairs are too few; give pairs of two prompts or more")
+        raise PlauditError(
+            f"{config.pairs}: {len(rows)} pairs are too few; give pairs of two prompts or more"
+        )
     most = context_of(policy.lm)
     return (
         encoded([rows[i] for i in train], vocabulary, most, policy.device),
@@ -67,7 +69,9 @@ def encoded(
             sequences.append([*prompt, *said])
             decisions.append(list(range(len(prompt), len(prompt) + len(said))))
     flat = tokens.record(sequences, decisions, device)
-    record = Tokens(*(tensor.unflatten(0, (len(rows), 2)) for tensor in (flat.ids, flat.lengths, flat.decisions)))
+    record = Tokens(
+        *(tensor.unflatten(0, (len(rows), 2)) for tensor in (flat.ids, flat.lengths, flat.decisions))
+    )
     preference = torch.tensor([row.preference for row in rows], device=device)
     return Pairs(record.decisions > 0, preference, record)
 
@@ -79,9 +83,7 @@ def _tokens(row: TextPair, answer: Text, vocabulary: Vocabulary) -> tuple[list[i
         return list(vocabulary.prompt(asked)), list(vocabulary.completion(said, asked))
 
 
-MEMORY = (
-    "trainer.microbatch_size, trainer.minibatch_size, policy.rows or context; or set policy.gradient_checkpointing"
-)
+MEMORY = "trainer.microbatch_size, trainer.minibatch_size, policy.rows or context; or set policy.gradient_checkpointing"
 """What to lower where memory runs out."""
 
 
@@ -145,9 +147,7 @@ def demonstrations(place: str, config: PretrainText) -> list[TextDemonstration]:
     ]
 
 
-def _model(
-    config: PretrainText, texts: Sequence[str], draws: torch.Generator
-) -> tuple[Any, Vocabulary]:
+def _model(config: PretrainText, texts: Sequence[str], draws: torch.Generator) -> tuple[Any, Vocabulary]:
     if config.start is not None:
         return loading.load(config.start)
     if config.tokenizer is not None:

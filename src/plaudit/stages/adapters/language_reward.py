@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plaudit.feedback.text_record import TextRecord
 from plaudit.errors import PlauditError, placed
+from plaudit.feedback.text_record import TextRecord
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextReward, texts
 from plaudit.readers.judgements import Judged
@@ -42,7 +42,10 @@ def medium(rows: Sequence[Judged], config: Any, known: TextReward | None) -> Com
 def read(model: TextReward, said: TextRecord, most: int) -> list[int]:
     """A prompt and a completion in the model's tokens: the very ones that were sampled where they are its own."""
     own = model.vocabulary
-    if said.tokens is not None and own.decode(said.tokens[:-1] if said.ended else said.tokens) == said.completion:
+    if (
+        said.tokens is not None
+        and own.decode(said.tokens[:-1] if said.ended else said.tokens) == said.completion
+    ):
         return sequence(model, said, own)
     asked: Any = said.prompt if said.messages is None else [dict(one) for one in said.messages]
     answer: Any = said.completion if isinstance(said.completion, str) else [dict(m) for m in said.completion]

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from plaudit.environments.language import service
+from plaudit.environments.language.config import SERVICE, Language
 from plaudit.environments.language.prompts import Prompt
 from plaudit.errors import PlauditError, placed
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.environments.language.config import SERVICE, Language
-from plaudit.stages.split import divided
 from plaudit.readers.texts import TextPrompt, read_text_prompts
 from plaudit.seeds import seed_of
+from plaudit.stages.split import divided
 
 SHORTER = "shorten it, lower environment.max_new_tokens, or set environment.too_long to `leave out` or `cut`"
 """What can be done about a prompt that does not fit."""
@@ -56,7 +56,9 @@ def held_out_for(
 
     What is left out because it does not fit one of them is left out for all. PlauditError where nothing is left.
     """
-    rooms = [room_for(settings.max_new_tokens, context, "environment.max_new_tokens") for _, context in readers]
+    rooms = [
+        room_for(settings.max_new_tokens, context, "environment.max_new_tokens") for _, context in readers
+    ]
     known = [(vocabulary, room) for (vocabulary, _), room in zip(readers, rooms, strict=True)]
     _, rows = _rows(settings, 0)
     ready = ([fitted(row, *reader, settings.too_long) for reader in known] for row in rows)

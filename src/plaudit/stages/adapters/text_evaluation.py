@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from plaudit.environments.language.rollouts import Completions, GenerationConfig, generate, repetition
 from plaudit.environments.language.prompts import Prompt
+from plaudit.environments.language.rollouts import Completions, GenerationConfig, generate, repetition
 from plaudit.maths import kl
 from plaudit.models.language.tokens import Tokens
 from plaudit.rewards.gold import GoldReward
@@ -90,7 +90,9 @@ class Wins:
 
 
 @torch.no_grad()
-def evaluate(policy: Any, asked: Sequence[Prompt], generation: GenerationConfig, scorers: Scorers, seed: int) -> Evaluation:
+def evaluate(
+    policy: Any, asked: Sequence[Prompt], generation: GenerationConfig, scorers: Scorers, seed: int
+) -> Evaluation:
     """One answer to each prompt, drawn as in training."""
     said = generate(policy, asked, generation, torch.Generator().manual_seed(seed))
     distance = None

@@ -128,9 +128,9 @@ def write(root: Path, where: str, text: str) -> None:
 
 
 def test_budgets_notice_what_is_over_and_only_that(tmp_path: Path) -> None:
-    write(tmp_path, "src/plaudit/a.py", "x = 1\n" * 301)
-    write(tmp_path, "src/plaudit/b.py", "x = 1\n" * 300)
-    write(tmp_path, "src/plaudit/web/page.js", "1;\n" * 301)
+    write(tmp_path, "src/plaudit/a.py", "x = 1\n" * 401)
+    write(tmp_path, "src/plaudit/b.py", "x = 1\n" * 400)
+    write(tmp_path, "src/plaudit/web/page.js", "1;\n" * 401)
     assert [text.split(" ")[0] for text in long_files(tmp_path)] == [
         "src/plaudit/a.py",
         "src/plaudit/web/page.js",

@@ -216,9 +216,10 @@ def metrics_of_whole_lines(run: Path) -> list[bytes]:
     return (run / "metrics.jsonl").read_bytes().split(b"\n")[:-1]
 
 
-def test_a_reader_that_goes_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", ["--source", "--help"])
+def test_a_reader_that_goes_away(said: str) -> None:
     """plaudit ... | head: no traceback, no word about a broken pipe."""
-    command = f"{sys.executable} -m plaudit.cli.main optimise ppo --source | head -c 1"
+    command = f"set -o pipefail; {sys.executable} -m plaudit.cli.main optimise ppo {said} | head -c 1"
     done = subprocess.run(
         ["bash", "-c", command],
         capture_output=True,

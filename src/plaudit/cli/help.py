@@ -16,19 +16,24 @@ from plaudit.runs.settings import kind_of, members
 
 def show(command: Command) -> None:
     """Print the help of a command."""
-    console = Console(highlight=False, markup=False, soft_wrap=False)
+    console = Console(highlight=False, markup=False)
+    with console.capture() as drawn:
+        _draw(command, console)
+    print(drawn.get(), end="")  # not by the console, which ends the process where nobody listens
+
+
+def _draw(command: Command, console: Console) -> None:
     console.print(Text(_usage(command)))
     for paragraph in filter(None, command.description.split("\n\n")):
         console.print()
         console.print(Text(" ".join(paragraph.split())))
     console.print()
     every = [flag for group in command.groups for flag in group.flags]
-    console.print(_panel("arguments", "", [flag for flag in every if flag.by_position]) or "", end="")
+    panels = [_panel("arguments", "", [flag for flag in every if flag.by_position])]
     for group in command.groups:
-        title = f"{group.title} options".strip()
         listed = [flag for flag in group.flags if not flag.by_position]
-        console.print(_panel(title, group.meaning, listed) or "", end="")
-    console.print(Text("-h, --help shows this."))
+        panels.append(_panel(f"{group.title} options".strip(), group.meaning, listed))
+    console.print(*filter(None, panels), Text("-h, --help shows this."), sep="\n")
 
 
 def _usage(command: Command) -> str:

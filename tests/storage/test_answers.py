@@ -17,12 +17,11 @@ from plaudit.storage import (
     MemoryStore,
     NewQuery,
     NewResponse,
-    Response,
     Store,
     open_store,
 )
 from plaudit.storage.store import LARGEST
-from tests.storage.asking import ask, claimed, question, reply
+from tests.storage.asking import CountingStore, ask, claimed, question, reply
 
 PEOPLE = ("ann", "bob", "eve")
 
@@ -117,24 +116,8 @@ def _correct(store: Store, uuid: str, which: int) -> None:
         store.submit(NewResponse(uuid, old.query_id, old.annotator, said, (), None, old.id), now=0)
 
 
-class Counting(MemoryStore):
-    """Counts what is read of it."""
-
-    read = 0
-
-    def answers(self, after: int = 0, upto: int = LARGEST) -> list[Response]:
-        found = super().answers(after, upto)
-        self.read += len(found)
-        return found
-
-    def queries(self, ids: Any = None, after: int = 0) -> Any:
-        found = super().queries(ids, after)
-        self.read += len(found)
-        return found
-
-
 def test_nothing_is_read_twice_and_the_whole_store_never() -> None:
-    store = Counting()
+    store = CountingStore()
     log = AnswerLog(store)
     for number in range(10):
         ask(store, f"a{number}", f"b{number}")

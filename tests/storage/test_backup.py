@@ -8,7 +8,7 @@ import pytest
 
 from plaudit.errors import PlauditError
 from plaudit.storage import NewQuery, backup
-from plaudit.storage.backup import Mirrored
+from plaudit.storage.backup import LoggedFeedback
 from plaudit.storage.database import open_database
 from tests.storage.asking import ask
 
@@ -48,7 +48,7 @@ def test_lists_written_before_questions_had_a_purpose_are_read_by_their_keys(tmp
     lines = [json.loads(json.dumps(row)) for row in rows]
     for line in lines:
         del line["purpose"], line["shown_order"]
-    backup.restore(place, backup.copy_path(place), Mirrored([("a line", line) for line in lines], []))
+    backup.restore(place, backup.copy_path(place), LoggedFeedback([("a line", line) for line in lines], []))
     store = open_database(place).store
     assert {query.key: query.purpose for query in store.queries()} == keys
     store.close()
@@ -68,11 +68,13 @@ def test_a_purpose_in_the_lists_is_kept_and_a_senseless_one_named(tmp_path: Path
         "wanted": 1,
     }
     for wrong, says in (("exam", "query.purpose"), (3, "`purpose` is damaged")):
-        lists = Mirrored([("line 1", line | {"repeat": None, "purpose": wrong})], [])
+        lists = LoggedFeedback([("line 1", line | {"repeat": None, "purpose": wrong})], [])
         with pytest.raises(PlauditError, match=f"line 1: .*{says}"):
             backup.restore(place, backup.copy_path(place), lists)
     backup.restore(
-        place, backup.copy_path(place), Mirrored([("line 1", line | {"repeat": None, "purpose": "gold"})], [])
+        place,
+        backup.copy_path(place),
+        LoggedFeedback([("line 1", line | {"repeat": None, "purpose": "gold"})], []),
     )
     store = open_database(place).store
     assert [query.purpose for query in store.queries()] == ["gold"]

@@ -15,6 +15,7 @@ from plaudit.feedback import Binary, Comparison
 from plaudit.storage.answers import AnswerLog
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import NewQuery, NewResponse
+from tests.storage.asking import CountingStore
 
 FLAWED = SimulatedPerson(beta=0.8, mistake=0.2, equal=0.15, skip=0.3, myopia=0.9)
 
@@ -207,6 +208,41 @@ def test_turns_are_shared_and_survive_a_restart() -> None:
     assert [(r.annotator, r.query_id, r.feedback) for r in broken.answers()] == [
         (r.annotator, r.query_id, r.feedback) for r in straight.answers()
     ]
+
+
+def test_people_who_share_a_log_say_what_they_would_by_the_whole_store_and_read_nothing_twice() -> None:
+    """Over many updates; a person who forgets everything after each, as a process that is killed, is the oracle."""
+    hidden, queries = Hidden(240), comparisons(12, 10)
+    staff = [("ann", FLAWED), ("bob", SimulatedPerson(equal=0.3, mistake=0.1))]
+    shared, forgetful = CountingStore(), MemoryStore()
+    log, people = AnswerLog(shared), [SimulatedAnnotator(name, person, 3) for name, person in staff]
+    for tick in range(12):
+        for store in (shared, forgetful):
+            store.enqueue([query for query in queries if query.tick == tick])
+        lives = take_turns(people, log, hidden)
+        fresh = [SimulatedAnnotator(name, person, 3) for name, person in staff]
+        assert take_turns(fresh, AnswerLog(forgetful), hidden) == lives
+        assert shared.read == 20 * (tick + 1)  # ten questions and ten answers each time
+        for one, other in zip(people, fresh, strict=True):
+            for upto in (0, 5 * tick, 10 * tick + 3, 999):
+                assert one.counts(log, hidden, upto) == other.counts(AnswerLog(forgetful), hidden, upto)
+    assert [(r.annotator, r.query_id, r.feedback) for r in shared.answers()] == [
+        (r.annotator, r.query_id, r.feedback) for r in forgetful.answers()
+    ]
+
+
+def test_an_old_question_that_was_given_back_is_answered_as_if_nothing_had_been_asked_since() -> None:
+    """Its quantiles are over what was asked until then."""
+    store, hidden, queries = MemoryStore(), Hidden(120), comparisons(3, 20)
+    store.enqueue([query for query in queries if query.tick == 0])
+    held = store.claim("somebody", 60.0, now=0)
+    assert held is not None
+    log, ann = AnswerLog(store), SimulatedAnnotator("ann", FLAWED, 5)
+    ann.work(log, hidden, besides=[held.id])
+    store.enqueue(queries)
+    ann.work(log, hidden, besides=[held.id])
+    ann.work(log, hidden)  # the lease ran out long ago
+    assert said(store, "ann") == slow_answers(queries, hidden, FLAWED, "ann", 5)
 
 
 def test_turns_with_several_answers_wanted() -> None:

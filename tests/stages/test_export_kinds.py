@@ -59,8 +59,9 @@ def clips(tmp_path: Path) -> Path:
     asked = [(kind, count, make) for kind, count, make, _ in SAID] + SKIPPED + AGAIN
     for number, (kind, count, make) in enumerate(asked):
         options = tuple(artifacts.put(to_bytes(segment(3 * number + i))) for i in range(count))
-        key = f"q{number}" if number < len(asked) - len(AGAIN) else "repeat/ann/0"
-        (query,) = store.enqueue([NewQuery(key, kind, options, 0, {})])
+        again = number >= len(asked) - len(AGAIN)
+        key, purpose = ("repeat/ann/0", "repeat") if again else (f"q{number}", "train")
+        (query,) = store.enqueue([NewQuery(key, kind, options, 0, {}, purpose=purpose)])
         said: Feedback = make(options)
         store.submit(NewResponse(str(number), query, "ann", said, ()))
     store.close()

@@ -140,7 +140,7 @@ def test_questions_that_came_after_the_copy_come_back_with_their_answers(run: Pa
     for id in ids[:2]:  # the same options as the first question, and no repeat of it
         given = NewResponse(f"eve-{id}", id, "eve", Comparison((items[0], items[1]), "second"), (0, 1))
         receipts.append({"client_uuid": given.client_uuid} | asdict(database.store.submit(given)))
-    unanswered = database.store.enqueue([NewQuery("held-out/9/1", "comparison", items, 9, {})])
+    unanswered = database.store.enqueue([NewQuery("held-out/9/1", "comparison", items, 9, {}, 1, "held_out")])
     mirror(database, run)
     before, lessons, waiting = tables(run), database.store.view(10**6), database.store.pending()
     assert late > ids[-1] and {late, *ids, *unanswered} < {row[0] for row in before[0]}

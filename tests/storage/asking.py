@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from plaudit.feedback import Comparison
 from plaudit.feedback.comparison import Answer
-from plaudit.storage import NewQuery, NewResponse, Query, Store
+from plaudit.storage import MemoryStore, NewQuery, NewResponse, Query, Response, Store
+from plaudit.storage.store import LARGEST
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,19 @@ def claimed(store: Store, annotator: str, now: float = 0.0, seconds: float = 60.
     query = store.claim(annotator, seconds, now)
     assert query is not None
     return query
+
+
+class CountingStore(MemoryStore):
+    """Counts the questions and answers that are read of it."""
+
+    read = 0
+
+    def answers(self, after: int = 0, upto: int = LARGEST) -> list[Response]:
+        found = super().answers(after, upto)
+        self.read += len(found)
+        return found
+
+    def queries(self, ids: Any = None, after: int = 0) -> Any:
+        found = super().queries(ids, after)
+        self.read += len(found)
+        return found

@@ -1,7 +1,6 @@
 """A SQLite store as a file: its settings, what is refused, backups, migrations, a full disk."""
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,13 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect
 
 from plaudit.errors import PlauditError
-from plaudit.storage import Artifacts, DiskFull, database, migrations, open_store, sqlite_file
-from plaudit.storage.migrations import SCRIPTS, VERSIONS
+from plaudit.storage import Artifacts, DiskFull, database, open_store, sqlite_file
 from plaudit.storage.sql import SqlStore
-from plaudit.storage.tables import INSERT_ONLY, metadata
+from plaudit.storage.tables import INSERT_ONLY
 from tests.storage.asking import ask, claimed, question, reply
 
 
@@ -177,104 +174,6 @@ def test_a_network_file_system_is_warned_about(tmp_path: Path) -> None:
         sqlite_file.warn_of_network(tmp_path / "run" / "feedback.db", mounts)
     mounts.write_text("/dev/sda / ext4 rw 0 0\n")
     sqlite_file.warn_of_network(tmp_path / "run" / "feedback.db", mounts)
-
-
-# ---------------------------------------------------------------------------------------------- versions
-
-
-def test_the_migrations_make_the_tables_of_this_version(path: Path) -> None:
-    """Column by column, key by key: what migrations made is what `tables.py` says."""
-    fresh = create_engine("sqlite://")
-    metadata.create_all(fresh)
-    migrated = create_engine(f"sqlite:///{path}")
-
-    def shape(engine: object) -> dict[str, object]:
-        found = inspect(engine)
-        return {
-            table: (
-                [
-                    (c["name"], str(c["type"]), c["nullable"], c["primary_key"])
-                    for c in found.get_columns(table)
-                ],
-                sorted((k["name"], str(k)) for k in found.get_foreign_keys(table)),
-                sorted((k["name"], k["column_names"]) for k in found.get_unique_constraints(table)),
-                sorted((k["name"], k["column_names"], k["unique"]) for k in found.get_indexes(table)),
-            )
-            for table in metadata.tables
-        }
-
-    assert shape(migrated) == shape(fresh)
-    assert set(inspect(migrated).get_table_names()) - set(metadata.tables) == {migrations.VERSION_TABLE}
-
-
-def test_the_versions_are_those_of_the_scripts() -> None:
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS))
-    scripts = ScriptDirectory.from_config(config)
-    assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == VERSIONS
-
-
-def test_a_store_of_a_newer_version_is_refused(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '9999'")
-    connection.commit()
-    connection.close()
-    with pytest.raises(PlauditError, match="newer plaudit"):
-        open_store(path)
-
-
-NEXT = '''
-"""A column more."""
-import sqlalchemy as sa
-from alembic import op
-revision, down_revision, branch_labels, depends_on = "NEXT", "LAST", None, None
-def upgrade():
-    op.add_column("commands", sa.Column("author", sa.Text))
-    FAIL
-'''.replace("LAST", VERSIONS[-1])
-
-
-@pytest.fixture
-def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A plaudit whose tables have one version more; the script of that version."""
-    scripts = tmp_path / "migrations"
-    shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(
-        database,
-        "migrate",
-        lambda engine, name, before: migrations.migrate(engine, name, before, (*VERSIONS, "NEXT"), scripts),
-    )
-    return scripts / "versions" / "vnext_author.py"
-
-
-def test_an_older_file_is_backed_up_and_migrated(path: Path, newer: Path) -> None:
-    newer.write_text(NEXT.replace("FAIL", ""))
-    (path.parent / f"{path.name}.version-{VERSIONS[-1]}").write_text("a backup of before")
-    store = open_store(path)
-    assert [r.client_uuid for r in store.answers()] == ["u1"]
-    store.close()
-    columns = sqlite3.connect(path).execute("SELECT name FROM pragma_table_info('commands')").fetchall()
-    assert ("author",) in columns
-    assert (path.parent / f"{path.name}.version-{VERSIONS[-1]}").read_text() == "a backup of before"
-    copy = sqlite3.connect(path.parent / f"{path.name}.version-{VERSIONS[-1]}-2")
-    assert copy.execute(f"SELECT version_num FROM {migrations.VERSION_TABLE}").fetchone() == VERSIONS[-1:]
-    assert copy.execute("SELECT client_uuid FROM responses").fetchall() == [("u1",)]
-    copy.close()
-
-
-def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, newer: Path) -> None:
-    newer.write_text(NEXT.replace("FAIL", "op.execute('SELECT * FROM no_such_table')"))
-    with pytest.raises(PlauditError, match="no_such_table"):
-        open_store(path)
-    connection = sqlite3.connect(path)
-    assert (
-        connection.execute(f"SELECT version_num FROM {migrations.VERSION_TABLE}").fetchone() == VERSIONS[-1:]
-    )
-    assert ("author",) not in connection.execute("SELECT name FROM pragma_table_info('commands')").fetchall()
-    connection.close()
 
 
 # ---------------------------------------------------------------------------------------------- backups

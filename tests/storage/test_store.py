@@ -10,6 +10,7 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Ranking, Rating
 from plaudit.feedback.ranking import from_ranks
 from plaudit.storage import Conflict, NewQuery, NewResponse, Receipt, Store
+from plaudit.storage.store import PURPOSES
 from tests.storage.asking import Place, ask, claimed, question, reply
 
 
@@ -323,6 +324,35 @@ def test_only_the_own_latest_answer_to_the_question_can_be_superseded(store: Sto
 
 
 # ---------------------------------------------------------------------------------------------- reading
+
+
+def test_answers_and_questions_are_read_on_from_a_number(store: Store) -> None:
+    ids = ask(store, "a", "b", "c", "d")
+    for _ in range(4):
+        query = claimed(store, "ann")
+        receipt = store.submit(reply(query, "ann", f"u{query.key}"))
+    store.submit(reply(query, "ann", "correction", "skip", receipt.response_id))
+
+    def seqs(*arguments: int) -> list[int]:
+        return [response.seq for response in store.answers(*arguments)]
+
+    assert seqs() == [1, 2, 3, 4, 5] and seqs(3) == [4, 5] and seqs(5) == seqs(99) == []
+    assert seqs(1, 3) == [2, 3] and seqs(3, 3) == seqs(4, 2) == seqs(0, 0) == seqs(-3, -1) == []
+    assert seqs(-1, 2) == [1, 2] and seqs(4, 2**63 - 1) == [5]
+    assert [store.count_answers(upto) for upto in (-1, 0, 3, 5, 99)] == [0, 0, 3, 5, 5]
+    assert store.count_answers() == 5
+    assert [query.id for query in store.queries(after=ids[1])] == ids[2:]
+    assert store.queries(after=ids[3]) == [] and store.queries(after=-7) == store.queries()
+
+
+def test_a_question_keeps_its_purpose(store: Store) -> None:
+    asked = [replace(question(purpose), purpose=purpose) for purpose in PURPOSES]
+    store.enqueue([*asked, question("unsaid")])
+    found = {query.key: query.purpose for query in store.queries()}
+    assert found == {purpose: purpose for purpose in PURPOSES} | {"unsaid": "train"}
+    assert claimed(store, "ann").purpose == "train"
+    store.enqueue([replace(question("unsaid"), purpose="gold")])
+    assert store.queries()[-1].purpose == "train"  # what was stored first
 
 
 def test_a_bound_is_drawn_once_per_reader_and_tick(place: Place) -> None:

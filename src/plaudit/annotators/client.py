@@ -136,11 +136,13 @@ class SimulatedAnnotator:
         """Go on counting with these own answers."""
         total = self._counts[-1] if self._counts else Counts()
         flips = mistaken(self.person, self._chance([log.queries[one.query_id].key for one in mine]))
+        totals: list[Counts] = []
         for response, flipped in zip(mine, flips, strict=True):
             if isinstance(response.feedback, Comparison):
                 total += self._count(response.feedback, bool(flipped), rewards_of)
-            self._seqs.append(response.seq)
-            self._counts.append(total)
+            totals.append(total)
+        self._seqs += [response.seq for response in mine]
+        self._counts += totals
 
     def _answer(self, query: Query, cuts: Cuts, rewards_of: RewardsOf) -> NewResponse:
         first, second = query.items

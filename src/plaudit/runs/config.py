@@ -248,7 +248,22 @@ def _settled_by_needs(config: RunConfig, module: Any, given: Mapping[str, Any]) 
                 f"{needs.group} or more; raise it"
             )
         environment = replace(environment, num_generations=max(needs.group, 4))
+    if isinstance(environment, Control) and environment.group < needs.group:
+        environment = _grouped(environment, needs.group, given)
     return replace(config, trainer=trainer, environment=environment)
+
+
+def _grouped(environment: Control, least: int, given: Mapping[str, Any]) -> Control:
+    """Groups of 8 episodes, or of as many as are needed, unless somebody has said; environments for whole groups."""
+    said = given.get("environment") or {}
+    said = said if isinstance(said, Mapping) else {}
+    if "group" in said:
+        raise PlauditError(
+            f"environment.group: this algorithm compares episodes from one initial state and needs {least} or more"
+        )
+    group = max(least, 8)
+    envs = environment.envs if "envs" in said else max(environment.envs, 4 * group)
+    return replace(environment, group=group, envs=-(-envs // group) * group)
 
 
 def medium_of(mapping: Mapping[str, Any]) -> Literal["control", "language"]:

@@ -10,7 +10,7 @@ from plaudit.readers.lines import finished, numbered
 from plaudit.runs.folder import RunFolder
 from plaudit.stages.export import rows_of
 from plaudit.storage import NewResponse, Response, wire
-from plaudit.storage.backup import MIRROR, refuse_lost
+from plaudit.storage.backup import RESPONSES, refuse_lost
 from plaudit.storage.database import open_database
 from plaudit.storage.label_queue import LabelQueue
 
@@ -40,9 +40,9 @@ def verify(run: Path, receipts: Path | None = None) -> Verdict:
     refuse_lost(folder.feedback)
     if not folder.feedback.exists():
         raise PlauditError(f"{run}: this run asked nobody; there is nothing to verify")
-    mirror = folder.path / MIRROR
+    log = folder.path / RESPONSES
     # people may be answering: what was promised is read before the store, and all else as of its last answer
-    mirrored = list(finished(mirror)) if mirror.exists() else []
+    mirrored = list(finished(log)) if log.exists() else []
     promised = [] if receipts is None else list(numbered(receipts))
     database = open_database(folder.feedback)
     try:

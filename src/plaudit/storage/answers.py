@@ -65,8 +65,8 @@ def check_superseded(response: NewResponse, old: Response | None, replaced: bool
 class AnswerLog:
     """The answers and questions of a store, kept up to date by reading only what is new.
 
-    The cost of reading on does not grow with what was read before. It asks nothing of the store that another process,
-    or this one after it was killed, could not read again: a new log of the same store holds the same.
+    The cost of reading on does not grow with what was read before. One thread uses it. It keeps nothing that another
+    process, or this one after it was killed, could not read again: a new log of the same store holds the same.
     """
 
     def __init__(self, store: Store):

@@ -34,8 +34,8 @@ from plaudit.storage.tables import (
 )
 from plaudit.storage.transactions import Transactions
 
-MIRROR = "responses.jsonl"
-"""Every answer once more, beside the store."""
+QUESTIONS, RESPONSES = "questions.jsonl", "responses.jsonl"
+"""Every question and every answer once more, beside the store: the feedback log."""
 BESIDE = ("-wal", "-shm")
 """What SQLite keeps beside a file that is open."""
 
@@ -49,7 +49,7 @@ class Restored:
     added: int
     """Answers that came after it."""
     left: int
-    """Answers of the mirror whose questions neither the copy nor the mirror knows, and those after them."""
+    """Answers of the feedback log whose questions neither the copy nor the log knows, and those after them."""
     aside: Path | None
     """Where the file of before is now."""
     kept: Path | None = None
@@ -62,8 +62,8 @@ Placed = Iterable[tuple[str, Row]]
 
 
 @dataclass(frozen=True)
-class Mirrored:
-    """The lists beside a store."""
+class LoggedFeedback:
+    """The feedback log: the lists beside a store."""
 
     questions: Placed
     answers: Placed
@@ -95,7 +95,7 @@ def copy_path(store: Path) -> Path:
 
 def refuse_lost(store: Path) -> None:
     """A store that is gone must not be begun anew beside what is left of it: PlauditError says how it comes back."""
-    left = [file for file in (copy_path(store), store.with_name(MIRROR)) if file.exists()]
+    left = [file for file in (copy_path(store), store.with_name(RESPONSES)) if file.exists()]
     if left and not store.exists():
         raise PlauditError(
             f"{store} is gone, and {left[0].name} is still there; put it back: plaudit restore {store.parent}, "
@@ -145,11 +145,11 @@ def copy(store: Path) -> Path:
     return target
 
 
-def restore(store: Path, source: Path, mirrored: Mirrored) -> Restored:
+def restore(store: Path, source: Path, log: LoggedFeedback) -> Restored:
     """Put a copy in the place of a store that is lost or damaged, and add what came after it by the lists beside it.
 
     The file of before is kept, under another name. Answers get the numbers they had, so that receipts stay good.
-    Raises PlauditError for a copy that is missing or damaged and for a line of the mirror that is.
+    Raises PlauditError for a copy that is missing or damaged and for a line of the log that is.
     """
     _check_source(store, source)
     made = store.with_name(store.name + ".restored")
@@ -158,7 +158,7 @@ def restore(store: Path, source: Path, mirrored: Mirrored) -> Restored:
     sqlite_file.backup(source, made)
     transactions = Transactions(*open_engine(made))
     try:
-        copied, added, left = transactions.write(lambda connection: _catch_up(connection, mirrored))
+        copied, added, left = transactions.write(lambda connection: _catch_up(connection, log))
     finally:
         transactions.engine.dispose()  # the last connection to a file empties its write-ahead log into it
     aside = put_aside(store)
@@ -244,13 +244,13 @@ PREFIXES: dict[str, Purpose] = {"held-out/": "held_out", "repeat/": "repeat"}
 """What a question was for, by its key, in lines that were written before they said so."""
 
 
-def _catch_up(connection: Connection, mirrored: Mirrored) -> tuple[int, int, int]:
+def _catch_up(connection: Connection, log: LoggedFeedback) -> tuple[int, int, int]:
     """How many answers were there, how many were added, and how many are left."""
     rows = SqlQueueRows(connection)
     copied = last = connection.execute(LAST_SEQ).scalar_one()
-    again = _ask(connection, mirrored.questions)
+    again = _ask(connection, log.questions)
     known = {*connection.execute(select(queries.c.id)).scalars(), *again}
-    later = [(where, row) for where, row in _checked(mirrored.answers, ANSWER) if row["seq"] > copied]
+    later = [(where, row) for where, row in _checked(log.answers, ANSWER) if row["seq"] > copied]
     for where, row in later:
         if row["seq"] != last + 1 or row["query_id"] not in known:
             break  # those after it too: readers count on numbers without gaps
@@ -261,7 +261,7 @@ def _catch_up(connection: Connection, mirrored: Mirrored) -> tuple[int, int, int
         last += 1
     for question in again.values():
         _ask_again(rows, question)
-    # what nobody mirrors, such as showings, may be missing: those who were asked must be believed
+    # what the log does not hold, such as showings, may be missing: those who were asked must be believed
     keep_setting(connection, "restored", "1")
     added = last - copied
     return copied, added, len(later) - added

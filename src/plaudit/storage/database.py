@@ -25,6 +25,9 @@ SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys=ON",
 )
 
+LEAST = 1000
+"""Slots from which on SQLite is told how its rows are spread. By the statistics of a small store, grown since, it would
+rather scan what it thinks is small than use an index; by none it uses the indexes."""
 SAMPLE = 400
 """Entries of an index that SQLite looks at for its statistics: it takes a moment, however large the file."""
 
@@ -103,7 +106,7 @@ def _keep_statistics(engine: Engine, writer: Engine) -> None:
         slots = connection.exec_driver_sql("SELECT max(id) FROM slots").scalar_one() or 0
         has = inspect(connection).has_table("sqlite_stat1")
         then = (connection.exec_driver_sql(known).scalar_one() or 0) if has else 0
-    if slots >= 10 * max(then, 10):
+    if slots >= max(LEAST, 10 * then):
         with writer.begin() as connection:
             connection.exec_driver_sql(f"PRAGMA analysis_limit = {SAMPLE}")
             connection.exec_driver_sql("ANALYZE")

@@ -87,8 +87,8 @@ class LabelQueue:
             query = replace(asked, shown_order=shown)
             answers.check_shown(response, query)
             old = None if supersedes is None else _own(connection, response.annotator, supersedes)
-            said = permuted(response.feedback, inverse(shown))
-            return queue.submit(rows, replace(response, supersedes=old, feedback=said), now, query)
+            feedback = permuted(response.feedback, inverse(shown))
+            return queue.submit(rows, replace(response, supersedes=old, feedback=feedback), now, query)
 
         return self._do.write(action)
 
@@ -111,10 +111,10 @@ class LabelQueue:
         )
 
         def action(connection: Connection) -> list[tuple[Response, Query]]:
-            said = [response_of_row(row) for row in connection.execute(own)]
-            wanted = select(queries).where(queries.c.id.in_([response.query_id for response in said]))
-            asked = {row.id: row for row in connection.execute(wanted)}
-            return [_as_shown(one, asked[one.query_id]) for one in said]
+            newest = [response_of_row(row) for row in connection.execute(own)]
+            wanted = select(queries).where(queries.c.id.in_([response.query_id for response in newest]))
+            by_id = {row.id: query_of_row(row) for row in connection.execute(wanted)}
+            return [_as_shown(response, by_id[response.query_id]) for response in newest]
 
         return self._do.read(action)
 
@@ -184,9 +184,9 @@ def _may_be_lost(connection: Connection, response: NewResponse, query: Query) ->
     return whole and query.purpose != "repeat" and setting(connection, "restored") is not None
 
 
-def _as_shown(said: Response, asked: Row[Any]) -> tuple[Response, Query]:
-    feedback = permuted(said.feedback, said.shown_order)
-    return replace(said, feedback=feedback), replace(query_of_row(asked), shown_order=said.shown_order)
+def _as_shown(response: Response, query: Query) -> tuple[Response, Query]:
+    order = response.shown_order
+    return replace(response, feedback=permuted(response.feedback, order)), replace(query, shown_order=order)
 
 
 def _own(connection: Connection, annotator: str, client_uuid: str) -> int:

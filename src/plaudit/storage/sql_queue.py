@@ -10,7 +10,7 @@ Statements are built once: building one takes longer than running it.
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, insert, or_, select, text, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, insert, or_, select, text, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from plaudit.storage.queue import Claim, Showing
@@ -86,7 +86,7 @@ EARLIER = (
     select(responses.c.query_id)
     .where(
         responses.c.annotator == WHO,
-        func.coalesce(responses.c.supersedes, 0) == 0,  # as above: no search in the index on `supersedes`
+        responses.c.supersedes.is_(None) == true(),  # so written SQLite searches no index for it, as above
         ~exists().where(repeats.c.query_id == responses.c.query_id),
     )
     .order_by(responses.c.seq.desc())

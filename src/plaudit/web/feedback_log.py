@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.feedback import to_json
-from plaudit.storage.backup import put_aside
+from plaudit.storage.backup import QUESTIONS, put_aside
 from plaudit.storage.label_queue import LabelQueue
 from plaudit.storage.store import LARGEST, Query, Response
 
@@ -25,7 +25,7 @@ class FeedbackLog:
 
     def __init__(self, queue: LabelQueue, path: Path):
         self.queue = queue
-        self.questions, self.answers = path.with_name("questions.jsonl"), path
+        self.questions, self.answers = path.with_name(QUESTIONS), path
         self._new, self._stop = threading.Event(), threading.Event()
         self._id = self._seq = 0
         self._key: Any = None

@@ -26,7 +26,7 @@ class Folder:
         return self.path / "feedback.db"
 
     @property
-    def note(self) -> Path:
+    def server_record(self) -> Path:
         """Who serves this folder, and where."""
         return self.path / "server.json"
 

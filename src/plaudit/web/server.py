@@ -48,7 +48,7 @@ def serve(path: Path, options: Options = Options()) -> None:
     """Serve a folder until interrupted; PlauditError where another server does, or nothing can be served."""
     state = AppState.open(Folder(path), options.lease_seconds, checked(options.public))
     try:
-        with only_server(state.database.transactions, state.folder.note) as record:
+        with only_server(state.database.transactions, state.folder.server_record) as record:
             server = _made_ready(state, options)
             listening = _listen(options, record)
             state.start()

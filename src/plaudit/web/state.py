@@ -6,7 +6,7 @@ from functools import cached_property
 
 from plaudit.errors import PlauditError
 from plaudit.storage.artifacts import Artifacts
-from plaudit.storage.backup import MIRROR, refuse_lost
+from plaudit.storage.backup import RESPONSES, refuse_lost
 from plaudit.storage.database import Database, open_database
 from plaudit.web.backups import Backups
 from plaudit.web.feedback_log import FeedbackLog
@@ -53,7 +53,7 @@ class AppState:
             folder,
             database,
             TaskView(Artifacts(folder.path / "artifacts")),
-            FeedbackLog(database.queue, folder.path / MIRROR),
+            FeedbackLog(database.queue, folder.path / RESPONSES),
             Backups(folder.store),
             trainer,
             Progress(database, folder, trainer, metrics),

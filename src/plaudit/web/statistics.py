@@ -14,7 +14,7 @@ POINTS = {"first": 1.0, "second": 0.0, "equal": 0.5}
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Answer:
     """What is needed of a standing answer."""
 
     query_id: int
@@ -34,36 +34,36 @@ class LabellingStatistics:
     def __init__(self, database: Database):
         self.database = database
         self._seq = 0
-        self._standing: dict[int, _Said] = {}
+        self._standing: dict[int, _Answer] = {}
         self._checks: dict[int, int] = {}
         self._queries = self._last = 0
 
     def read(self) -> bool:
         """Take in what is new; whether there was any."""
         news = False
-        while found := self.database.queue.after(self._seq):
+        while new := self.database.queue.after(self._seq):
             news = True
-            for response, _ in found:
+            for response, _ in new:
                 self._standing.pop(response.supersedes or 0, None)
-                self._standing[response.id] = _kept(response)
-            self._seq = found[-1][0].seq
+                self._standing[response.id] = _needed(response)
+            self._seq = new[-1][0].seq
         return self._read_questions() or news
 
     def counts(self) -> dict[str, Any]:
         """The part of the progress that is about people."""
         waiting, leased = self.database.queue.waiting()
         repeats = self.database.queue.repeats()
-        said = list(self._standing.values())
-        steady = _steadiness(said, repeats)
-        unanimous = _unanimity(said, repeats)
-        sides = [one.left for one in said if one.left is not None]
+        answers = list(self._standing.values())
+        steady = _steadiness(answers, repeats)
+        unanimous = _unanimity(answers, repeats)
+        sides = [one.left for one in answers if one.left is not None]
         return {
             "asked": self._queries,
-            "labels": len(said),
-            "skipped": sum(one.statement is None for one in said),
+            "labels": len(answers),
+            "skipped": sum(one.statement is None for one in answers),
             "queue": waiting,
             "leased": leased,
-            "people": self._people(said),
+            "people": self._people(answers),
             "agreement": None
             if not steady
             else {"repeats": len(steady), "agree": sum(steady)} | share(steady),
@@ -81,17 +81,17 @@ class LabellingStatistics:
                 points[self._checks[one.query_id]].append(one.points)
         return [[update, sum(own) / len(own)] for update, own in sorted(points.items())]
 
-    def _people(self, said: list[_Said]) -> list[dict[str, Any]]:
+    def _people(self, answers: list[_Answer]) -> list[dict[str, Any]]:
         ids = {person.name: person.id for person in self.database.people.everyone()}
-        found: dict[str, dict[str, Any]] = {}
-        for one in said:
-            row = found.setdefault(
+        rows: dict[str, dict[str, Any]] = {}
+        for one in answers:
+            row = rows.setdefault(
                 one.annotator,
                 {"id": ids.get(one.annotator), "name": one.annotator, "answered": 0, "last_at": 0.0},
             )
             row["answered"] += 1
             row["last_at"] = max(row["last_at"], one.at)
-        return sorted(found.values(), key=lambda row: row["name"])
+        return sorted(rows.values(), key=lambda row: row["name"])
 
     def _read_questions(self) -> bool:
         fresh = self.database.queue.questions(self._last)
@@ -109,39 +109,41 @@ def share(hits: list[bool]) -> dict[str, float]:
     return {"rate": sum(hits) / len(hits), "low": low, "high": high}
 
 
-def _kept(response: Response) -> _Said:
-    said, left, points = response.feedback, None, None
-    if isinstance(said, Comparison):
-        points = POINTS.get(said.answer)
-        if said.answer in ("first", "second") and len(response.shown_order) == 2:
-            left = response.shown_order[0] == (said.answer == "second")
-    return _Said(response.query_id, response.annotator, _statement(said), left, points, response.received_at)
+def _needed(response: Response) -> _Answer:
+    feedback, left, points = response.feedback, None, None
+    if isinstance(feedback, Comparison):
+        points = POINTS.get(feedback.answer)
+        if feedback.answer in ("first", "second") and len(response.shown_order) == 2:
+            left = response.shown_order[0] == (feedback.answer == "second")
+    return _Answer(
+        response.query_id, response.annotator, _statement(feedback), left, points, response.received_at
+    )
 
 
-def _statement(said: Feedback) -> Any:
+def _statement(feedback: Feedback) -> Any:
     """What was said, whatever order the options stood in: answers are stored in the order of the question."""
-    if isinstance(said, Comparison):
-        return None if said.answer == "skip" else said.answer
-    if isinstance(said, Ranking):
-        return None if said.order is None else said.ranks
-    return said.good if isinstance(said, Binary) else said.value
+    if isinstance(feedback, Comparison):
+        return None if feedback.answer == "skip" else feedback.answer
+    if isinstance(feedback, Ranking):
+        return None if feedback.order is None else feedback.ranks
+    return feedback.good if isinstance(feedback, Binary) else feedback.value
 
 
-def _steadiness(said: list[_Said], repeats: dict[int, int]) -> list[bool]:
+def _steadiness(answers: list[_Answer], repeats: dict[int, int]) -> list[bool]:
     """Of every repeat that was answered twice: whether the same person said the same."""
-    found = {(one.annotator, one.query_id): one.statement for one in said}
+    statements = {(one.annotator, one.query_id): one.statement for one in answers}
     pairs = [
-        (one.statement, found.get((one.annotator, repeats[one.query_id])))
-        for one in said
+        (one.statement, statements.get((one.annotator, repeats[one.query_id])))
+        for one in answers
         if one.query_id in repeats
     ]
     return [new == old for new, old in pairs if new is not None and old is not None]
 
 
-def _unanimity(said: list[_Said], repeats: dict[int, int]) -> list[bool]:
+def _unanimity(answers: list[_Answer], repeats: dict[int, int]) -> list[bool]:
     """Of all pairs of people who answered one question: whether they said the same."""
     by_query: dict[int, list[Any]] = defaultdict(list)
-    for one in said:
+    for one in answers:
         if one.statement is not None and one.query_id not in repeats:
             by_query[one.query_id].append(one.statement)
     return [a == b for own in by_query.values() for a, b in combinations(own, 2)]

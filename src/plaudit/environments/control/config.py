@@ -16,6 +16,8 @@ class Control:
     """How many run side by side."""
     n_steps: Count = 128
     """Steps of each environment per rollout."""
+    group: Count = 1
+    """Episodes from each initial state, for algorithms that compare them with one another (grpo, rloo)."""
     vectorization: Literal["auto", "numpy", "sync", "async", "vector_entry_point"] = "auto"
     """numpy: our own; sync, async, vector_entry_point: Gymnasium's; auto: our own, or sync."""
     autoreset: Literal["same_step", "next_step", "disabled"] = "same_step"

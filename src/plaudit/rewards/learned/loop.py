@@ -160,18 +160,21 @@ class FeedbackLoop:
         news = self.session.read(bound)
         fresh = [one for one in news if self.session.log.queries[one.query_id].purpose == "train"]
         self.cursor = bound
-        metrics: dict[str, Any] = {}
+        metrics = self._taught_by(news, fresh) if news else {}
+        self.questions.normalise(behaviour, bool(metrics.get("feedback/refitted")))
+        return metrics | {"feedback/labels": self.labels}
+
+    def _taught_by(self, news: Sequence[Response], fresh: Sequence[Response]) -> dict[str, Any]:
+        """What new answers change; without any nothing is read again."""
         standing = self.session.standing()
+        self.labels = len(standing)
+        metrics: dict[str, Any] = {}
         judgements = of_responses(standing) if fresh else []
         if teaches(judgements):
             metrics = self._forecast(fresh) | self.trainer.fit(judgements)
             metrics |= {"feedback/learned_from": len(judgements), "feedback/refitted": 1.0}
             metrics |= self._people()
-        if metrics or news:
-            metrics |= self._held_out() | self._consistency()
-        self.questions.normalise(behaviour, bool(metrics.get("feedback/refitted")))
-        self.labels = len(standing)
-        return metrics | {"feedback/labels": self.labels}
+        return metrics | self._held_out() | self._consistency()
 
     def _forecast(self, fresh: Sequence[Response]) -> dict[str, Any]:
         """How well the reward of before forecasts the new answers: held-out data at no cost in labels."""

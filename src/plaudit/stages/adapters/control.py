@@ -66,7 +66,7 @@ class ControlTask:
             config.environment.n_steps,
             seed_of(config.seed, "environment"),
             "episodes" if evolved else needs.unit,
-            self.source.num_envs if evolved else needs.group,
+            self.source.num_envs if evolved else config.environment.group,
             config.environment.discount,
         )
         self.policy = self._policy()

@@ -121,9 +121,9 @@ CONFIG = {"environment": "CartPole-v1", "timesteps": 64, "n_steps": 8}
         (None, "no such file"),
         ("environment: [", "not valid YAML"),
         ("just words", "a config is a mapping"),
-        ("steps: 3", "environment: this field is missing"),
-        ("environment: CartPole-v1\nstps: 3", "stps: unknown field; did you mean 'steps'?"),
-        ("environment: CartPole-v1\nsteps: many", "steps: 'many' is not a whole number"),
+        ("timesteps: 3", "environment: this field is missing"),
+        ("environment: CartPole-v1\nstps: 3", "stps: unknown field; did you mean 'timesteps'?"),
+        ("environment: CartPole-v1\ntimesteps: many", "timesteps: 'many' is not a whole number"),
         (
             "environment: CartPole-v1\nsettings: {clipp: .1}",
             "settings.clipp: unknown field; did you mean 'clip'?",
@@ -285,14 +285,19 @@ def test_policies_and_rewards_of_another_environment(plaudit: Run, tmp_path: Pat
     ("source", "sentence"),
     [
         (None, "no such file"),
-        ("Config = 1\ndef advantages(): pass\n", "`loss` is missing"),
+        ("Config = needs = 1\ndef advantages(): pass\n", "`loss` is missing"),
+        (
+            "Config = advantages = loss = 1",
+            "`needs` is missing; an algorithm of the kind on_policy has Config, needs, advantages, loss; say what it "
+            "needs with `def needs(config): return Needs()`, of plaudit.batches",
+        ),
         (
             "import no_such_package\n",
             "importing it raised ModuleNotFoundError: No module named 'no_such_package'",
         ),
         ("def broken(:\n", "importing it raised SyntaxError"),
         ("raise RuntimeError('not today')", "importing it raised RuntimeError: not today"),
-        ("Config = advantages = loss = 1", "`Config` is not a frozen dataclass"),
+        ("Config = advantages = loss = needs = 1", "`Config` is not a frozen dataclass"),
     ],
 )
 def test_algorithm_files(plaudit: Run, tmp_path: Path, source: str | None, sentence: str) -> None:
@@ -373,9 +378,9 @@ def test_pairs(plaudit: Run, tmp_path: Path) -> None:
     refused(plaudit("reward", "p.npz", "q.npz"), "q.npz: label[2] is 0.7")
     np.savez(
         tmp_path / "q.npz",
-        **{name: array[:, :4] if array.ndim > 1 else array for name, array in arrays.items()},
+        **{name: array[..., :1] if name.startswith("obs") else array for name, array in arrays.items()},
     )
-    refused(plaudit("reward", "p.npz", "q.npz"), "different shapes")
+    refused(plaudit("reward", "p.npz", "q.npz", "--folds", "2"), "q.npz", "have 1 numbers of observation and 2 of action")
     (tmp_path / "q.npz").write_bytes(pickle.dumps(arrays))
     refused(plaudit("reward", "q.npz"), "q.npz: not a readable .npz of plain arrays")
     code, out, err = plaudit(*learn)

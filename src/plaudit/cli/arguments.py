@@ -83,14 +83,11 @@ def _algorithm(config: RunConfig, flags: list[str]) -> RunConfig:
 
 
 def _short(argument: str) -> str:
-    """The flag that is meant by one that is written often, or by its name in the version before."""
+    """The flag that is meant by one that is written often."""
     for short, long in SHORT.items():
         if argument == short or argument.startswith(short + "="):
             return long + argument[len(short) :]
-    if not argument.startswith("--") or "." not in argument:
-        return argument
-    name, equals, value = argument[2:].partition("=")
-    return f"--{old_names.flag(name)}{equals}{value}"
+    return argument
 
 
 def _split_sets(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -116,19 +113,28 @@ def _set(config: Parsed, sets: list[str], build: Callable[[dict[str, object]], P
         path, equals, text = item.partition("=")
         if not equals:
             raise PlauditError(f"--set {item}: give FIELD=VALUE, such as --set settings.constraint=stop_at")
-        node = tree
-        *parents, last = path.split(".")
-        for parent in parents:
-            if isinstance(node, dict) and parent in node and node[parent] is None:
-                node[parent] = {}  # a part that is left out unless asked for, such as policy.lora
-            node = node.get(parent) if isinstance(node, dict) else None
-            if not isinstance(node, dict):
-                raise PlauditError(f"--set {item}: there is no field {path!r}")
         try:
-            node[last] = yaml.safe_load(text)
+            value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise PlauditError(f"--set {item}: not valid YAML ({' '.join(str(error).split())})") from None
+        for place, part in old_names.setting(path, value).items():
+            if not _put(tree, place.split("."), part):
+                raise PlauditError(f"--set {item}: there is no field {path!r}")
     try:
         return build(tree)
     except PlauditError as error:
         raise PlauditError(f"--set: {error}") from None
+
+
+def _put(tree: dict[str, Any], path: list[str], value: object) -> bool:
+    """Put a value at a path of the tree; false where there is no such place."""
+    *parents, last = path
+    node: Any = tree
+    for parent in parents:
+        if isinstance(node, dict) and parent in node and node[parent] is None:
+            node[parent] = {}  # a part that is left out unless asked for, such as policy.lora
+        node = node.get(parent) if isinstance(node, dict) else None
+        if not isinstance(node, dict):
+            return False
+    node[last] = value
+    return True

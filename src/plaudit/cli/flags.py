@@ -15,7 +15,7 @@ import yaml
 from plaudit import declared
 from plaudit.declared import Dataclass
 from plaudit.errors import PlauditError
-from plaudit.runs import settings
+from plaudit.runs import old_names, settings
 
 Parsed = TypeVar("Parsed", bound=Dataclass)
 T = TypeVar("T")
@@ -224,6 +224,8 @@ def _split(command: Command, argv: Sequence[str]) -> Iterator[Given]:
     rest = list(argv)
     while rest:
         token = rest.pop(0)
+        if token.partition("=")[0].replace("_", "-") == "--settings.kl-in-loss":
+            rest += ["--settings.kl.where", "loss"]
         if not token.startswith("-") or token == "-":
             if not places:
                 raise command.misused(f"{token} is unknown")
@@ -231,7 +233,7 @@ def _split(command: Command, argv: Sequence[str]) -> Iterator[Given]:
             continue
         name, equals, text = token.partition("=")
         truth = True
-        flag = known.get(name.replace("_", "-")) or _within(name, known)
+        flag = known.get(name.replace("_", "-")) or _within(name, known) or _of_before(name, known)
         if flag is None:
             flag, truth = _denied(name, known), False
         if flag is None:
@@ -259,6 +261,15 @@ def _within(name: str, known: dict[str, Flag]) -> Flag | None:
     if flag is None or not key or get_origin(flag.options[0]) is not dict:
         return None
     return _entry(flag, key, MISSING)
+
+
+def _of_before(name: str, known: dict[str, Flag]) -> Flag | None:
+    """The flag that an old name stands for, with a note."""
+    today = old_names.flag(name.removeprefix("--"))
+    flag = None if today is None else known.get("--" + today.replace("_", "-"))
+    if flag is not None:
+        old_names.note(name, flag.name)
+    return flag
 
 
 def _denied(name: str, known: dict[str, Flag]) -> Flag | None:

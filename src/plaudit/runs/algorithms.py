@@ -20,6 +20,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "evolution": ("Config", "ask", "tell"),
 }
 """By kind, what an algorithm's file has."""
+SAY_NEEDS = "; say what it needs with `def needs(config): return Needs()`, of plaudit.batches"
+"""How a file of before, whose needs were guessed, is mended."""
 
 
 def names(kind: str) -> list[str]:
@@ -89,8 +91,9 @@ def _from_file(path: Path) -> ModuleType:
     kind = kind_of(module)
     missing = [name for name in KINDS[kind] if not hasattr(module, name)]
     if missing:
+        mend = SAY_NEEDS if missing[0] == "needs" else ""
         raise PlauditError(
-            f"{path}: `{missing[0]}` is missing; an algorithm of the kind {kind} has {_parts(kind)}"
+            f"{path}: `{missing[0]}` is missing; an algorithm of the kind {kind} has {_parts(kind)}{mend}"
         )
     if not (isinstance(module.Config, type) and is_dataclass(module.Config)):
         raise PlauditError(

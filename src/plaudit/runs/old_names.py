@@ -116,11 +116,42 @@ def emptied(tree: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def flag(name: str) -> str:
-    """Today's name of a flag, a dotted path; as it is where it has not changed. A note is given for an old one."""
-    plain = name.replace("-", "_")
-    new = {**CONTROL_KEYS, **LANGUAGE_KEYS}.get(plain)
-    if new is None:
-        return name
-    warnings.warn(f"--{name} is called --{new} now", Renamed, stacklevel=2)
-    return new
+FLAGS: dict[str, str] = {
+    **CONTROL_KEYS,
+    **LANGUAGE_KEYS,
+    "fit.minibatch": "fit.minibatch_size",
+    "fit.piece": "fit.microbatch_size",
+    "fit.drawn": "fit.subsample",
+    "model.caution": "model.uncertainty_penalty",
+    "answer_tokens": "max_new_tokens",
+    "settings.kl_in_loss": "settings.kl.coef",
+}
+"""Of every command: the dotted path of a flag as it was -> as it is."""
+
+
+def flag(name: str) -> str | None:
+    """Today's name of a flag of before, a dotted path; none where there was none."""
+    return FLAGS.get(name.replace("-", "_"))
+
+
+def note(old: str, new: str) -> None:
+    """Say once that a flag has another name."""
+    warnings.warn(f"{old} is called {new} now", Renamed, stacklevel=2)
+
+
+def setting(path: str, value: Any) -> dict[str, Any]:
+    """What `--set` says of one field, by today's names: values by dotted paths; a note for each that has changed."""
+    head, dot, rest = path.partition(".")
+    sections = {"language": "environment", "watch": "win_rate_check"}
+    today = FLAGS.get(path) or f"{sections.get(head, head)}{dot}{rest}"
+    if today != path:
+        note(path, today)
+    if path == "settings.kl_in_loss":
+        return {today: value, "settings.kl.where": "loss"}
+    if not isinstance(value, Mapping):
+        return {today: value}
+    moved_keys = {key: FLAGS[f"{path}.{key}"] for key in value if f"{path}.{key}" in FLAGS}
+    for key, new in moved_keys.items():
+        note(f"{path}.{key}", new)
+    kept = {key: one for key, one in value.items() if key not in moved_keys}
+    return ({today: kept} if kept or not moved_keys else {}) | {moved_keys[key]: value[key] for key in moved_keys}

@@ -380,7 +380,11 @@ def test_pairs(plaudit: Run, tmp_path: Path) -> None:
         tmp_path / "q.npz",
         **{name: array[..., :1] if name.startswith("obs") else array for name, array in arrays.items()},
     )
-    refused(plaudit("reward", "p.npz", "q.npz", "--folds", "2"), "q.npz", "have 1 numbers of observation and 2 of action")
+    refused(
+        plaudit("reward", "p.npz", "q.npz", "--folds", "2"),
+        "q.npz",
+        "have 1 numbers of observation and 2 of action",
+    )
     (tmp_path / "q.npz").write_bytes(pickle.dumps(arrays))
     refused(plaudit("reward", "q.npz"), "q.npz: not a readable .npz of plain arrays")
     code, out, err = plaudit(*learn)

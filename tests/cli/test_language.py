@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from plaudit.models.language.adapters import Lora
-from plaudit.runs import config as configs
-from plaudit.stages import optimise
 from plaudit.readers.texts import read_text_pairs
+from plaudit.runs import config as configs
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
 from tests.cli.conftest import Run
 from tests.text_world import made_of, make_world, quiet, write_rows
 
@@ -146,7 +146,7 @@ def test_a_part_that_is_left_out_is_asked_for_field_by_field(plaudit: Run, tmp_p
     world = make_world(tmp_path)
     pairs = [{"prompt": f"say {i}:", "chosen": " a", "rejected": " b"} for i in range(20)]
     file = write_rows(tmp_path / "pairs.jsonl", pairs)
-    assert plaudit("reward", file, "--start", world.lm, "--out", "reward", "--epochs", "0.1")[0] == 0
+    assert plaudit("reward", file, "--start", world.lm, "--out", "reward", "--fit.first-steps", "3")[0] == 0
     code, _, err = plaudit(
         "optimise", "ppo", "--start", world.lm, "--prompts", world.prompts, "--set", "policy.lora.rank=2",
         "--set", "reward.weights.learned=0.5", "--reward.start", "reward", "--updates", "1",
@@ -166,7 +166,7 @@ def test_a_run_on_functions_is_evaluated_by_them(plaudit: Run, tmp_path: Path) -
     """And nothing calls the reward a learned one."""
     world = make_world(tmp_path)
     given = {"functions": {"long": f"{world.functions}:trl"}, "weights": {"long": 2.0}}
-    config = world.config(updates=1, hidden=None, reward=given, feedback={"labels": 0})
+    config = world.config(updates=1, gold_reward=None, reward=given, feedback={"labels": 0})
     folder = optimise.start(config, tmp_path / "run", quiet)
     code, out, err = plaudit("evaluate", "run", "--json")
     assert code == 0, err

@@ -61,7 +61,7 @@ def at_row(path: Path, number: int, do: Callable[[int], Any]) -> Callable[[int],
 
 def test_stopped_and_killed_at_any_moment(plaudit: Run, tmp_path: Path) -> None:
     """A process of its own, Ctrl-C, then kill -9 twice at random moments; what comes out is what one run gives."""
-    config, run, log = written(tmp_path, CARTPOLE, steps=19_200), tmp_path / "r", tmp_path / "log"
+    config, run, log = written(tmp_path, CARTPOLE, timesteps=19_200), tmp_path / "r", tmp_path / "log"
     moments = random.Random()
 
     def stop(child: int) -> None:
@@ -98,7 +98,7 @@ def test_stopped_and_killed_at_any_moment(plaudit: Run, tmp_path: Path) -> None:
 def test_resume_from_another_folder(plaudit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths in a config are those of where the run began; an environment's module is found again."""
     (tmp_path / "mine.py").write_text(
-        "from plaudit.algorithms.on_policy.ppo import Config, advantages, loss\n"
+        "from plaudit.algorithms.on_policy.ppo import Config, advantages, loss, needs\n"
     )
     name = "tests.cli.broken_environments:None-v0"
     short = (
@@ -125,7 +125,7 @@ def test_resume_from_another_folder(plaudit: Run, tmp_path: Path, monkeypatch: p
 
 
 def test_several_seeds_go_on_by_the_same_command(plaudit: Run, tmp_path: Path) -> None:
-    config = written(tmp_path, CARTPOLE, steps=3200)
+    config = written(tmp_path, CARTPOLE, timesteps=3200)
     command = ["run", config, "--seeds", "3", "--out", "all"]
     kill = at_row(tmp_path / "all" / "seed-1", 9, lambda child: os.kill(child, signal.SIGKILL))
     assert in_child(lambda: main(command), tmp_path / "log", kill) == -9, (tmp_path / "log").read_text()

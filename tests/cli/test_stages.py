@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from plaudit.algorithms.on_policy import ppo
-from plaudit.stages import optimise
-from plaudit.runs.config import from_mapping
 from plaudit.readers.arrays import read_pairs
 from plaudit.readers.comparisons import read_comparisons
 from plaudit.readers.lines import read_lines, write_lines
+from plaudit.runs.config import from_mapping
+from plaudit.stages import optimise
 from plaudit.stages.export import export_feedback
 
 Run = Callable[..., tuple[int, str, str]]
@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import torch
 
-from plaudit.batches import Episodes, Loss, Scores
+from plaudit.batches import Episodes, Loss, Needs, Scores
 from plaudit.maths.gae import gae
 
 
@@ -46,6 +46,10 @@ class Config:
     """Weight of the error of the critic."""
 
 
+def needs(config: Config) -> Needs:
+    return Needs(critic=True, discount=config.discount)
+
+
 def advantages(episodes: Episodes, config: Config) -> torch.Tensor:
     return gae(episodes, config.discount, config.lam)
 
@@ -54,7 +58,7 @@ def loss(new: Scores, episodes: Episodes, advantages: torch.Tensor, config: Conf
     mask = episodes.mask
     policy = -(new.logp * advantages)[mask].mean()
     value = (new.values - (episodes.values + advantages)).pow(2)[mask].mean()
-    return Loss(policy + config.value_coef * value, {"loss/policy_avg": policy.detach()})
+    return Loss(policy, {"loss/policy_avg": policy.detach()}, value=config.value_coef * value)
 '''
 
 
@@ -138,7 +142,7 @@ def test_a_reward_from_what_people_said_of_hopper(plaudit: Run, shared_data: Pat
     for mean, _, spread in table.values():
         assert 0.6 < float(mean) < 0.9 and float(spread) < 0.1
     card = json.loads(Path("model/plaudit.json").read_text())
-    assert card["about"]["pairs"] == 110 and card["spaces"] == {
+    assert card["about"]["answers"] == 110 and card["spaces"] == {
         "observation": 11,
         "action": 3,
         "kind": "continuous",
@@ -152,7 +156,7 @@ def test_a_reward_from_what_people_said_of_hopper(plaudit: Run, shared_data: Pat
         dict[str, Any]
     ] = []  # not by the command: its report draws pictures, which takes a minute without a GPU
     optimise.start(from_mapping(config, "here"), Path("r"), seen.append)
-    assert [row["decisions"] for row in seen] == [64, 128] and all(
+    assert [row["timesteps"] for row in seen] == [64, 128] and all(
         math.isfinite(row["rollout/reward_mean"]) for row in seen
     )
 

@@ -7,8 +7,8 @@ import pytest
 from plaudit.errors import PlauditError
 from plaudit.maths.advantage import GAE
 from plaudit.maths.constraint import NoLimit, StopAt
-from plaudit.runs import config as configs
 from plaudit.runs import aliases
+from plaudit.runs import config as configs
 
 CONTROL: dict[str, Any] = {
     "environment": "CartPole-v1", "n_envs": 4, "n_steps": 16, "batch_size": 32, "n_epochs": 3, "gamma": 0.9,

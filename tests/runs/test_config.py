@@ -8,8 +8,8 @@ import yaml
 
 from plaudit.errors import PlauditError
 from plaudit.runs import config as configs
-from plaudit.runs.config import from_mapping, resolve_paths
 from plaudit.runs import settings
+from plaudit.runs.config import from_mapping, resolve_paths
 
 ALONE: dict[str, Any] = {
     "start": "lm", "environment": {"kind": "language"}, "reward": {"weights": {"mine": 1}, "functions": {"mine": "f.py:g"}}

@@ -7,20 +7,21 @@ from typing import Any
 import pytest
 import torch
 
+from plaudit.environments.language.config import Language
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy
-from plaudit.stages import optimise
-from plaudit.stages.generate import AnswerConfig, EvaluateConfig, Speaker, assess, of_run
-from plaudit.runs.config import Language
 from plaudit.readers.texts import TextPrompt
+from plaudit.stages import optimise
+from plaudit.stages.evaluate import EvaluateText, evaluate, of_run
+from plaudit.stages.generate import GenerateConfig, Generator
 from tests.text_world import World, made_of, quiet, write_rows
 
 
-def evaluation(world: World, **changes: Any) -> EvaluateConfig:
-    language = Language(prompts=str(world.prompts), answer_tokens=6, held_out=0.5)
-    return replace(EvaluateConfig(language=language, hidden=world.hidden), **changes)
+def evaluation(world: World, **changes: Any) -> EvaluateText:
+    environment = Language(prompts=str(world.prompts), max_new_tokens=6, held_out=0.5)
+    return replace(EvaluateText(environment=environment, gold_reward=world.hidden), **changes)
 
 
 def full(*_: Any) -> Any:
@@ -31,14 +32,16 @@ def test_a_policy_answers_with_the_temperature_it_learned_with(world: World, tmp
     """With another one it is another policy than the one that was evaluated."""
     config = world.config(updates=1, policy={"shaping": {"temperature": 0.7, "top_p": 0.95}})
     run = optimise.start(config, tmp_path / "run", quiet).path
-    assert Speaker(str(run), AnswerConfig(4)).policy.config.shaping == Shaping(0.7, 0.95)
-    hotter = Speaker(str(run), AnswerConfig(4, temperature=1.5))
+    assert Generator(str(run), GenerateConfig(4)).policy.config.shaping == Shaping(0.7, 0.95)
+    hotter = Generator(str(run), GenerateConfig(4, temperature=1.5))
     assert hotter.policy.config.shaping == Shaping(1.5, 0.95)
-    assert Speaker(str(run), AnswerConfig(4, temperature=1.0, top_p=1.0)).policy.config.shaping == Shaping()
+    assert (
+        Generator(str(run), GenerateConfig(4, temperature=1.0, top_p=1.0)).policy.config.shaping == Shaping()
+    )
     with pytest.raises(PlauditError, match="temperature: must be above 0, not 0"):
-        Speaker(str(run), AnswerConfig(4, temperature=0.0))
+        Generator(str(run), GenerateConfig(4, temperature=0.0))
     assert loading.shaping_of(loading.load(str(world.lm))[0]) == Shaping()
-    assert Speaker(str(world.lm), AnswerConfig(4)).policy.config.shaping == Shaping()
+    assert Generator(str(world.lm), GenerateConfig(4)).policy.config.shaping == Shaping()
 
 
 # ---- two models side by side -----------------------------------------------------------------------------------------
@@ -47,9 +50,9 @@ def test_a_policy_answers_with_the_temperature_it_learned_with(world: World, tmp
 def test_a_model_beside_another_is_what_it_is_alone(world: World, tmp_path: Path) -> None:
     """Also one of other tokens: each reads and answers in its own, and there is no KL between them."""
     other = made_of("zebra crossing quiz ", tmp_path / "other")
-    alone = [assess(str(place), evaluation(world)) for place in (world.lm, other)]
-    beside = assess(str(world.lm), evaluation(world, against=str(other)))
-    turned = assess(str(other), evaluation(world, against=str(world.lm)))
+    alone = [evaluate(str(place), evaluation(world)) for place in (world.lm, other)]
+    beside = evaluate(str(world.lm), evaluation(world, against=str(other)))
+    turned = evaluate(str(other), evaluation(world, against=str(world.lm)))
     assert beside["before"] == {name: value for name, value in alone[1].items() if name != "prompts"}
     assert turned["before"] == {name: value for name, value in alone[0].items() if name != "prompts"}
     for found, single in ((beside, alone[0]), (turned, alone[1])):
@@ -59,7 +62,7 @@ def test_a_model_beside_another_is_what_it_is_alone(world: World, tmp_path: Path
 
 
 def test_a_model_beside_itself(world: World) -> None:
-    found = assess(str(world.lm), evaluation(world, against=str(world.lm)))
+    found = evaluate(str(world.lm), evaluation(world, against=str(world.lm)))
     assert found["kl_per_answer"] == 0 and found["win_rate"] == 0.5 and found["win_ties"] == 1
     assert "proxy_reward_mean" not in found and "proxy_reward_mean" not in found["before"]
 
@@ -67,23 +70,23 @@ def test_a_model_beside_itself(world: World) -> None:
 def test_what_does_not_fit_one_of_them_is_left_out_for_both(world: World, tmp_path: Path) -> None:
     small = made_of("zebra crossing quiz ", tmp_path / "small", context=16)
     rows = [{"prompt": "say " * (1 + i % 3) + f"{i}:"} for i in range(12)]
-    asked = Language(str(write_rows(tmp_path / "p.jsonl", rows)), answer_tokens=6, held_out=0.9)
-    config = evaluation(world, language=asked, against=str(small))
+    asked = Language(str(write_rows(tmp_path / "p.jsonl", rows)), max_new_tokens=6, held_out=0.9)
+    config = evaluation(world, environment=asked, against=str(small))
     with pytest.raises(
         PlauditError, match="the prompt has .* tokens, but 10 fit the context beside the answer"
     ):
-        assess(str(world.lm), config)
-    found = assess(str(world.lm), replace(config, language=replace(asked, too_long="leave out")))
-    assert 0 < found["prompts"] < assess(str(world.lm), evaluation(world, language=asked))["prompts"]
+        evaluate(str(world.lm), config)
+    found = evaluate(str(world.lm), replace(config, environment=replace(asked, too_long="leave out")))
+    assert 0 < found["prompts"] < evaluate(str(world.lm), evaluation(world, environment=asked))["prompts"]
     assert found["prompts"] == found["win_prompts"]
 
 
 def test_a_learned_reward_that_was_never_learned_judges_nothing(world: World, tmp_path: Path) -> None:
     with pytest.raises(PlauditError, match="has no trained score, .*; train one with `plaudit reward`"):
-        assess(str(world.lm), evaluation(world, reward=str(world.lm)))
+        evaluate(str(world.lm), evaluation(world, reward=str(world.lm)))
     made = reward_model.begin(str(world.lm), torch.Generator().manual_seed(0))
     reward_model.save(tmp_path / "rm", made)
-    found = assess(str(world.lm), evaluation(world, reward=str(tmp_path / "rm"), against=str(world.lm)))
+    found = evaluate(str(world.lm), evaluation(world, reward=str(tmp_path / "rm"), against=str(world.lm)))
     assert found["proxy_reward_mean"] == found["before"]["proxy_reward_mean"] != 0
 
 
@@ -94,23 +97,23 @@ def test_a_run_says_how_it_is_evaluated(world: World, tmp_path: Path) -> None:
     config = world.config(updates=1, policy={"shaping": {"temperature": 0.7}, "rows": 5})
     path = optimise.start(config, tmp_path / "run", quiet).path
     found = of_run(path)
-    assert found.language == replace(config.language, prompts=str(world.prompts))
-    assert (found.against, found.hidden, found.rows) == (str(world.lm), world.hidden, 5)
+    assert found.environment == replace(config.environment, prompts=str(world.prompts))
+    assert (found.against, found.gold_reward, found.rows) == (str(world.lm), world.hidden, 5)
     assert found.reward == str(path / "reward") and found.shaping == Shaping(0.7)
     other = write_rows(tmp_path / "other.jsonl", [{"prompt": "say it:"}])
-    assert of_run(path, str(other)).language == replace(config.language, prompts=str(other))
+    assert of_run(path, str(other)).environment == replace(config.environment, prompts=str(other))
 
 
 def test_other_prompts_leave_the_splits_of_the_run_behind(world: World, tmp_path: Path) -> None:
     other = write_rows(tmp_path / "other.jsonl", [{"prompt": f"say {i}:"} for i in range(4)])
-    config = world.config(updates=1, language={"evaluate_on": str(other)})
+    config = world.config(updates=1, environment={"evaluate_on": str(other)})
     path = optimise.start(config, tmp_path / "run", quiet).path
     assert (
-        of_run(path).language.evaluate_on
-        == of_run(path, str(world.prompts)).language.evaluate_on
+        of_run(path).environment.evaluate_on
+        == of_run(path, str(world.prompts)).environment.evaluate_on
         == str(other)
     )
-    assert of_run(path, str(other)).language.evaluate_on is None
+    assert of_run(path, str(other)).environment.evaluate_on is None
 
 
 def test_a_run_that_is_not_finished(world: World, tmp_path: Path) -> None:
@@ -120,7 +123,7 @@ def test_a_run_that_is_not_finished(world: World, tmp_path: Path) -> None:
     path = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         optimise.start(world.config(), path, stop)
-    for ask in (lambda: assess(str(path), of_run(path)), lambda: Speaker(str(path), AnswerConfig())):
+    for ask in (lambda: evaluate(str(path), of_run(path)), lambda: Generator(str(path), GenerateConfig())):
         with pytest.raises(PlauditError) as caught:
             ask()
         assert str(caught.value) == (
@@ -136,66 +139,66 @@ def test_a_run_that_is_not_finished(world: World, tmp_path: Path) -> None:
     [
         (
             {"gold_reward": "rubric"},
-            "hidden: the rubric judges service dialogues alone; give a function of your own",
+            "gold_reward: the rubric judges service dialogues alone; give a function of your own",
         ),
-        ({"gold_reward": None}, "evaluate: nothing to judge answers by"),
+        ({"gold_reward": None}, "evaluate: nothing to score answers by"),
         ({"count": 0}, "count: must be at least 1, not 0"),
         ({"rows": 0}, "rows: must be at least 1, not 0"),
-        ({"language": Language(split="train")}, "language.prompts: service dialogues have no splits"),
+        ({"environment": Language(split="train")}, "environment.prompts: service dialogues have no splits"),
         (
-            {"language": Language(answer_tokens=0)},
-            "language.answer_tokens: must be at least 1, not 0",
+            {"environment": Language(max_new_tokens=0)},
+            "environment.max_new_tokens: must be at least 1, not 0",
         ),
         (
-            {"language": Language(held_out=3.0)},
-            "language.held_out: must be between 0.01 and 0.9, not 3",
+            {"environment": Language(held_out=3.0)},
+            "environment.held_out: must be between 0.01 and 0.9, not 3",
         ),
         (
-            {"language": Language(answer_tokens=40)},
-            "language.answer_tokens: 40 leave no room for a prompt",
+            {"environment": Language(max_new_tokens=40)},
+            "environment.max_new_tokens: 40 leave no room for a prompt",
         ),
     ],
 )
 def test_bad_evaluations(changes: dict[str, Any], expected: str, world: World) -> None:
     with pytest.raises(PlauditError) as caught:
-        assess(str(world.lm), evaluation(world, **changes))
+        evaluate(str(world.lm), evaluation(world, **changes))
     assert str(caught.value).startswith(expected)
 
 
 def test_bad_answers(world: World) -> None:
     for changes, expected in (
-        ({"max_new_tokens": 0}, "answer_tokens: must be at least 1, not 0"),
+        ({"max_new_tokens": 0}, "max_new_tokens: must be at least 1, not 0"),
         ({"rows": 0}, "rows: must be at least 1, not 0"),
         (
             {"max_new_tokens": 40},
-            "answer_tokens: 40 leave no room for a prompt in the model's context of 32 tokens;",
+            "max_new_tokens: 40 leave no room for a prompt in the model's context of 32 tokens;",
         ),
     ):
         with pytest.raises(PlauditError) as caught:
-            Speaker(str(world.lm), AnswerConfig(**changes))
+            Generator(str(world.lm), GenerateConfig(**changes))
         assert str(caught.value).startswith(expected)
     with pytest.raises(
-        PlauditError, match=r"here: the prompt has .* but 28 fit .*; shorten it or lower answer_tokens$"
+        PlauditError, match=r"here: the prompt has .* but 28 fit .*; shorten it or lower max_new_tokens$"
     ):
-        Speaker(str(world.lm), AnswerConfig(4)).answers([TextPrompt("say " * 30, {}, "here")])
+        Generator(str(world.lm), GenerateConfig(4)).answers([TextPrompt("say " * 30, {}, "here")])
 
 
 def test_not_enough_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    speaker = Speaker(str(world.lm), AnswerConfig(4))
+    generator = Generator(str(world.lm), GenerateConfig(4))
     monkeypatch.setattr(LanguagePolicy, "generate", full)
     said = r"there is not enough memory \(2.00 GiB more were wanted\); lower rows or "
-    with pytest.raises(PlauditError, match=f"{said}answer_tokens"):
-        speaker.answers([TextPrompt("say", {}, "here")])
-    with pytest.raises(PlauditError, match=f"{said}language.answer_tokens"):
-        assess(str(world.lm), evaluation(world))
+    with pytest.raises(PlauditError, match=f"{said}max_new_tokens"):
+        generator.answers([TextPrompt("say", {}, "here")])
+    with pytest.raises(PlauditError, match=f"{said}environment.max_new_tokens"):
+        evaluate(str(world.lm), evaluation(world))
 
 
 def test_a_conversation_that_outgrows_the_context_loses_its_oldest_turns(tmp_path: Path) -> None:
     place = made_of("<|user|>say<|assistant|>it\n", tmp_path / "lm", context=60)
-    speaker = Speaker(str(place), AnswerConfig(8))
+    generator = Generator(str(place), GenerateConfig(8))
     turns = [{"role": ("user", "assistant")[i % 2], "content": f"say it {i}"} for i in range(21)]
-    recent = speaker.recent(turns)
+    recent = generator.recent(turns)
     assert 1 < len(recent) < 21 and recent == turns[-len(recent) :] and recent[0]["role"] == "user"
-    fits = [len(speaker.vocabulary.prompt(turns[-n:])) <= 52 for n in (len(recent), len(recent) + 2)]
-    assert fits == [True, False] and speaker.recent(turns[:1]) == turns[:1]
-    speaker.reply(recent, False)
+    fits = [len(generator.vocabulary.prompt(turns[-n:])) <= 52 for n in (len(recent), len(recent) + 2)]
+    assert fits == [True, False] and generator.recent(turns[:1]) == turns[:1]
+    generator.reply(recent, False)

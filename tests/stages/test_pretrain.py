@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from plaudit.environments.control.make import Control
+from plaudit.environments.control.config import Control
 from plaudit.models.actor_critic import PolicyConfig
-from plaudit.stages import pretrain
-from plaudit.runs import saved
-from plaudit.stages.pretrain import CloneConfig, clone
 from plaudit.readers.arrays import RecordedSteps
+from plaudit.runs import saved
+from plaudit.stages.pretrain import pretrain
+from plaudit.stages.pretrain_config import PretrainControl
 from plaudit.trainers import supervised
 
 
@@ -25,22 +25,29 @@ def quiet(row: dict[str, Any]) -> None:
     pass
 
 
-def config(id: str, **changes: Any) -> CloneConfig:
+def config(id: str, **changes: Any) -> PretrainControl:
     given: dict[str, Any] = {"trainer": supervised.Config(epochs=1), "evaluate_count": 1}
-    return CloneConfig(Control(id), **(given | changes))
+    return PretrainControl(Control(id), **(given | changes))
+
+
+def clone(how: PretrainControl, steps: RecordedSteps, out: Path) -> dict[str, Any]:
+    """The stage, on a file."""
+    file = out.with_name("steps.npz")
+    np.savez(file, obs=steps.observations, actions=steps.actions, episode_starts=steps.starts)
+    return pretrain(how, str(file), out, quiet)
 
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the trainer is given: data and held-out data."""
     found: list[Any] = []
-    train = supervised.train
+    run = supervised.run
 
-    def listen(policy: Any, data: Any, held_out: Any, task: Any, generator: torch.Generator) -> Any:
-        found.extend([data, held_out])
-        return train(policy, data, held_out, task, generator)
+    def listen(learner: supervised.Supervised) -> Any:
+        found.extend([learner.data, learner.held_out])
+        return run(learner)
 
-    monkeypatch.setattr(pretrain.supervised, "train", listen)
+    monkeypatch.setattr(supervised, "run", listen)
     return found
 
 
@@ -51,7 +58,7 @@ def test_held_out_steps_are_apart(
     tmp_path: Path, seen: list[Any], share: float, episodes: int | None, kept: int, learned: int
 ) -> None:
     steps = recorded(40, 4, np.arange(40) % 2)
-    clone(config("CartPole-v1", held_out=share, episodes=episodes), steps, tmp_path / "c", quiet)
+    clone(config("CartPole-v1", held_out=share, episodes=episodes), steps, tmp_path / "c")
     data, held_out = ({float(x) for x in part.record.observations[:, 0, 0]} for part in seen)
     assert (len(held_out), len(data)) == (kept, learned) and not data & held_out
     used = steps.observations[: 40 if episodes is None else 10 * episodes, 0].astype(np.float32)
@@ -67,7 +74,7 @@ def test_held_out_steps_are_apart(
 
 def test_continuous_actions_in_units_of_the_range(tmp_path: Path, seen: list[Any]) -> None:
     torque = np.linspace(-2, 2, 40)[:, None]
-    clone(config("Pendulum-v1"), recorded(40, 3, torque), tmp_path / "c", quiet)
+    clone(config("Pendulum-v1"), recorded(40, 3, torque), tmp_path / "c")
     actions = torch.cat([part.record.actions[:, 0, 0] for part in seen])
     executed = torch.cat([part.record.executed[:, 0, 0] for part in seen])
     torch.testing.assert_close(executed, 2 * actions)
@@ -77,7 +84,7 @@ def test_continuous_actions_in_units_of_the_range(tmp_path: Path, seen: list[Any
 def test_a_clone_knows_the_statistics_of_its_demonstrations(tmp_path: Path) -> None:
     steps = recorded(50, 4, np.arange(50) % 2)
     policy = PolicyConfig(hidden=(4,), normalise_observations=True)
-    result = clone(config("CartPole-v1", policy=policy), steps, tmp_path / "c", quiet)
+    result = clone(config("CartPole-v1", policy=policy), steps, tmp_path / "c")
     model = saved.load_policy(tmp_path / "c", "CartPole-v1")
     exact = steps.observations.astype(np.float32).astype(np.float64)
     np.testing.assert_allclose(model.moments.mean, exact.mean(axis=0))
@@ -88,6 +95,6 @@ def test_a_clone_knows_the_statistics_of_its_demonstrations(tmp_path: Path) -> N
 def test_the_same_seed_the_same_clone(tmp_path: Path) -> None:
     steps = recorded(40, 4, np.arange(40) % 2)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        clone(config("CartPole-v1", seed=seed), steps, tmp_path / name, quiet)
+        clone(config("CartPole-v1", seed=seed), steps, tmp_path / name)
     a, b, c = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
     assert a == b != c

@@ -10,10 +10,10 @@ import torch
 
 from plaudit.environments.control.vector_env import Source
 from plaudit.errors import PlauditError
-from plaudit.stages import optimise
 from plaudit.runs.config import RunConfig, from_mapping
-from plaudit.stages.adapters.control import ControlTask
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
+from plaudit.stages.adapters.control import ControlTask
 from plaudit.storage.sql import SqlStore
 from tests.processes import contents, differences, in_child, kill_me, metrics
 
@@ -52,7 +52,7 @@ HOPPER = {
     "timesteps": 700,
     "trainer": {"epochs": 1, "minibatch_size": 50},
     "policy": TINY | {"normalise_observations": True},
-    "reward": {"scale": True},
+    "reward": {"normalise": True},
     "evaluate_count": 1,
 }
 MAPPINGS = {"pendulum": PENDULUM, "cartpole": CARTPOLE, "sync": SYNC, "next": NEXT, "hopper": HOPPER}

@@ -9,10 +9,10 @@ import pytest
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import generation, loading
-from plaudit.stages import optimise
-from plaudit.stages.adapters.language import LanguageTask
 from plaudit.runs import checkpoint
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
+from plaudit.stages.adapters.language import LanguageTask
 from plaudit.storage.sql import SqlStore
 from plaudit.trainers.steps import AdamOptimiser
 from tests.processes import contents, differences, in_child, kill_me, metrics
@@ -20,8 +20,9 @@ from tests.text_world import World, quiet
 
 EVERYTHING: dict[str, Any] = {
     "updates": 7,
-    "environment": {"max_new_tokens": 5, "batch": 6, "num_generations": 2, "cap": {"kind": "penalty", "amount": 0.5}},
-    "trainer": {"epochs": 2, "minibatch_size": 4, "kl_target": 0.02, "kl_horizon": 50, "anneal": ["clip"]},
+    "environment": {"max_new_tokens": 5, "batch_size": 6, "num_generations": 2, "cap": {"kind": "penalty", "amount": 0.5}},
+    "settings": {"kl": {"coef": 0.05, "target": 0.02, "horizon": 50}},
+    "trainer": {"epochs": 2, "minibatch_size": 4, "anneal": ["clip"]},
     "reward": {
         "fit": {"first_steps": 3, "steps": 2, "minibatch_size": 4},
         "weights": {"learned": 1, "texts": 0.1, "trl": 0},
@@ -103,16 +104,16 @@ def test_what_the_run_of_these_tests_holds(whole: Any) -> None:
     assert (
         found["waiting"] == 0 and 9 <= found["history"] - 13 <= 12
     )  # two answers that are the same are not asked
-    assert found["made of"].keys() == {"start", "language.prompts"}
+    assert found["made of"].keys() == {"start", "environment.prompts"}
 
 
 @pytest.mark.parametrize(
     ("form", "every", "owner", "name", "call"),
     [
         ("all weights", 2, generation, "draw", 75),
-        ("all weights", 3, Adam, "finish", 21),
+        ("all weights", 3, AdamOptimiser, "finish", 21),
         ("adapters", 1, generation, "draw", 52),
-        ("adapters", 3, Adam, "finish", 32),
+        ("adapters", 3, AdamOptimiser, "finish", 32),
     ],
 )
 def test_killed_in_generation_and_in_optimisation(

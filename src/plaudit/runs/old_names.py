@@ -154,4 +154,6 @@ def setting(path: str, value: Any) -> dict[str, Any]:
     for key, new in moved_keys.items():
         note(f"{path}.{key}", new)
     kept = {key: one for key, one in value.items() if key not in moved_keys}
-    return ({today: kept} if kept or not moved_keys else {}) | {moved_keys[key]: value[key] for key in moved_keys}
+    return ({today: kept} if kept or not moved_keys else {}) | {
+        moved_keys[key]: value[key] for key in moved_keys
+    }

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from plaudit.errors import PlauditError
-from plaudit.stages import optimise
-from plaudit.pipeline.control import config
-from plaudit.stages.adapters.control import EARLY_END, ControlTask
+from plaudit.rewards.control import EARLY_END
+from plaudit.runs import config
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
 from plaudit.storage import MemoryStore, commands, open_store
+from tests.stages.tasks import build, tick
 
 SMALL: dict[str, Any] = {
     "environment": {"id": "Pendulum-v1", "envs": 4, "n_steps": 40},
@@ -35,41 +36,38 @@ def small(**changes: Any) -> config.RunConfig:
     return config.from_mapping(SMALL | changes, "test")
 
 
-def made(wanted: config.RunConfig, path: Path) -> ControlTask:
-    path.mkdir()
-    return ControlTask(wanted, RunFolder(path))
-
-
 def test_a_refit_forgets_the_scale_of_the_reward_before(tmp_path: Path) -> None:
-    run = made(small(), tmp_path / "run")
-    scale = run.control.reward_scale
-    assert scale is not None and run.preferences is not None
+    run = build(small(), tmp_path / "run")
+    scale = run.learner.rewards
+    assert run.feedback is not None
     seen = []
     for _ in range(4):
-        fits = run.preferences.fits
-        run.tick()
-        seen.append((run.preferences.fits > fits, int(scale.moments.count)))
+        fits = run.feedback.fits
+        tick(run)
+        seen.append((run.feedback.fits > fits, int(scale.moments.count)))
     run.close()
     # 160 decisions a rollout; the second round is due at half of the budget, before the third update
     assert seen == [(True, 160), (False, 320), (True, 160), (False, 320)]
 
 
 def test_episodes_that_end_by_themselves_are_noted_where_people_teach(tmp_path: Path) -> None:
-    early = small(environment={"id": "CartPole-v1", "envs": 4})
+    early = small(environment={"id": "CartPole-v1", "envs": 4, "n_steps": 40})
     for wanted, notes in ((early, {EARLY_END}), (small(), set())):
-        run = made(wanted, tmp_path / wanted.environment.id)
+        run = build(wanted, tmp_path / wanted.environment.id)
         for _ in range(2):
-            run.tick()
+            tick(run)
         run.close()
-        assert run.notes == notes
+        assert run.feedback.questions.notes == notes
 
 
 def test_a_learned_reward_without_weight_for_the_environment_ignores_it(tmp_path: Path) -> None:
-    run = made(small(), tmp_path / "run")
-    run.tick()
-    walk, _ = run.control.walk(run.state.policy)
-    paid_more = replace(walk.record, environment_rewards=walk.record.environment_rewards + 1000)
-    assert torch.equal(run.reward(walk.record), run.reward(paid_more))
+    run = build(small(), tmp_path / "run")
+    tick(run)
+    fresh = run.rollouts.collect(run.policy, 160)
+    rewards = fresh.record.environment_rewards + 1000
+    paid_more = replace(fresh, record=replace(fresh.record, environment_rewards=rewards))
+    one, other = (run.learner.rewards.rewards(behaviour) for behaviour in (fresh, paid_more))
+    assert one.dense is not None and torch.equal(one.dense, other.dense)
     run.close()
 
 
@@ -111,7 +109,7 @@ def test_a_pause_lasts_until_start(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"trainer": {"minibatch_size": 0}}, "trainer.minibatch: must be at least 1, not 0"),
+        ({"trainer": {"minibatch_size": 0}}, "trainer.minibatch_size: must be at least 1, not 0"),
         ({"trainer": {"epochs": -3}}, "trainer.epochs"),
         ({"trainer": {"anneal": ["clipp"]}}, "trainer.anneal: 'clipp' is no number of settings; known: clip"),
         ({"settings": {"discount": 7}}, "settings.discount: must be between 0 and 1, not 7"),
@@ -134,19 +132,19 @@ def test_without_a_critic_monte_carlo_will_do() -> None:
 
 
 def test_monte_carlo_where_nothing_terminates_says_so(tmp_path: Path) -> None:
-    run = made(small(settings={"advantage": "monte_carlo"}), tmp_path / "run")
+    run = build(small(settings={"advantage": "monte_carlo"}), tmp_path / "run")
     with pytest.raises(PlauditError, match="no episode terminates"):
-        run.tick()
+        tick(run)
     run.close()
 
 
 def test_learning_that_diverges_is_stopped(tmp_path: Path) -> None:
     wild = small(
-        environment={"id": "CartPole-v1", "envs": 4},
+        environment={"id": "CartPole-v1", "envs": 4, "n_steps": 40},
         trainer={"epochs": 1, "minibatch_size": 80, "learning_rate": 1e30, "max_grad_norm": None},
     )
-    run = made(wild, tmp_path / "run")
+    run = build(wild, tmp_path / "run")
     with pytest.raises(PlauditError, match="diverged"):
         for _ in range(4):
-            run.tick()
+            tick(run)
     run.close()

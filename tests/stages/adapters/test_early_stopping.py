@@ -9,16 +9,17 @@ import pytest
 import torch
 
 from plaudit.feedback import Comparison
-from plaudit.stages import optimise
-from plaudit.stages.adapters import language as run_module
-from plaudit.stages.adapters import early_stopping as watching
-from plaudit.stages.adapters.language import LanguageTask
-from plaudit.stages.adapters.early_stopping import START, Check, best, counted, fallen
 from plaudit.runs.checkpoint import load_tree
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
+from plaudit.stages.adapters import early_stopping
+from plaudit.stages.adapters import language as run_module
+from plaudit.stages.adapters.early_stopping import START, Check, best, counted, fallen
+from plaudit.stages.adapters.language import LanguageTask
 from plaudit.storage import open_store
 from plaudit.storage.store import NewResponse, Response
 from tests.processes import metrics
+from tests.stages.tasks import tick
 from tests.text_world import World, quiet
 
 # ---- when to stop ----------------------------------------------------------------------------------------------------
@@ -108,7 +109,7 @@ WATCH = {"every": 2, "judgements": 12, "stop": True}
 @pytest.fixture(scope="module")
 def watched(world: World, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with two checks."""
-    config = world.config(watch=WATCH, hidden=world.hidden, evaluate_prompts=3)
+    config = world.config(win_rate_check=WATCH, gold_reward=world.hidden, evaluate_count=3)
     return optimise.start(config, tmp_path_factory.mktemp("watched") / "run", quiet)
 
 
@@ -131,14 +132,17 @@ def test_held_out_judgements_are_asked_of_the_same_people_and_never_learned_from
         points = sum({"first": 1.0, "second": 0.0, "equal": 0.5}[r.feedback.answer] for r in mine)
         assert row["watch/judgements"] == len(mine)
         assert row["watch/win_rate"] == pytest.approx(points / len(mine))
-        assert {"watch/fresh_accuracy", "watch/fresh_nll"} <= row.keys()  # how well the reward foretold them
+        assert {
+            "watch/held_out_accuracy",
+            "watch/held_out_nll",
+        } <= row.keys()  # how well the reward foretold them
 
 
 def test_a_held_out_question_is_about_held_out_prompts(watched: RunFolder, world: World) -> None:
-    config = world.config(watch=WATCH, evaluate_prompts=3)
+    config = world.config(win_rate_check=WATCH, evaluate_count=3)
     run = LanguageTask(config, RunFolder.create(watched.path.with_name("again"), {}, "optimise", 0))
-    allowed = {prompt.text for prompt in run.parts.prompts.held_out}
-    learned = {prompt.text for prompt in run.parts.prompts.train}
+    allowed = {prompt.text for prompt in run.models.prompts.held_out}
+    learned = {prompt.text for prompt in run.models.prompts.train}
     run.close()
     assert len(allowed) == 3 and not allowed & learned
     store = open_store(watched.feedback)
@@ -151,12 +155,13 @@ def test_what_is_held_out_changes_nothing_that_is_learned(world: World, tmp_path
     """With checks and without them: the same policy, the same reward."""
     found = []
     for name, watch in (("with", {"every": 1, "judgements": 5}), ("without", {"every": 0})):
-        optimise.start(world.config(watch=watch), tmp_path / name, quiet)
+        optimise.start(world.config(win_rate_check=watch), tmp_path / name, quiet)
         found.append(load_tree(sorted((tmp_path / name / "checkpoints").iterdir())[-1]))
     one, other = found
-    assert one["watcher"] is not None and other["watcher"] is None
-    assert all(torch.equal(one["policy"][name], tensor) for name, tensor in other["policy"].items())
-    learners = [tree["preferences"]["learner"]["model"] for tree in found]
+    assert one["task"]["early_stopping"] is not None and other["task"]["early_stopping"] is None
+    policies = [tree["learner"]["updater"]["policy"] for tree in found]
+    assert all(torch.equal(policies[0][name], tensor) for name, tensor in policies[1].items())
+    learners = [tree["learner"]["rewards"]["learned"]["trainer"]["medium"]["model"] for tree in found]
     assert all(torch.equal(learners[0][name], tensor) for name, tensor in learners[1].items())
 
 
@@ -164,18 +169,20 @@ def test_the_best_policy_is_put_back(world: World, tmp_path: Path, monkeypatch: 
     """The judgements here fall from the third check on; the run ends early with exactly the weights of then."""
     points = {1: 50.0, 2: 95.0, 3: 90.0} | {update: 10.0 for update in range(4, 10)}
     monkeypatch.setattr(
-        watching, "counted", lambda update, kl, responses: Check(update, float(update), points[update], 100)
+        early_stopping,
+        "counted",
+        lambda update, kl, responses: Check(update, float(update), points[update], 100),
     )
     seen: dict[int, dict[str, torch.Tensor]] = {}
-    watch = watching.Watcher.check
+    watch = early_stopping.EarlyStopping.check
 
     def check(self: Any, update: int, kl: float, sides: Any, policy: Any) -> Any:
         seen[update] = {name: p.detach().clone() for name, p in policy.named_parameters()}
         return watch(self, update, kl, sides, policy)
 
-    monkeypatch.setattr(watching.Watcher, "check", check)
+    monkeypatch.setattr(early_stopping.EarlyStopping, "check", check)
     config = world.config(
-        updates=9, watch={"every": 1, "judgements": 2, "stop": True, "patience": 2}, evaluate_prompts=2
+        updates=9, win_rate_check={"every": 1, "judgements": 2, "stop": True, "patience": 2}, evaluate_count=2
     )
     kept: list[Any] = []
     finish = run_module.LanguageTask.finish
@@ -186,29 +193,29 @@ def test_the_best_policy_is_put_back(world: World, tmp_path: Path, monkeypatch: 
     rows = metrics(folder.path)
     assert 4 <= len(rows) < 9 and folder.read_manifest()["result"]["kept_update"] == 2
     assert [place.name for place in (folder.path / "watched").iterdir()] == ["00000002"]
-    for name, p in kept[0].state.policy.named_parameters():
+    for name, p in kept[0].models.policy.named_parameters():
         assert torch.equal(p, seen[2][name]) and not torch.equal(p, seen[max(seen)][name])
 
 
 def test_the_start_is_put_back(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The judgements here are against the policy from the first check on: its weights are those of before them."""
     monkeypatch.setattr(
-        watching, "counted", lambda update, kl, responses: Check(update, float(update), 10.0, 100)
+        early_stopping, "counted", lambda update, kl, responses: Check(update, float(update), 10.0, 100)
     )
     kept: list[Any] = []
     finish = run_module.LanguageTask.finish
     monkeypatch.setattr(
         run_module.LanguageTask, "finish", lambda self, folder: kept.append(self) or finish(self, folder)
     )
-    config = world.config(watch={"every": 1, "judgements": 2, "stop": True}, evaluate_prompts=2)
+    config = world.config(win_rate_check={"every": 1, "judgements": 2, "stop": True}, evaluate_count=2)
     folder = optimise.start(config, tmp_path / "run", quiet)
     result = folder.read_manifest()["result"]
     assert result["kept_update"] == 0 and result["kl_per_answer"] == 0 and result["win_rate"] == 0.5
     assert [place.name for place in (folder.path / "watched").iterdir()] == ["00000000"]
     fresh = LanguageTask(config, RunFolder.create(tmp_path / "again", {}, "optimise", 0))
-    before = fresh.state.policy.trainable()
+    before = fresh.models.policy.trainable()
     fresh.close()
-    for name, tensor in kept[0].state.policy.trainable().items():
+    for name, tensor in kept[0].models.policy.trainable().items():
         assert torch.equal(tensor, before[name])
 
 
@@ -219,20 +226,23 @@ def test_late_answers_are_counted_at_the_next_check(world: World, tmp_path: Path
     functions = {"texts": f"{world.functions}:texts"}
     config = world.config(
         reward={"weights": {"texts": 1.0}, "functions": functions}, feedback={"labels": 0, "people": []},
-        watch={"every": 1, "judgements": 4}, hidden=None,
+        win_rate_check={"every": 1, "judgements": 4}, gold_reward=None,
     )  # fmt: skip
     run = LanguageTask(config, RunFolder.create(tmp_path / "run", {}, "optimise", 0))
-    assert run.preferences is not None and run.watcher is not None
-    store = run.preferences.desk.store
-    row = run.tick()
+    assert run.session is not None and run.early_stopping is not None
+    store = run.session.store
+    row = tick(run)
     assert row["watch/judgements"] == 0 and row["watch/win_rate"] == 0.5 and "feedback/labels" not in row
     for answer in ("first", "equal"):
         query = store.claim("somebody", 60.0)
         assert query is not None and query.key.startswith("held-out/1/")
         store.submit(NewResponse(f"u{query.id}", query.id, "somebody",
                                  Comparison((query.items[0], query.items[1]), answer), query.shown_order))  # fmt: skip
-    assert run.tick()["watch/judgements"] == 0
-    assert [(c.update, c.points, c.judgements) for c in run.watcher.checks] == [(1, 1.5, 2), (2, 0.0, 0)]
+    assert tick(run)["watch/judgements"] == 0
+    assert [(c.update, c.points, c.judgements) for c in run.early_stopping.checks] == [
+        (1, 1.5, 2),
+        (2, 0.0, 0),
+    ]
     run.close()
 
 
@@ -241,7 +251,7 @@ def test_checks_where_nothing_learns_from_people(world: World, tmp_path: Path) -
     functions = {"texts": f"{world.functions}:texts"}
     config = world.config(
         reward={"weights": {"texts": 1.0}, "functions": functions}, feedback={"labels": 0},
-        watch={"every": 1, "judgements": 4}, checkpoint_every=1,
+        win_rate_check={"every": 1, "judgements": 4}, checkpoint_every=1,
     )  # fmt: skip
 
     def stop(row: dict[str, Any]) -> None:
@@ -262,15 +272,15 @@ def test_answers_after_the_last_check_are_in_the_result(world: World, tmp_path: 
     functions = {"texts": f"{world.functions}:texts"}
     config = world.config(
         reward={"weights": {"texts": 1.0}, "functions": functions}, feedback={"labels": 0, "people": []},
-        watch={"every": 2, "judgements": 4, "stop": stop}, hidden=None, updates=3,
+        win_rate_check={"every": 2, "judgements": 4, "stop": stop}, gold_reward=None, updates=3,
     )  # fmt: skip
     folder = RunFolder.create(tmp_path / "run", {}, "optimise", 0)
     run = LanguageTask(config, folder)
     run.begin(folder)
-    rows = [run.tick() for _ in range(3)]
+    rows = [tick(run) for _ in range(3)]
     assert [row.get("watch/judgements") for row in rows] == [None, 0, 0]  # the last update is checked as well
-    assert run.preferences is not None
-    store = run.preferences.desk.store
+    assert run.session is not None
+    store = run.session.store
     while query := store.claim("somebody", 60.0):
         answer = "first" if query.key.startswith("held-out/2/") else "second"
         store.submit(NewResponse(f"u{query.id}", query.id, "somebody",
@@ -288,7 +298,7 @@ def test_where_nobody_judges_the_last_policy_is_kept(world: World, tmp_path: Pat
     functions = {"texts": f"{world.functions}:texts"}
     config = world.config(
         reward={"weights": {"texts": 1.0}, "functions": functions}, feedback={"labels": 0, "people": []},
-        watch={"every": 1, "judgements": 4, "stop": True}, hidden=None,
+        win_rate_check={"every": 1, "judgements": 4, "stop": True}, gold_reward=None,
     )  # fmt: skip
     manifest = optimise.start(config, tmp_path / "run", quiet).read_manifest()
     assert manifest["result"]["kept_update"] == 4

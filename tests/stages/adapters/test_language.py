@@ -21,9 +21,13 @@ from plaudit.stages.adapters.text_evaluation import Evaluation
 from plaudit.runs.provenance import of_weights
 from plaudit.stages.adapters.language import LanguageTask
 from plaudit.runs.folder import RunFolder
+from plaudit.runs import settings
 from plaudit.seeds import seed_of
+from plaudit.stages.pretrain import pretrain
+from plaudit.stages.pretrain_config import PretrainText
 from tests.processes import metrics
-from tests.text_world import World, quiet
+from tests.stages.tasks import build, tick
+from tests.text_world import NEW, World, quiet
 
 
 def alone(world: World, **changes: Any) -> Any:
@@ -31,15 +35,12 @@ def alone(world: World, **changes: Any) -> Any:
     return world.config(**{"feedback": {"labels": 0}, "reward": reward} | changes)
 
 
-def build(config: Any, path: Path) -> LanguageTask:
-    return LanguageTask(config, RunFolder.create(path, {}, "optimise", 0))
-
-
 @pytest.fixture(scope="module")
 def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with people and an adaptive price, finished."""
-    trainer = {"epochs": 2, "minibatch_size": 4, "kl_target": 0.02, "kl_horizon": 50}
-    return optimise.start(world.config(trainer=trainer), tmp_path_factory.mktemp("run") / "run", quiet)
+    settings = {"kl": {"coef": 0.05, "target": 0.02, "horizon": 50}}
+    trainer = {"epochs": 2, "minibatch_size": 4}
+    return optimise.start(world.config(trainer=trainer, settings=settings), tmp_path_factory.mktemp("run") / "run", quiet)
 
 
 def test_the_price_that_is_reported_is_the_one_that_was_paid(run: RunFolder) -> None:
@@ -51,7 +52,7 @@ def test_the_price_that_is_reported_is_the_one_that_was_paid(run: RunFolder) -> 
             row["objective/scores"] + row["objective/non_score_reward"]
         )
         # value *= 1 + clip(current / target - 1, +-.2) n / horizon, after the update
-        decisions = row["decisions"] - (rows[row["update"] - 2]["decisions"] if row["update"] > 1 else 0)
+        decisions = row["tokens"] - (rows[row["update"] - 2]["tokens"] if row["update"] > 1 else 0)
         error = min(max(row["objective/kl"] / 0.02 - 1, -0.2), 0.2)
         price *= 1 + error * decisions / 50
         assert row["objective/kl_coef"] == pytest.approx(price, rel=1e-5)
@@ -59,9 +60,9 @@ def test_the_price_that_is_reported_is_the_one_that_was_paid(run: RunFolder) -> 
 
 
 def test_an_annealed_price_is_reported_as_it_was_paid(world: World, tmp_path: Path) -> None:
-    trainer = {"epochs": 1, "minibatch_size": 8, "anneal": ["kl_in_reward"], "learning_rate": 0.01}
+    trainer = {"epochs": 1, "minibatch_size": 8, "anneal": ["kl.coef"], "learning_rate": 0.01}
     one = build(alone(world, trainer=trainer), tmp_path / "r")
-    rows = [one.tick() for _ in range(3)]
+    rows = [tick(one) for _ in range(3)]
     for done, row in enumerate(rows):
         paid = -0.05 * (1 - done / 4) * row["objective/kl_per_answer"]
         assert row["objective/non_score_reward"] == pytest.approx(paid)
@@ -72,8 +73,8 @@ def test_what_a_run_leaves(run: RunFolder, world: World) -> None:
     manifest = run.read_manifest()
     assert manifest["status"] == "finished" and manifest["resume"] == "exact" and manifest["notes"] == []
     result = manifest["result"]
-    assert result["kept_update"] == 4 and result["win_prompts"] == 4 and result["win_by"] == "hidden score"
-    hidden = [result["scores"][when]["hidden"] for when in ("before", "after")]
+    assert result["kept_update"] == 4 and result["win_prompts"] == 4 and result["win_by"] == "gold reward"
+    hidden = [result["scores"][when]["gold_reward"] for when in ("before", "after")]
     points = [1.0 if b > a else 0.5 if b == a else 0.0 for a, b in zip(*hidden, strict=True)]
     assert result["win_rate"] == pytest.approx(sum(points) / 4)
     assert result["gold_reward_mean"] == pytest.approx(sum(hidden[1]) / 4)
@@ -116,14 +117,14 @@ def test_the_start_and_the_last_policy_answer_once_and_are_judged_by_the_reward_
     monkeypatch.setattr(language_run, "evaluate", noting)
     path = tmp_path / "r"
     one = build(world.config(), path)
-    rows = [one.tick() for _ in range(4)]
+    rows = [tick(one) for _ in range(4)]
     result = one.finish(RunFolder.open(path))
-    assert asked == [one.parts.start, one.state.policy, one.state.policy]  # the latter after 2 and 4 updates
+    assert asked == [one.models.start, one.models.policy, one.models.policy]  # the latter after 2 and 4 updates
     for name in ("gold_reward_mean", "kl_per_answer", "tokens", "proxy_reward_mean"):
         assert result[name] == rows[3][f"eval/{name}"]
     assert result["before"]["gold_reward_mean"] == rows[0]["start/gold_reward_mean"]
     now = plain(
-        one.parts.start, one.parts.prompts.held_out, one.parts.speech, one.judges, seed_of(3, "evaluation")
+        one.models.start, one.models.prompts.held_out, one.models.generation, one.scorers, seed_of(3, "evaluation")
     )
     assert result["before"] == now.metrics()
     assert result["before"]["proxy_reward_mean"] != rows[0]["start/proxy_reward_mean"]  # the reward has learned since
@@ -134,7 +135,7 @@ def test_the_start_and_the_last_policy_answer_once_and_are_judged_by_the_reward_
 def test_the_first_update(world: World, tmp_path: Path) -> None:
     """One minibatch of the whole batch, one pass: the policy is still what it was when it answered."""
     one = build(world.config(trainer={"epochs": 1, "minibatch_size": 8}, evaluate_every=1), tmp_path / "r")
-    row = one.tick()
+    row = tick(one)
     assert row["objective/kl_per_answer"] == row["objective/kl"] == row["objective/non_score_reward"] == 0
     assert row["objective/rlhf_reward"] == row["objective/scores"]
     assert row["val/ratio"] == pytest.approx(1, abs=1e-6) and row["policy/clipfrac_avg"] == 0
@@ -147,7 +148,7 @@ def test_the_first_update(world: World, tmp_path: Path) -> None:
     assert start == {name.replace("eval/", "start/") for name in row if name.startswith("eval/")}
     assert {"start/gold_reward_mean", "start/proxy_reward_mean", "start/tokens", "start/capped"} <= start
     assert row["start/kl_per_answer"] == 0 and row["eval/kl_per_answer"] != 0
-    assert not any(name.startswith("start/") for name in one.tick())
+    assert not any(name.startswith("start/") for name in tick(one))
     one.close()
 
 
@@ -177,15 +178,15 @@ def test_building_a_run_draws_nothing_from_global_generators(world: World, tmp_p
     before = torch.get_rng_state()
     for name, policy in (("a", {}), ("b", {"critic": "separate", "lora": {"rank": 2}})):
         one = build(world.config(policy=policy), tmp_path / name)
-        one.tick(), one.close()
+        tick(one), one.close()
         assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_without_a_price_no_reference_is_read(world: World, tmp_path: Path) -> None:
     free = alone(world, settings={"kl": {"coef": 0.0}}, reference="/no/such/model", evaluate_every=1)
     one = build(free, tmp_path / "r")
-    assert one.parts.reference is None
-    rows = [one.tick(), one.tick()]
+    assert one.models.reference is None
+    rows = [tick(one), tick(one)]
     for row in rows:
         assert not {"objective/kl", "objective/kl_per_answer", "objective/rlhf_reward"} & row.keys()
         assert row["eval/kl_per_answer"] != 0  # the distance from the start is still measured
@@ -201,20 +202,20 @@ def test_the_reference_is_the_same_after_learning(
     policy = {"lora": {"rank": 2}} if lora else {}
     reference = {"reference": str(world.lm)} if elsewhere else {}
     one = build(alone(world, policy=policy, **reference), tmp_path / "r")
-    record = one.language.talk(one.state.policy).record
-    start, ref = one.parts.start, one.parts.reference
+    record = one.learner.rollouts.collect(one.models.policy, 8).record
+    start, ref = one.models.start, one.models.reference
     assert (ref is start) == (not elsewhere)
     frozen = {f"{who} {name}": p for who, model in (("start", start), ("reference", ref))
               if isinstance(model, torch.nn.Module) for name, p in model.named_parameters()}  # fmt: skip
     if lora:
-        frozen |= {n: p for n, p in one.state.policy.named_parameters() if not p.requires_grad}
+        frozen |= {n: p for n, p in one.models.policy.named_parameters() if not p.requires_grad}
     weights = {name: p.detach().numpy().tobytes() for name, p in frozen.items()}
-    before = [start.scores(record).logp, ref.scores(record).logp, one.state.policy.scores(record).logp]
+    before = [start.scores(record).logp, ref.scores(record).logp, one.models.policy.scores(record).logp]
     for _ in range(2):
-        one.tick()
+        tick(one)
     assert {name: p.detach().numpy().tobytes() for name, p in frozen.items()} == weights and weights
     assert all(not p.requires_grad and p.grad is None for p in frozen.values())
-    after = [start.scores(record).logp, ref.scores(record).logp, one.state.policy.scores(record).logp]
+    after = [start.scores(record).logp, ref.scores(record).logp, one.models.policy.scores(record).logp]
     assert torch.equal(before[0], after[0]) and torch.equal(before[1], after[1])
     assert not torch.equal(before[2], after[2])
 
@@ -222,10 +223,11 @@ def test_the_reference_is_the_same_after_learning(
 def test_a_reference_that_cannot_be_compared_is_refused(world: World, tmp_path: Path) -> None:
     from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain
     from plaudit.runs import settings
-    from tests.text_world import NEW
+    from tests.stages.tasks import build, tick
+from tests.text_world import NEW
 
     (tmp_path / "text.txt").write_text("zebra quartz " * 40)
-    new = settings.build(PretrainConfig, {"new": NEW, "trainer": {"epochs": 1}}, "")
+    new = settings.build(PretrainText, {"new": NEW, "trainer": {"epochs": 1}}, "")
     pretrain(new, str(tmp_path / "text.txt"), tmp_path / "other", quiet)
     with pytest.raises(
         PlauditError, match="has another tokenizer than .*; give a reference with the same one"

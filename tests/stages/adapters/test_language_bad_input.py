@@ -17,9 +17,9 @@ from plaudit.errors import PlauditError
 from plaudit.models.language.policy import LanguagePolicy
 from plaudit.models.language.reward_model import TextReward
 from plaudit.runs import config as configs
+from plaudit.runs.folder import RunFolder
 from plaudit.stages import optimise
 from plaudit.stages.adapters.language import LanguageTask
-from plaudit.runs.folder import RunFolder
 from plaudit.trainers.steps import AdamOptimiser
 from tests.processes import contents, differences, metrics
 from tests.text_world import World, quiet, write_rows
@@ -48,16 +48,16 @@ def test_a_prompt_that_is_too_long(world: World, tmp_path: Path) -> None:
     rows = [{"prompt": f"say {i}:"} for i in range(30)]
     rows[6]["prompt"] = "and on " * 30
     file = write_rows(tmp_path / "prompts.jsonl", rows)
-    said = refused(without_people(world, language={"prompts": str(file)}), tmp_path / "r")
+    said = refused(without_people(world, environment={"prompts": str(file)}), tmp_path / "r")
     assert f"{file}, line 7: the prompt has " in said and "but 26 fit the context beside the answer" in said
-    for way_out in ("shorten it", "lower language.answer_tokens", "`leave out`", "`cut`"):
+    for way_out in ("shorten it", "lower environment.max_new_tokens", "`leave out`", "`cut`"):
         assert way_out in said
     left_out = LanguageTask(
-        without_people(world, language={"prompts": str(file), "too_long": "leave out"}),
+        without_people(world, environment={"prompts": str(file), "too_long": "leave out"}),
         RunFolder.create(tmp_path / "left out", {}, "optimise", 0),
     )
     assert left_out.notes == {"1 prompts were left out: they do not fit the context"}
-    assert len(left_out.parts.prompts.train) + len(left_out.parts.prompts.held_out) == 29
+    assert len(left_out.models.prompts.train) + len(left_out.models.prompts.held_out) == 29
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_a_prompt_that_is_too_long(world: World, tmp_path: Path) -> None:
 def test_files_of_prompts(content: bytes, message: str, world: World, tmp_path: Path) -> None:
     file = tmp_path / "prompts.jsonl"
     file.write_bytes(content)
-    said = refused(without_people(world, language={"prompts": str(file)}), tmp_path / "r")
+    said = refused(without_people(world, environment={"prompts": str(file)}), tmp_path / "r")
     assert re.search(message, said), said
 
 
 def test_no_such_file(world: World, tmp_path: Path) -> None:
     assert "nowhere.jsonl" in refused(
-        without_people(world, language={"prompts": "nowhere.jsonl"}), tmp_path / "r"
+        without_people(world, environment={"prompts": "nowhere.jsonl"}), tmp_path / "r"
     )
 
 
@@ -143,7 +143,7 @@ def test_a_reward_that_was_never_trained(world: World, tmp_path: Path) -> None:
         LanguageTask(
             world.config(reward=start, feedback={"labels": 0}),
             RunFolder.create(tmp_path / "n", {}, "optimise", 0),
-        ).parts.model
+        ).models.reward
         is not None
     )
 
@@ -170,7 +170,7 @@ def interrupted(config: Any, path: Path, after: int) -> None:
 
 @pytest.mark.parametrize(
     ("what", "after"),
-    [("start", 1), ("start", 3), ("language.prompts", 1), ("reward.start", 3), ("reference", 1)],
+    [("start", 1), ("start", 3), ("environment.prompts", 1), ("reward.start", 3), ("reference", 1)],
 )
 def test_what_has_changed_since_the_run_began(what: str, after: int, world: World, tmp_path: Path) -> None:
     """Also before there was a checkpoint: the questions that are asked are those of the first model."""
@@ -178,14 +178,14 @@ def test_what_has_changed_since_the_run_began(what: str, after: int, world: Worl
     shutil.copytree(world.lm, lm), shutil.copy(world.prompts, prompts)
     changes = {
         "start": {"start": str(lm)},
-        "language.prompts": {"environment": {"prompts": str(prompts)}},
+        "environment.prompts": {"environment": {"prompts": str(prompts)}},
         "reward.start": {"reward": {"start": str(lm)}},
         "reference": {"reference": str(lm)},
     }
     path = tmp_path / "run"
     config = world.config(**changes[what])
     interrupted(config, path, after)
-    file = prompts if what == "language.prompts" else lm / "model.safetensors"
+    file = prompts if what == "environment.prompts" else lm / "model.safetensors"
     before = file.read_bytes()
     if file == prompts:
         file.write_text(prompts.read_text().replace("say ka:", "say kä:"))
@@ -277,7 +277,7 @@ def runs_out(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int) 
     ("owner", "name", "call"),
     [
         (LanguagePolicy, "__init__", 2), (LanguagePolicy, "generate", 4), (LanguagePolicy, "scores", 6),
-        (TextReward, "forward", 5), (Adam, "step", 6),
+        (TextReward, "forward", 5), (AdamOptimiser, "step", 6),
     ],
 )  # fmt: skip
 def test_not_enough_memory(
@@ -286,8 +286,8 @@ def test_not_enough_memory(
     runs_out(monkeypatch, owner, name, call)
     said = refused(world.config(), tmp_path / "r")
     assert said == (
-        "there is not enough memory (20.00 MiB more were wanted); lower policy.rows, trainer.piece, language.batch or "
-        "language.answer_tokens; or set policy.gradient_checkpointing"
+        "there is not enough memory (20.00 MiB more were wanted); lower policy.rows, trainer.microbatch_size, environment.batch_size or "
+        "environment.max_new_tokens; or set policy.gradient_checkpointing"
     )
 
 
@@ -312,7 +312,7 @@ def test_divergence_never_gets_into_a_checkpoint(world: World, tmp_path: Path) -
 
 def test_a_model_that_always_says_the_same(world: World, tmp_path: Path) -> None:
     """Nothing can be asked about it in the first round; later rounds wait for another policy."""
-    config = world.config(policy={"shaping": {"temperature": 0.001}}, language={"max_new_tokens": 1})
+    config = world.config(policy={"shaping": {"temperature": 0.001}}, environment={"max_new_tokens": 1})
     said = refused(config, tmp_path / "r")
     assert said == "the model always says the same, so there is nothing to compare; raise the temperature"
 

@@ -15,32 +15,34 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from plaudit.environments.language import service
 from plaudit.errors import PlauditError
 from plaudit.models.language.policy import LanguagePolicy
-from plaudit.pipeline.language import pretrain as stage
-from plaudit.runs.provenance import of_weights
-from plaudit.pipeline.language.pretrain import PretrainConfig, demonstrations, pretrain
 from plaudit.runs import settings
+from plaudit.runs.provenance import of_weights
+from plaudit.stages.adapters.language_data import demonstrations
+from plaudit.stages.pretrain import pretrain
+from plaudit.stages.pretrain_config import PretrainText
+from plaudit.trainers import supervised
 from tests.text_world import NEW, World, quiet, write_rows
 
 TEXT = "".join(f"The {noun} is {colour}.\n" for noun in ("dög", "cat", "bird", "bee", "frog") * 9
                for colour in ("red", "green", "grey"))  # fmt: skip
 
 
-def config(**changes: Any) -> PretrainConfig:
+def config(**changes: Any) -> PretrainText:
     trainer = {"learning_rate": 0.01, "epochs": 2, "minibatch_size": 4} | changes.pop("trainer", {})
-    return settings.build(PretrainConfig, {"new": NEW, "trainer": trainer} | changes, "")
+    return settings.build(PretrainText, {"new": NEW, "trainer": trainer} | changes, "")
 
 
 @pytest.fixture
 def lessons(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The data of every training, learned and held out."""
     found: list[Any] = []
-    train = stage.supervised.train
+    run = supervised.run
 
-    def spied(policy: Any, data: Any, held_out: Any, *rest: Any) -> Any:
-        found.append((data, held_out))
-        return train(policy, data, held_out, *rest)
+    def spied(learner: supervised.Supervised) -> Any:
+        found.append((learner.data, learner.held_out))
+        return run(learner)
 
-    monkeypatch.setattr(stage.supervised, "train", spied)
+    monkeypatch.setattr(supervised, "run", spied)
     return found
 
 
@@ -312,7 +314,7 @@ def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "context: 33 tokens are more than the model's 32; lower it" in message(file, out, context=33)
     assert "context: must be at least 8, not 3" in message(file, out, context=3)
     assert "held_out: must be between 0.001 and 0.9, not 1" in message(file, out, held_out=1)
-    assert "trainer.minibatch: must be at least 1" in message(file, out, trainer={"minibatch_size": 0})
+    assert "trainer.minibatch_size: must be at least 1" in message(file, out, trainer={"minibatch_size": 0})
     assert "tokenizer: the model to go on with brings its own" in message(
         file, out, start=str(world.lm), tokenizer=str(tmp_path)
     )
@@ -340,7 +342,7 @@ def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(LanguagePolicy, "scores", full)
     assert message(file, out) == (
-        "there is not enough memory (2.50 GiB more were wanted); lower trainer.piece, trainer.minibatch, policy.rows "
+        "there is not enough memory (2.50 GiB more were wanted); lower trainer.microbatch_size, trainer.minibatch_size, policy.rows "
         "or context; or set policy.gradient_checkpointing"
     )
 

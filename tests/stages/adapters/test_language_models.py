@@ -8,15 +8,10 @@ import torch
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import reward_model
-from plaudit.stages.adapters.language import LanguageTask
-from plaudit.runs.folder import RunFolder
+from tests.stages.tasks import build, tick
 from tests.text_world import World, made_of
 
 FOUR = ("trl", "trlx", "compute_score", "texts")
-
-
-def build(config: Any, path: Path) -> LanguageTask:
-    return LanguageTask(config, RunFolder.create(path, {}, "optimise", 0))
 
 
 def functions(world: World, *names: str) -> dict[str, str]:
@@ -41,13 +36,12 @@ def test_rewards_are_mixed_by_weight_and_logged_apart(world: World, tmp_path: Pa
     run = build(
         world.config(reward={"weights": weights, "functions": functions(world, *FOUR)}), tmp_path / "r"
     )
-    reward = run.judges.proxy
-    talk = run.language.talk(run.state.policy)
-    graded = reward(talk.answers)
-    said = list(zip(talk.answers.prompts, talk.answers.completions, strict=True))
+    said_now = run.learner.rollouts.collect(run.models.policy, 8)
+    graded = run.rewards.rewards(said_now)
+    said = list(zip(said_now.answers.prompts, said_now.answers.completions, strict=True))
     parts = {name: torch.tensor([float(by_hand(name, *one)) for one in said]) for name in FOUR}
-    assert run.parts.model is not None
-    learned = {"learned": 0.5 * _learned(run, talk)}
+    assert run.models.reward is not None
+    learned = {"learned": 0.5 * _learned(run, said_now)}
     total = learned["learned"] + sum(
         weight * parts[name] for name, weight in weights.items() if name in parts
     )
@@ -57,20 +51,20 @@ def test_rewards_are_mixed_by_weight_and_logged_apart(world: World, tmp_path: Pa
         assert graded.metrics[f"objective/rewards/{name}_std"] == pytest.approx(
             float(parts[name].std(correction=0)), abs=1e-6
         )
-    row = run.tick()
+    row = tick(run)
     assert {f"objective/rewards/{name}" for name in (*FOUR, "learned")} <= row.keys()
     apart = sum(weight * row[f"objective/rewards/{name}"] for name, weight in weights.items())
     assert row["objective/scores"] == pytest.approx(apart, abs=1e-4)
     run.close()
 
 
-def _learned(run: LanguageTask, talk: Any) -> torch.Tensor:
+def _learned(run: Any, said_now: Any) -> torch.Tensor:
     """The reward model's scores by transformers' own classifier, a text at a time."""
-    model = run.parts.model
+    model = run.models.reward
     assert model is not None
     scores = []
-    for row in range(len(talk.answers)):
-        ids = talk.record.ids[row, : int(talk.record.lengths[row])]
+    for row in range(len(said_now.answers)):
+        ids = said_now.record.ids[row, : int(said_now.record.lengths[row])]
         with torch.no_grad():
             logit = float(model.model(input_ids=ids[None]).logits)
             scores.append((logit - model.offset) * model.scale)
@@ -82,12 +76,12 @@ def test_a_learned_reward_without_weight_is_logged(world: World, tmp_path: Path)
     reward_model.save(tmp_path / "rm", reward_model.begin(str(world.lm), torch.Generator().manual_seed(0)))
     config = world.config(reward=reward | {"start": str(tmp_path / "rm")}, feedback={"labels": 0})
     run = build(config, tmp_path / "r")
-    row = run.tick()
+    row = tick(run)
     assert row["objective/scores"] == pytest.approx(row["objective/rewards/texts"])
     assert row["objective/rewards/learned_std"] > 0
-    assert "reward.start" in run.parts.made_of and "reference" not in run.parts.made_of
+    assert "reward.start" in run.models.made_of and "reference" not in run.models.made_of
     nothing = build(world.config(reward=reward, feedback={"labels": 0}), tmp_path / "s")
-    assert nothing.parts.model is None
+    assert nothing.models.reward is None
 
 
 def test_functions_that_are_not_there(world: World, tmp_path: Path) -> None:
@@ -106,10 +100,10 @@ def test_streams_of_their_own(world: World, tmp_path: Path) -> None:
     """The order of prompts to learn from is not that of the questions; both are everybody's prompts, each once."""
     run = build(world.config(), tmp_path / "r")
     one, other, same = (
-        run.parts.queue(3, purpose).take(36).tolist() for purpose in ("prompts", "questions", "prompts")
+        run.models.queue(3, purpose).take(36).tolist() for purpose in ("prompts", "questions", "prompts")
     )
     assert sorted(one) == sorted(other) == list(range(36)) and one == same != other
-    assert run.parts.queue(4, "prompts").take(36).tolist() != one
+    assert run.models.queue(4, "prompts").take(36).tolist() != one
     run.close()
 
 
@@ -119,5 +113,5 @@ def test_a_reward_model_of_another_form_is_refused(world: World, tmp_path: Path)
         build(world.config(reward={"start": str(tmp_path / "empty")}), tmp_path / "r")
     other = made_of("zebra ", tmp_path / "other", context=16)
     run = build(world.config(reward={"start": str(other)}), tmp_path / "s")
-    assert run.tick()["feedback/labels"] == 8
+    assert tick(run)["feedback/labels"] == 8
     run.close()

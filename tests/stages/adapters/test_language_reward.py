@@ -24,8 +24,8 @@ from plaudit.pipeline.language.learn_reward import (
     read,
     rules,
 )
-from plaudit.rewards.text import sequence
 from plaudit.readers.texts import TextPair, read_text_pairs
+from plaudit.rewards.text import sequence
 from plaudit.runs import settings
 from tests.text_world import World, made_of, write_rows
 
@@ -285,7 +285,7 @@ def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "epochs: must be at least 0.01" in message(some, test, epochs=0)
     for field in ("first_steps", "steps", "subsample"):
         assert f"fit.{field}: has no effect, " in message(some, test, fit={field: 1})
-    assert "fit.minibatch: must be at least 1" in message(some, test, fit={"minibatch_size": 0})
+    assert "fit.minibatch_size: must be at least 1" in message(some, test, fit={"minibatch_size": 0})
     assert "/nowhere" in message(some, test, start="/nowhere")
     wild = message(some, test, fit={"learning_rate": 1e37}, epochs=9)
     assert wild == "the fit has diverged: scores are no longer finite; lower fit.learning_rate"
@@ -298,7 +298,8 @@ def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(TextReward, "forward", full)
     said = message(some, test)
     assert re.fullmatch(
-        r"there is not enough memory \(1.00 GiB more were wanted\); lower rows, fit.minibatch, .*length", said
+        r"there is not enough memory \(1.00 GiB more were wanted\); lower rows, fit.minibatch_size, .*length",
+        said,
     )
 
 

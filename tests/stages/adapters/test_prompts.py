@@ -10,10 +10,10 @@ from plaudit.environments.language import service
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading, vocabulary
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.stages.adapters.prompts import Prompts, fitted, generated, prompts
-from plaudit.runs.config import Language
-from plaudit.stages.split import divided
 from plaudit.readers.texts import TextPrompt
+from plaudit.runs.config import Language
+from plaudit.stages.adapters.prompts import Prompts, fitted, generated, prompts
+from plaudit.stages.split import divided
 from tests.text_world import World, write_rows
 
 
@@ -24,11 +24,11 @@ def spoken() -> Vocabulary:
 
 
 def asked(path: Path, spoken: Vocabulary, context: int | None = 100, **settings: Any) -> Prompts:
-    return prompts(Language(prompts=str(path), answer_tokens=8, **settings), spoken, context, 0)
+    return prompts(Language(prompts=str(path), max_new_tokens=8, **settings), spoken, context, 0)
 
 
 def test_service_dialogues(spoken: Vocabulary) -> None:
-    settings = Language(count=300, answer_tokens=8)
+    settings = Language(count=300, max_new_tokens=8)
     found = prompts(settings, spoken, None, 0)
     again, other = prompts(settings, spoken, None, 0), prompts(settings, spoken, None, 1)
     assert found == again and [p.text for p in found.train] != [p.text for p in other.train]
@@ -108,7 +108,7 @@ def test_what_does_not_fit(spoken: Vocabulary, tmp_path: Path) -> None:
         asked(file, spoken, context=count + 7)
     assert str(caught.value) == (
         f"{file}, line 3: the prompt has {count} tokens, but {count - 1} fit the context beside the answer; shorten it, "
-        "lower language.answer_tokens, or set language.too_long to `leave out` or `cut`"
+        "lower environment.max_new_tokens, or set environment.too_long to `leave out` or `cut`"
     )
     left = asked(file, spoken, context=count + 7, too_long="leave out")
     assert left.left_out == 1 and long not in {p.text for p in [*left.train, *left.held_out]}
@@ -117,7 +117,7 @@ def test_what_does_not_fit(spoken: Vocabulary, tmp_path: Path) -> None:
     assert list(shorter.tokens) == spoken.encode(long)[-4:] and cut.left_out == 0
     assert shorter.text == spoken.decode(spoken.encode(long)[-4:]) and long.endswith(shorter.text)
     with pytest.raises(
-        PlauditError, match="language.answer_tokens: 8 leave no room for a prompt in the model's"
+        PlauditError, match="environment.max_new_tokens: 8 leave no room for a prompt in the model's"
     ):
         asked(file, spoken, context=8)
     with pytest.raises(
@@ -175,7 +175,7 @@ def test_stops_are_single_tokens(world: World) -> None:
 
 def test_prompts_are_what_the_model_reads(world: World) -> None:
     lm, own = loading.load(str(world.lm))
-    settings = Language(prompts=str(world.prompts), answer_tokens=6)
+    settings = Language(prompts=str(world.prompts), max_new_tokens=6)
     found = prompts(settings, own, loading.context_of(lm), 0)
     assert len(found.train) == 36 and len(found.held_out) == 4
     assert all(list(p.tokens) == own.encode(p.text) for p in found.train)

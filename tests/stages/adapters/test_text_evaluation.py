@@ -9,18 +9,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.environments.language.answers import Answers, Rewards
+from plaudit.batches import Rewards
+from plaudit.environments.language.answers import Answers
 from plaudit.environments.language.rollouts import GenerationConfig
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import PolicyConfig, as_it_was
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.rewards import gold as hidden
-from plaudit.stages.adapters.prompts import fitted
-from plaudit.stages.adapters.text_evaluation import Judges, evaluate, wins
 from plaudit.readers.texts import TextPrompt
+from plaudit.rewards import gold
+from plaudit.rewards.source import Fixed
 from plaudit.runs.statistics import mean_interval
+from plaudit.stages.adapters.prompts import fitted
+from plaudit.stages.adapters.text_evaluation import Scorers, evaluate, wins
 from tests.text_world import World
 
 SHAPING = PolicyConfig(shaping=Shaping(temperature=0.8))
@@ -47,7 +49,10 @@ def lengths(answers: Answers) -> Rewards:
     return Rewards(torch.tensor([float(len(text)) for text in answers.completions]))
 
 
-def speech(spoken: Vocabulary) -> GenerationConfig:
+PROXY = Fixed(lambda said: lengths(said.answers))
+
+
+def generation(spoken: Vocabulary) -> GenerationConfig:
     return GenerationConfig(spoken, spoken.stops(), Sampling(6))
 
 
@@ -65,8 +70,8 @@ def log_probability(policy: Any, prompt: tuple[int, ...], answer: tuple[int, ...
 def test_an_evaluation(speakers: tuple[Any, Any, Vocabulary]) -> None:
     policy, other, spoken = speakers
     prompts = asked(spoken, 12)
-    judges = Judges(lengths, lambda answers: -lengths(answers).scores, other)
-    found = evaluate(policy, prompts, speech(spoken), judges, 7)
+    scorers = Scorers(PROXY, lambda answers: -lengths(answers).scores, other)
+    found = evaluate(policy, prompts, generation(spoken), scorers, 7)
     said = found.said.answers
     expected = [
         log_probability(policy, prompt.tokens, answer) - log_probability(other, prompt.tokens, answer)
@@ -76,26 +81,28 @@ def test_an_evaluation(speakers: tuple[Any, Any, Vocabulary]) -> None:
     metrics = found.metrics()
     sizes = [float(len(text)) for text in said.completions]
     mean = sum(sizes) / 12
-    assert metrics["proxy_reward_mean"] == pytest.approx(mean) and metrics["gold_reward_mean"] == pytest.approx(-mean)
+    assert metrics["proxy_reward_mean"] == pytest.approx(mean) and metrics[
+        "gold_reward_mean"
+    ] == pytest.approx(-mean)
     assert metrics["gold_reward_std"] == pytest.approx(math.sqrt(sum((s - mean) ** 2 for s in sizes) / 11))
     assert metrics["tokens"] == sum(map(len, said.tokens)) / 12
     assert metrics["capped"] == sum(tokens[-1] != spoken.end for tokens in said.tokens) / 12
     assert metrics["kl_per_answer"] == found.kl
-    assert found.scores() == {"proxy": sizes, "hidden": [-size for size in sizes]}
+    assert found.scores() == {"proxy_reward": sizes, "gold_reward": [-size for size in sizes]}
     assert torch.equal(found.worth, -torch.tensor(sizes))
-    again = evaluate(policy, prompts, speech(spoken), judges, 7)
+    again = evaluate(policy, prompts, generation(spoken), scorers, 7)
     assert again.said.answers == said and again.kl == found.kl
-    assert evaluate(policy, prompts, speech(spoken), judges, 8).said.answers != said
+    assert evaluate(policy, prompts, generation(spoken), scorers, 8).said.answers != said
 
 
 def test_of_one_answer_without_a_hidden_score(speakers: tuple[Any, Any, Vocabulary]) -> None:
     policy, _, spoken = speakers
-    found = evaluate(policy, asked(spoken, 1), speech(spoken), Judges(lengths, None, None), 0)
+    found = evaluate(policy, asked(spoken, 1), generation(spoken), Scorers(PROXY, None, None), 0)
     metrics = found.metrics()
     assert set(metrics) == {"proxy_reward_mean", "tokens", "repetition", "capped"}
-    assert found.worth is found.proxy and found.scores()["hidden"] is None
+    assert found.worth is found.proxy and found.scores()["gold_reward"] is None
     judged = evaluate(
-        policy, asked(spoken, 1), speech(spoken), Judges(lengths, lambda a: torch.ones(1), policy), 0
+        policy, asked(spoken, 1), generation(spoken), Scorers(PROXY, lambda a: torch.ones(1), policy), 0
     )
     assert judged.metrics()["gold_reward_std"] == 0.0 and judged.kl == 0.0
 
@@ -150,27 +157,27 @@ def test_it_holds_what_it_should(share: float, ties: float, count: int) -> None:
 
 
 def test_hidden_scores(world: World, tmp_path: Path) -> None:
-    assert hidden.find(None, 1.0) is None
+    assert gold.find(None, 1.0) is None
     facts = {"item": "red lamp", "matter": "arrives", "day": "Monday"}
     texts = (
         " Thank you for asking us. Your red lamp arrives on Monday. Please write again at any time.",
         " Idiot.",
     )
     answers = Answers(("p", "p"), texts, ((1,), (2,)), {"facts": [facts, facts]})
-    score = hidden.find("rubric", 1.0)
+    score = gold.find("rubric", 1.0)
     assert score is not None
     given = score(answers)
     assert given.dtype.is_floating_point and float(given[0]) > float(given[1])
-    mine = hidden.find(world.hidden, 1.0)
+    mine = gold.find(world.hidden, 1.0)
     assert mine is not None
     answers = Answers(("p", "p"), ("aab", "b"), ((1,), (2,)), {"n": [1, 2]})
     assert mine(answers).tolist() == [1.5, -0.5]
     stored = {"prompt": "p", "completion": "aab", "tokens": [1], "columns": {"n": 1}, "messages": None}
-    assert hidden.of_one(mine, stored) == 1.5
+    assert gold.of_one(mine, stored) == 1.5
     conversation = stored | {"messages": [{"role": "user", "content": "p"}]}
     (tmp_path / "h.py").write_text(
         "def h(prompts, completions, n):\n"
         "    return [float(m[0]['content'] == 'p') + len(c[0]['content']) + k for m, c, k in zip(prompts, completions, n)]\n"
     )
-    other = hidden.find(f"{tmp_path / 'h.py'}:h", 1.0)
-    assert other is not None and hidden.of_one(other, conversation) == 1 + 3 + 1
+    other = gold.find(f"{tmp_path / 'h.py'}:h", 1.0)
+    assert other is not None and gold.of_one(other, conversation) == 1 + 3 + 1

@@ -17,7 +17,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(autouse=True)
 def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing a report takes longer than these runs; `plaudit report` and tests/pipeline draw real ones."""
+    """Drawing a report takes longer than these runs; `plaudit report` and tests/report draw real ones."""
 
     def write(folder: RunFolder, *_: object) -> Path:
         folder.report.write_text("a report", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the tests of the language pipeline share: one thread, and a tiny model that was pretrained once."""
+"""What the tests of stages share: one thread, and a tiny model that was pretrained once."""
 
 from collections.abc import Iterator
 

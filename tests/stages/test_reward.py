@@ -11,21 +11,16 @@ from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig
-from plaudit.models.transitions import Transitions
 from plaudit.readers.arrays import RecordedPairs
+from plaudit.readers.judgements import Judged, judged_pairs
 from plaudit.rewards.learned import fit as reward_fit
+from plaudit.rewards.segments import stack
 from plaudit.runs import saved
-from plaudit.stages import reward as learn_reward
-from plaudit.stages.reward import (
-    LearnRewardConfig,
-    cross_validate,
-    learn,
-    linear,
-    read,
-    single,
-)
+from plaudit.stages import reward as stage
+from plaudit.stages.adapters.control_reward import linear, single, transitions
+from plaudit.stages.reward import Answers, RewardFromFiles, cross_validate, learn
 
-QUICK = LearnRewardConfig(
+QUICK = RewardFromFiles(
     model=RewardConfig(members=2, hidden=(8,)),
     likelihood=bradley_terry.Config(),
     fit=reward_fit.Config(first_steps=120, learning_rate=1e-2, subsample=1.0),
@@ -44,19 +39,29 @@ def recorded(count: int = 24, steps: int = 5, seed: int = 0, equal: int = 4) -> 
     return RecordedPairs(observations, actions, preference)  # type: ignore[arg-type]
 
 
+def rows(pairs: RecordedPairs) -> list[Judged]:
+    return judged_pairs(pairs, "here")
+
+
+def side(judged: list[Judged], which: int) -> Any:
+    """One side of all pairs, as the model reads it."""
+    return stack([transitions(one.options[which]) for one in judged])[0]
+
+
 def test_both_sides_as_transitions() -> None:
     pairs = recorded()
-    first, second, preference = read(pairs)
-    assert preference.tolist() == pairs.preference.tolist()
-    for side, transitions in enumerate((first, second)):
-        np.testing.assert_allclose(transitions.observations, pairs.observations[side], rtol=1e-6)
-        np.testing.assert_allclose(transitions.executed, pairs.actions[side], rtol=1e-6)
-        assert torch.equal(transitions.successors[:, :-1], transitions.observations[:, 1:])
-        assert torch.equal(transitions.successors[:, -1], transitions.observations[:, -1])
+    read = rows(pairs)
+    assert [one.said[0] for one in read] == pairs.preference.tolist()
+    for which in (0, 1):
+        seen = side(read, which)
+        np.testing.assert_allclose(seen.observations, pairs.observations[which], rtol=1e-6)
+        np.testing.assert_allclose(seen.executed, pairs.actions[which], rtol=1e-6)
+        assert torch.equal(seen.successors[:, :-1], seen.observations[:, 1:])
+        assert torch.equal(seen.successors[:, -1], seen.observations[:, -1])
     pixels = RecordedPairs(
         tuple(np.zeros((2, 4, 3, 3)) for _ in range(2)), tuple(np.ones((2, 4)) for _ in range(2)), np.ones(2)
     )  # type: ignore[arg-type]
-    first, _, _ = read(pixels)
+    first = side(rows(pixels), 0)
     assert first.observations.shape == (2, 4, 9) and first.executed.shape == (2, 4, 1)
 
 
@@ -93,50 +98,44 @@ def test_the_best_single_feature_by_hand() -> None:
 def test_cross_validation_scores_every_decided_pair_once_and_never_one_it_has_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pairs = recorded(20, equal=5)
-    first, second, preference = read(pairs)
-    number = {float(row[0, 0]): i for i, row in enumerate(first.observations)}
-    seen: list[set[int]] = []
+    read = rows(recorded(20, equal=5))
+    number = {id(one): i for i, one in enumerate(read)}
     scored: list[list[int]] = []
 
-    def fit(one: Transitions, other: Transitions, said: torch.Tensor, config: Any, seed: int) -> str:
-        seen.append({number[float(row[0, 0])] for row in one.observations})
-        assert {15, 16, 17, 18, 19} <= seen[-1]  # equal pairs teach in every fold
-        assert said.tolist() == [preference[number[float(row[0, 0])]].item() for row in one.observations]
-        return "model"
+    def margins(train: list[Judged], test: list[Judged], config: Any) -> torch.Tensor:
+        seen = {number[id(one)] for one in train}
+        assert {15, 16, 17, 18, 19} <= seen  # equal pairs teach in every fold
+        scored.append([number[id(one)] for one in test])
+        assert not seen & set(scored[-1]) and len(seen) + len(scored[-1]) == 20
+        return torch.tensor([2 * one.said[0] - 1 for one in test])  # the first is always said to be better
 
-    def margin(model: str, one: Transitions, other: Transitions) -> torch.Tensor:
-        scored.append([number[float(row[0, 0])] for row in one.observations])
-        assert not seen[-1] & set(scored[-1]) and len(seen[-1]) + len(scored[-1]) == 20
-        return torch.ones(len(scored[-1]))
-
-    monkeypatch.setattr(learn_reward, "_fit", fit)
-    monkeypatch.setattr(learn_reward, "_margin", margin)
-    found = cross_validate(first, second, preference, QUICK)
+    monkeypatch.setattr(stage, "_margins", margins)
+    found = cross_validate(read, QUICK)
     for repeat in range(2):
         assert sorted(sum(scored[3 * repeat : 3 * repeat + 3], [])) == list(range(15))
     assert scored[0] != scored[3]
-    assert found["reward model"].mean == pytest.approx(float((preference[:15] == 1).float().mean()))
-    assert found["reward model"].spread == 0
+    share = sum(one.said[0] == 1 for one in read[:15]) / 15
+    assert found["reward model"].mean == pytest.approx(share)
+    assert found["reward model"].low == found["reward model"].high == pytest.approx(share)
 
 
 def test_a_margin_of_nothing_foresees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second, preference = read(recorded(20))
-    monkeypatch.setattr(learn_reward, "_fit", lambda *_: None)
-    monkeypatch.setattr(learn_reward, "_margin", lambda _, one, other: torch.zeros(len(one.observations)))
-    assert cross_validate(first, second, preference, QUICK)["reward model"].mean == 0
+    monkeypatch.setattr(stage, "_margins", lambda train, test, config: torch.zeros(len(test)))
+    assert cross_validate(rows(recorded(20)), QUICK)["reward model"].mean == 0
 
 
 def test_what_is_learned_can_be_used(tmp_path: Path) -> None:
-    pairs = recorded(60, equal=6)
+    pairs = Answers(rows(recorded(60, equal=6)), [])
     found = learn(pairs, QUICK, tmp_path / "model", {"files": ["a"]})
     assert found["linear on mean features"].mean > 0.75 and found["best single feature"].mean > 0.9
     assert found["reward model"].mean > 0.7
     model = saved.load_reward(tmp_path / "model", Spaces(3, 2, "continuous"))
-    first, second, preference = read(recorded(100, seed=9, equal=0))
+    fresh = rows(recorded(100, seed=9, equal=0))
+    first, second = side(fresh, 0), side(fresh, 1)
+    preference = torch.tensor([one.said[0] for one in fresh])
     better = (model.reward(first).sum(1) > model.reward(second).sum(1)).float()
     assert (better == preference).float().mean() > 0.75
-    one, other, _ = read(pairs)
+    one, other = side(pairs.train, 0), side(pairs.train, 1)
     everything = torch.cat([model.members(one), model.members(other)], dim=1).double()
     torch.testing.assert_close(
         everything.mean(dim=(1, 2)), torch.zeros(2, dtype=torch.float64), atol=1e-5, rtol=0

@@ -15,14 +15,13 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from plaudit.errors import PlauditError
+from plaudit.runs import settings
+from plaudit.runs.folder import RunFolder
+from plaudit.runs.provenance import of_weights
+from plaudit.seeds import seed_of
 from plaudit.stages import optimise
 from plaudit.stages.adapters import language as language_run
 from plaudit.stages.adapters.text_evaluation import Evaluation
-from plaudit.runs.provenance import of_weights
-from plaudit.stages.adapters.language import LanguageTask
-from plaudit.runs.folder import RunFolder
-from plaudit.runs import settings
-from plaudit.seeds import seed_of
 from plaudit.stages.pretrain import pretrain
 from plaudit.stages.pretrain_config import PretrainText
 from tests.processes import metrics
@@ -40,7 +39,9 @@ def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with people and an adaptive price, finished."""
     settings = {"kl": {"coef": 0.05, "target": 0.02, "horizon": 50}}
     trainer = {"epochs": 2, "minibatch_size": 4}
-    return optimise.start(world.config(trainer=trainer, settings=settings), tmp_path_factory.mktemp("run") / "run", quiet)
+    return optimise.start(
+        world.config(trainer=trainer, settings=settings), tmp_path_factory.mktemp("run") / "run", quiet
+    )
 
 
 def test_the_price_that_is_reported_is_the_one_that_was_paid(run: RunFolder) -> None:
@@ -119,15 +120,25 @@ def test_the_start_and_the_last_policy_answer_once_and_are_judged_by_the_reward_
     one = build(world.config(), path)
     rows = [tick(one) for _ in range(4)]
     result = one.finish(RunFolder.open(path))
-    assert asked == [one.models.start, one.models.policy, one.models.policy]  # the latter after 2 and 4 updates
+    assert asked == [
+        one.models.start,
+        one.models.policy,
+        one.models.policy,
+    ]  # the latter after 2 and 4 updates
     for name in ("gold_reward_mean", "kl_per_answer", "tokens", "proxy_reward_mean"):
         assert result[name] == rows[3][f"eval/{name}"]
     assert result["before"]["gold_reward_mean"] == rows[0]["start/gold_reward_mean"]
     now = plain(
-        one.models.start, one.models.prompts.held_out, one.models.generation, one.scorers, seed_of(3, "evaluation")
+        one.models.start,
+        one.models.prompts.held_out,
+        one.models.generation,
+        one.scorers,
+        seed_of(3, "evaluation"),
     )
     assert result["before"] == now.metrics()
-    assert result["before"]["proxy_reward_mean"] != rows[0]["start/proxy_reward_mean"]  # the reward has learned since
+    assert (
+        result["before"]["proxy_reward_mean"] != rows[0]["start/proxy_reward_mean"]
+    )  # the reward has learned since
     one.evaluations.clear()  # as after a resume
     assert one.finish(RunFolder.open(path)) == result
 
@@ -221,11 +232,6 @@ def test_the_reference_is_the_same_after_learning(
 
 
 def test_a_reference_that_cannot_be_compared_is_refused(world: World, tmp_path: Path) -> None:
-    from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain
-    from plaudit.runs import settings
-    from tests.stages.tasks import build, tick
-from tests.text_world import NEW
-
     (tmp_path / "text.txt").write_text("zebra quartz " * 40)
     new = settings.build(PretrainText, {"new": NEW, "trainer": {"epochs": 1}}, "")
     pretrain(new, str(tmp_path / "text.txt"), tmp_path / "other", quiet)

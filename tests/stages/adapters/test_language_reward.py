@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +13,46 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from plaudit.errors import PlauditError
+from plaudit.feedback.text_record import TextRecord
 from plaudit.models.language import reward_model
 from plaudit.models.language.reward_model import TextReward
-from plaudit.pipeline.language.learn_reward import (
-    LearnRewardConfig,
-    as_pairs,
-    encode,
-    hits,
-    learn,
-    longer_by,
-    read,
-    rules,
-)
-from plaudit.readers.texts import TextPair, read_text_pairs
+from plaudit.readers.judgements import Judged, read_judgements
+from plaudit.rewards.learned.trainer import RewardTrainer
 from plaudit.rewards.text import sequence
 from plaudit.runs import settings
+from plaudit.runs.statistics import share_interval
+from plaudit.stages import reward as stage
+from plaudit.stages.adapters.language_reward import longer_by, medium, rules
+from plaudit.stages.adapters.language_reward import read as read_text
+from plaudit.stages.reward import Accuracy, Answers, RewardFromFiles, as_judgements
 from tests.text_world import World, made_of, write_rows
 
 
-def config(start: Any = "lm", **changes: Any) -> LearnRewardConfig:
-    fit = {"learning_rate": 0.01, "minibatch_size": 8} | changes.pop("fit", {})
-    return settings.build(LearnRewardConfig, {"start": str(start), "fit": fit} | changes, "")
+def config(start: Any = "lm", **changes: Any) -> RewardFromFiles:
+    """`steps`: gradient steps of the fit."""
+    fit = {"learning_rate": 0.01, "minibatch_size": 8, "first_steps": changes.pop("steps", 30)}
+    fit |= changes.pop("fit", {})
+    return settings.build(RewardFromFiles, {"start": str(start), "fit": fit} | changes, "")
 
 
 def pair(
     chosen: Any, rejected: Any, preference: float = 1.0, prompt: Any = "say ka:", **columns: Any
-) -> TextPair:
-    return TextPair(prompt, chosen, rejected, preference, columns, "here")
+) -> Judged:
+    return Judged("comparison", prompt, (chosen, rejected), (preference,), None, "here", columns=columns)
+
+
+def read(files: list[Path], how: RewardFromFiles) -> tuple[list[Judged], list[Judged]]:
+    found = stage.read(files, how)
+    return found.train, found.test
+
+
+def learn(train: list[Judged], test: list[Judged], how: RewardFromFiles, out: Path) -> dict[str, Accuracy]:
+    return stage.learn(Answers(train, test), how, out, {})
+
+
+def encode(model: TextReward, one: Judged, which: int) -> list[int]:
+    """The tokens of one answer of a comparison with its prompt."""
+    return read_text(model, one.things[which], 1024)
 
 
 # ---- what is learned from and what is tested on ------------------------------------------------------------------------
@@ -73,7 +87,7 @@ def test_splits(tmp_path: Path) -> None:
     assert [p.prompt for p in test] == ["p7", "p8", "p9"]
     other = written(tmp_path / "other.jsonl", 4, 4)
     train, test = read([file], config(test=str(other)))
-    assert len(train) == 10 and [p.chosen for p in test] == ["a0", "a1", "a2", "a3"]
+    assert len(train) == 10 and [p.options[0] for p in test] == ["a0", "a1", "a2", "a3"]
     for split in ({}, {"split": "test"}):
         with pytest.raises(
             PlauditError, match="split: the rows of 'test' would be learned from and tested on"
@@ -107,17 +121,23 @@ def test_dialogues_as_hh_writes_them(world: World, tmp_path: Path) -> None:
     file.write_bytes(
         gzip.compress("".join(json.dumps({"chosen": a, "rejected": b}) + "\n" for a, b in HH).encode())
     )
-    pairs = read_text_pairs(file)
+    pairs = read_judgements(file)
     model = reward_model.begin(str(world.lm), torch.Generator().manual_seed(0))
     for one, (chosen, rejected) in zip(pairs, HH, strict=True):
         assert str(one.prompt).endswith("Assistant:")
-        for answer, whole in ((one.chosen, chosen), (one.rejected, rejected)):
-            ids = encode(model, one.prompt, answer)
+        for which, whole in enumerate((chosen, rejected)):
+            ids = encode(model, one, which)
             assert ids[-1] == model.vocabulary.end and model.vocabulary.decode(ids) == whole
     assert [longer_by(one) for one in pairs] == [len(a) - len(b) for a, b in HH]
 
 
 # ---- the rules and the interval ----------------------------------------------------------------------------------------
+
+
+def scored(margins: dict[str, torch.Tensor]) -> dict[str, Accuracy]:
+    """As the stage scores margins: a margin of 0 is half right."""
+    points = {name: (one > 0).double() + 0.5 * (one == 0).double() for name, one in margins.items()}
+    return {name: Accuracy(*share_interval(one)) for name, one in points.items()}
 
 
 def test_rules_by_hand() -> None:
@@ -133,29 +153,29 @@ def test_rules_by_hand() -> None:
         pair("same", "size", source="a"),  # half, half
         pair("long", "s", source="new"),  # right; never seen: half
     ]
-    found = rules(train, test)
+    found = scored(rules(train, test))
     assert found["longer wins"].mean == pytest.approx((1 + 0 + 0 + 1 + 0.5 + 1) / 6)
     assert found["length, by source"].mean == pytest.approx((1 + 0 + 1 + 0.5 + 0.5 + 0.5) / 6)
     assert set(rules(train, [pair("a", "b")])) == {"longer wins"}
-    talk = [{"role": "assistant", "content": "four"}, {"role": "assistant", "content": "!"}]
-    assert longer_by(pair(talk, [{"role": "assistant", "content": "ab"}])) == 3
+    talk = ({"role": "assistant", "content": "four"}, {"role": "assistant", "content": "!"})
+    assert longer_by(pair(talk, ({"role": "assistant", "content": "ab"},))) == 3
 
 
 def test_the_interval_by_hand() -> None:
-    found = hits(torch.tensor([1.0, 2.0, -1.0, 0.0, 2.0, 2.0, 2.0, 2.0]))
+    found = scored({"x": torch.tensor([1.0, 2.0, -1.0, 0.0, 2.0, 2.0, 2.0, 2.0])})["x"]
     points = [1] * 7 + [0.5, 0, 0]  # one more right and one more wrong
     mean = sum(points) / 10
     half = 2.262157 * math.sqrt(sum((p - mean) ** 2 for p in points) / 9 / 10)  # t(.975, 9)
     assert found.mean == 6.5 / 8 and found.low == pytest.approx(mean - half, abs=1e-5)
     assert found.high == pytest.approx(min(1, mean + half), abs=1e-5)
-    few = hits(torch.tensor([1.0, 1.0]))
+    few = scored({"x": torch.tensor([1.0, 1.0])})["x"]
     assert (few.low, few.mean, few.high) == (0, 1, 1)
 
 
 # ---- learning ----------------------------------------------------------------------------------------------------------
 
 
-def letters(count: int, seed: int) -> list[TextPair]:
+def letters(count: int, seed: int) -> list[Judged]:
     """More of the letter a is better; lengths say nothing."""
     draws = torch.Generator().manual_seed(seed)
     pairs = []
@@ -170,26 +190,24 @@ def letters(count: int, seed: int) -> list[TextPair]:
 def test_a_reward_is_learned(world: World, tmp_path: Path) -> None:
     """Better than the rules; saved as everybody reads it; its scale is that of all texts it learned from."""
     train, test = letters(120, 0), letters(60, 1)
-    results = learn(train, test, config(world.lm, epochs=12), tmp_path / "rm")
+    results = learn(train, test, config(world.lm, steps=180), tmp_path / "rm")
     assert results["reward model"].mean > 0.9 > results["longer wins"].mean == 0.5
     theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "rm")
 
     @torch.no_grad()
-    def score(one: TextPair, answer: Any) -> float:
+    def score(one: Judged, answer: Any) -> float:
         ids = tokenizer(f"{one.prompt}{answer}{tokenizer.eos_token}", return_tensors="pt")["input_ids"]
         return float(theirs(input_ids=ids).logits)
 
-    decided = [one for one in test if one.preference == 1]
-    right = sum(score(one, one.chosen) > score(one, one.rejected) for one in decided) / len(decided)
+    decided = [one for one in test if one.said[0] == 1]
+    right = sum(score(one, one.options[0]) > score(one, one.options[1]) for one in decided) / len(decided)
     assert results["reward model"].mean == pytest.approx(right)
-    scores = torch.tensor([score(one, answer) for one in train for answer in (one.chosen, one.rejected)])
+    scores = torch.tensor([score(one, answer) for one in train for answer in one.options])
     rewards = (scores - theirs.config.reward_offset) * theirs.config.reward_scale
     assert float(rewards.mean()) == pytest.approx(0, abs=1e-4)
     assert float(rewards.var()) == pytest.approx(1, abs=1e-3)
-    again = learn(
-        train, test, config(tmp_path / "rm", epochs=0.01, fit={"learning_rate": 0.0}), tmp_path / "rm2"
-    )
+    again = learn(train, test, config(tmp_path / "rm", steps=1, fit={"learning_rate": 0.0}), tmp_path / "rm2")
     assert again["reward model"] == results["reward model"]  # going on from it, a step of size 0
 
 
@@ -200,7 +218,7 @@ def test_an_export_with_an_empty_answer_is_learned_from(world: World, tmp_path: 
         for i in range(10)
     ]
     train, test = read([write_rows(tmp_path / "said.jsonl", rows)], config(world.lm, held_out=0.3))
-    results = learn(train, test, config(world.lm, epochs=1), tmp_path / "rm")
+    results = learn(train, test, config(world.lm, steps=3), tmp_path / "rm")
     assert results["longer wins"].mean == 1 and math.isfinite(results["reward model"].mean)
 
 
@@ -216,11 +234,12 @@ def test_the_same_seed_is_the_same_model(world: World, tmp_path: Path) -> None:
 def test_what_is_too_long_loses_its_beginning(world: World) -> None:
     model = reward_model.begin(str(world.lm), torch.Generator().manual_seed(0))
     one = pair(" a" * 30, " b", prompt="say ka:")
-    whole = [encode(model, one.prompt, answer) for answer in (one.chosen, one.rejected)]
-    pairs = as_pairs(model, [one], 12)
-    assert pairs.first.ids[0, :12].tolist() == whole[0][-12:] and pairs.first.lengths.tolist() == [12]
-    assert pairs.second.ids[0, : len(whole[1])].tolist() == whole[1]
-    assert as_pairs(model, [pair("x", "y", 0.5)], 12).judgements.preference.tolist() == [0.5]
+    whole = [encode(model, one, which) for which in (0, 1)]
+    reward = medium([one], config(world.lm, length=12), model)
+    assert [reward.read(said) for said in one.things] == [whole[0][-12:], whole[1]]
+    trainer = RewardTrainer(reward, config(world.lm), torch.Generator())
+    (term,) = trainer.terms(as_judgements([pair("x", "y", 0.5)]))
+    assert term.judgements.preference.tolist() == [0.5]
 
 
 def test_conversations(tmp_path: Path) -> None:
@@ -231,7 +250,7 @@ def test_conversations(tmp_path: Path) -> None:
     one = pair(
         ({"role": "assistant", "content": "yes"},), ({"role": "assistant", "content": "no"},), prompt=prompt
     )
-    ids = encode(model, one.prompt, one.chosen)
+    ids = encode(model, one, 0)
     assert model.vocabulary.decode(ids) == "<|user|>Hi\n<|assistant|>yes" and ids[-1] == model.vocabulary.end
 
 
@@ -241,16 +260,17 @@ def test_opposite_wishes_are_told_apart_by_a_column(world: World, tmp_path: Path
     pairs = [pair(*sides[i % 2], prompt=f"say {i % 7}:", wish="ab"[i % 2], source="one") for i in range(64)]
     found = {}
     for name, judged_by in (("blind", ()), ("told", ("wish",))):
-        made = config(world.lm, judged_by=judged_by, epochs=25)
+        made = config(world.lm, judged_by=judged_by, steps=200)
         found[name] = learn(pairs[:48], pairs[48:], made, tmp_path / name)["reward model"].mean
     assert found == {"blind": 0.5, "told": 1.0}
     # the model remembers it: what a policy says is read in the same way
     model = reward_model.trained(str(tmp_path / "told"))
     assert model.judged_by == ("wish",)
-    text = {"prompt": "say 1:", "completion": "aaa", "tokens": [], "ended": False, "messages": None}
+    text = TextRecord("say 1:", "aaa", tokens=(), ended=False)
 
     def read_by(wish: str, answer: str) -> list[int]:
-        said = text | {"tokens": model.vocabulary.encode(answer), "columns": {"wish": wish}}
+        ids = tuple(model.vocabulary.encode(answer))
+        said = replace(text, completion=answer, tokens=ids, columns={"wish": wish})
         return sequence(model, said, model.vocabulary)
 
     assert model.vocabulary.decode(read_by("b", "aaa")) == "b\nsay 1:aaa"
@@ -271,23 +291,22 @@ def test_opposite_wishes_are_told_apart_by_a_column(world: World, tmp_path: Path
 
 
 def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def message(train: list[TextPair], test: list[TextPair], **changes: Any) -> str:
+    def message(train: list[Judged], test: list[Judged], **changes: Any) -> str:
         with pytest.raises(PlauditError) as caught:
             learn(train, test, config(changes.pop("start", world.lm), **changes), tmp_path / "rm")
         assert "\n" not in str(caught.value) and not (tmp_path / "rm" / "config.json").exists()
         return str(caught.value)
 
     some, test = letters(10, 0), letters(10, 1)
-    assert "1 comparisons to learn from and" in message(some[:1], test)
+    assert "1 answers to learn from and" in message(some[:1], test)
     ties = [pair("a", "b", 0.5)] * 5
-    assert "10 comparisons to learn from and 0 decided ones to test on are too few" in message(some, ties)
+    assert "10 answers to learn from and 0 decided comparisons to test on are too few" in message(some, ties)
     assert "length: 33 tokens are more than the model's 32; lower it" in message(some, test, length=33)
-    assert "epochs: must be at least 0.01" in message(some, test, epochs=0)
-    for field in ("first_steps", "steps", "subsample"):
-        assert f"fit.{field}: has no effect, " in message(some, test, fit={field: 1})
+    assert "fit.first_steps: must be at least 1" in message(some, test, steps=0)
+    assert "fit.subsample: has no effect, " in message(some, test, fit={"subsample": 0.5})
     assert "fit.minibatch_size: must be at least 1" in message(some, test, fit={"minibatch_size": 0})
     assert "/nowhere" in message(some, test, start="/nowhere")
-    wild = message(some, test, fit={"learning_rate": 1e37}, epochs=9)
+    wild = message(some, test, fit={"learning_rate": 1e37}, steps=30)
     assert wild == "the fit has diverged: scores are no longer finite; lower fit.learning_rate"
     with pytest.raises(PlauditError, match="a model is here already; choose another --out"):
         learn(some, test, config(world.lm), world.lm)
@@ -306,13 +325,13 @@ def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_pairs_of_hh(world: World, shared_data: Path, tmp_path: Path) -> None:
     """Real comparisons, with their splits: everything fits and the rules are those of the data."""
     file = shared_data / "text_pairs" / "hh_pairs.jsonl.gz"
-    first = next(iter(read_text_pairs(file)))
+    first = next(iter(read_judgements(file)))
     split = {"split": "train", "test_split": "test"} if "split" in first.columns else {"held_out": 0.1}
     train, test = read([file], config(**split))
     assert len(train) > len(test) > 50
-    results = learn(train[:64], test[:64], config(world.lm, epochs=1, length=24), tmp_path / "rm")
-    decided = [p for p in test[:64] if p.preference != 0.5]
-    lengths = [len(str(p.chosen)) - len(str(p.rejected)) for p in decided]
+    results = learn(train[:64], test[:64], config(world.lm, steps=8, length=24), tmp_path / "rm")
+    decided = [p for p in test[:64] if p.said[0] != 0.5]
+    lengths = [len(str(p.options[0])) - len(str(p.options[1])) for p in decided]
     points = [1.0 if n > 0 else 0.5 if n == 0 else 0.0 for n in lengths]
     assert results["longer wins"].mean == pytest.approx(sum(points) / len(points))
     assert (

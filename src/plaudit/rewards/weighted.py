@@ -147,7 +147,11 @@ class Scaled:
         if metrics.get("feedback/refitted"):
             self.reset()
         paid = self.source.rewards(behaviour)
-        assert paid.dense is not None, "the return of steps needs a reward of every step"
+        if paid.dense is None:
+            raise PlauditError(
+                "reward.normalise: no part of the reward pays every step, so there is no return of steps to scale; set "
+                "it to false, or let a function return one number per step"
+            )
         self.watch(torch.where(behaviour.mask, paid.dense, 0.0), behaviour.ended, behaviour.mask)
         self._paid = (behaviour, paid)
         return metrics

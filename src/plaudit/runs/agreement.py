@@ -56,11 +56,8 @@ def learner(config: Any) -> None:
         raise PlauditError("policy.critic: this estimate of advantages needs a critic; give it one")
     if isinstance(config.trainer, on_policy.Config):
         _anneals(config)
-        if isinstance(config.trainer.step, on_policy.TrustRegion) and critic == "shared":
-            raise PlauditError(
-                "policy.critic: in a trust region the critic learns by steps of its own, which would move a policy that "
-                "shares its trunk; set it to separate"
-            )
+        if isinstance(config.trainer.step, on_policy.TrustRegion):
+            _trust_region(config)
     if kind == "preference" and config.pairs is None:
         raise PlauditError(f"pairs: {config.algorithm} learns from pairs in a file; give it here")
     if kind != "preference" and config.pairs is not None:
@@ -71,6 +68,19 @@ def learner(config: Any) -> None:
     if kind == "preference" and config.feedback.labels:
         raise PlauditError(
             f"feedback.labels: {config.algorithm} learns from the file in pairs and asks nobody; leave this out"
+        )
+
+
+def _trust_region(config: Any) -> None:
+    if config.policy.critic == "shared":
+        raise PlauditError(
+            "policy.critic: in a trust region the critic learns by steps of its own, which would move a policy that "
+            "shares its trunk; set it to separate"
+        )
+    if config.trainer.microbatch_size is not None:
+        raise PlauditError(
+            "trainer.microbatch_size: has no effect in a trust region, whose step is taken on the whole rollout; leave "
+            "this out"
         )
 
 

@@ -206,7 +206,16 @@ def with_discriminator(config: RunConfig) -> RunConfig:
     """The config with its discriminator's settings as that algorithm's Config."""
     if config.reward.discriminator is None:
         return config
-    schema = algorithms.find(config.reward.discriminator).Config
+    try:
+        module = algorithms.find(config.reward.discriminator)
+    except PlauditError as error:
+        raise PlauditError(f"reward.discriminator: {error}") from None
+    if not hasattr(module, "reward"):
+        raise PlauditError(
+            f"reward.discriminator: {config.reward.discriminator} is no adversarial imitation, which gives a reward; "
+            "take gail"
+        )
+    schema = module.Config
     given = config.reward.discriminator_settings
     built = settings.build(schema, {} if given is None else given, "reward.discriminator_settings")
     return replace(config, reward=replace(config.reward, discriminator_settings=built))
@@ -259,7 +268,8 @@ def _grouped(environment: Control, least: int, given: Mapping[str, Any]) -> Cont
     said = said if isinstance(said, Mapping) else {}
     if "group" in said:
         raise PlauditError(
-            f"environment.group: this algorithm compares episodes from one initial state and needs {least} or more"
+            f"environment.group: this algorithm compares episodes from one initial state and needs {least} or "
+            "more; raise it"
         )
     group = max(least, 8)
     envs = environment.envs if "envs" in said else max(environment.envs, 4 * group)

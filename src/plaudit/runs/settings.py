@@ -106,6 +106,8 @@ def build(schema: object, value: object, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, Mapping):
             raise WrongValue(where, f"{value!r} is not a mapping")
+        for key in value:
+            _known_key(get_args(bare)[0], key, where)
         return {key: build(get_args(bare)[1], item, f"{where}.{key}") for key, item in value.items()}
     return _leaf(schema, value, where)
 
@@ -180,6 +182,15 @@ def _dataclass(schema: type, value: object, where: str) -> Any:
         if field.default is MISSING and field.default_factory is MISSING and field.name not in given:
             raise PlauditError(f"{_join(where, field.name)}: this field is missing; add it to the config")
     return schema(**{key: build(hints[key], item, _join(where, key)) for key, item in given.items()})
+
+
+def _known_key(schema: object, key: object, where: str) -> None:
+    """Raise PlauditError for a key of a mapping that has a few words for its keys and not this one."""
+    known = get_args(schema) if get_origin(schema) is Literal else (key,)
+    if key not in known:
+        near = get_close_matches(str(key), known, 1, 0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        raise PlauditError(f"{_join(where, key)}: unknown; {hint}")
 
 
 def _union(schema: object, value: object, where: str) -> Any:

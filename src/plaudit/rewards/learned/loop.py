@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +25,7 @@ PATIENCE_AT_THE_END = 60.0
 """Seconds without an answer after which the last update waits no longer for the few questions still open."""
 
 
+@runtime_checkable
 class Questions(Protocol):
     """What a medium can ask about, and what its reward pays."""
 

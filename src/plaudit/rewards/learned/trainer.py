@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -37,6 +37,7 @@ class LearnedConfig:
     """How much one judgement of a kind counts (comparison, ranking, rating), such as {rating: 0.5}; left out: 1."""
 
 
+@runtime_checkable
 class RewardMedium(Protocol):
     """All that differs between rewards of segments and of texts."""
 

@@ -10,8 +10,8 @@ import torch
 
 from plaudit.models.language import loading, vocabulary
 from plaudit.models.language.loading import NewModel
+from plaudit.runs import config as configs
 from plaudit.runs import settings
-from plaudit.runs.config import from_mapping
 from plaudit.stages.pretrain import pretrain
 from plaudit.stages.pretrain_config import PretrainText
 
@@ -64,7 +64,7 @@ class World:
         for name, value in changes.items():
             both = isinstance(value, dict) and isinstance(mapping.get(name), dict)
             mapping[name] = mapping[name] | value if both else value
-        return from_mapping(mapping, "test")
+        return configs.from_mapping(mapping, "test")
 
 
 def quiet(row: dict[str, Any]) -> None:

@@ -20,13 +20,13 @@ from tests.cli.broken_environments import Faulty
 
 BROKEN = "tests.cli.broken_environments:"
 SHORT = (
-    "--steps",
+    "--timesteps",
     "600",
-    "--rollout",
+    "--environment.n-steps",
     "16",
     "--envs",
     "4",
-    "--evaluate-episodes",
+    "--evaluate-count",
     "2",
     "--trainer.epochs",
     "1",
@@ -62,17 +62,17 @@ def test_commands(plaudit: Run) -> None:
         ("verify x --step 3", "verify: --step is unknown; see plaudit verify --help"),
         (
             "optimise ppo --env CartPole-v1 --step 5",
-            "optimise ppo: --step is unknown; did you mean --steps?; see",
+            "optimise ppo: --step is unknown; did you mean --timesteps?; see",
         ),
         (
-            "optimise ppo --env CartPole-v1 --steps abc",
-            "optimise ppo: --steps: 'abc' is not a whole number; see",
+            "optimise ppo --env CartPole-v1 --timesteps abc",
+            "optimise ppo: --timesteps: 'abc' is not a whole number; see",
         ),
         (
             "optimise ppo --env CartPole-v1 --trainer.learning-rate x",
             "--trainer.learning-rate: 'x' is not a number",
         ),
-        ("optimise ppo --env CartPole-v1 --steps", "--steps needs a value"),
+        ("optimise ppo --env CartPole-v1 --timesteps", "--timesteps needs a value"),
         (
             "label x --ask foo",
             "--ask: 'foo' is not one of comparison, ranking, rating, binary; see plaudit label",
@@ -112,7 +112,7 @@ def test_command_lines_that_cannot_be_read(plaudit: Run, line: str, sentence: st
     refused(plaudit(*line.split()), sentence, status=2)
 
 
-CONFIG = {"environment": "CartPole-v1", "steps": 64, "rollout": 8}
+CONFIG = {"environment": "CartPole-v1", "timesteps": 64, "n_steps": 8}
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_config_files(plaudit: Run, tmp_path: Path, text: str | None, sentence: 
 def test_flags(plaudit: Run, tmp_path: Path) -> None:
     start = ("optimise", "ppo", "--env", "CartPole-v1", *SHORT)
     for flags, part in (
-        (("--stepz", "3"), "--steps"),
-        (("--steps", "three"), "three"),
+        (("--stepz", "3"), "--timesteps"),
+        (("--timesteps", "three"), "three"),
         (("--trainer.schedule", "cubic"), "cubic"),
         (("--environment.envs", "1.5"), "1.5"),
     ):
@@ -165,12 +165,12 @@ def test_flags(plaudit: Run, tmp_path: Path) -> None:
     refused(plaudit(*start, "--set", "setings.clip=1"), "no field 'setings.clip'")
     refused(plaudit(*start, "--set", "settings.clip"), "give FIELD=VALUE")
     refused(plaudit(*start, "--set", "settings.clip=[1"), "--set settings.clip=[1", "not valid YAML")
-    refused(plaudit(*start, "--steps", "0"), "steps: ", "at least 1")
+    refused(plaudit(*start, "--timesteps", "0"), "steps: ", "at least 1")
     refused(
         plaudit(*start, "--environment.envs", "0", "--out", "r"),
         "environment.envs: must be at least 1, not 0",
     )
-    refused(plaudit("run", "--steps", "3"), "the first argument is the config file")
+    refused(plaudit("run", "--timesteps", "3"), "the first argument is the config file")
     assert not list(tmp_path.glob("runs"))
 
 
@@ -233,7 +233,7 @@ def test_modules_of_environments(plaudit: Run) -> None:
     code, out, _ = plaudit("optimise", "ppo", "--env", f"{BROKEN}None-v0", *SHORT, "--out", "r")
     assert code == 0 and "true return" in out
     # its policy can be started from, stayed near to and evaluated
-    flags = ("--start", "r/policy", "--reference", "r/policy", "--settings.kl-in-reward", "0.1", "--out", "s")
+    flags = ("--start", "r/policy", "--reference", "r/policy", "--settings.kl.coef", "0.1", "--out", "s")
     assert plaudit("optimise", "ppo", "--env", f"{BROKEN}None-v0", *SHORT, *flags)[0] == 0
     first = json.loads(Path("s/metrics.jsonl").read_text().splitlines()[0])
     assert first["objective/kl"] == 0
@@ -351,7 +351,7 @@ def test_demonstrations(
 
 def test_cloning_never_overwrites(plaudit: Run, tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", **DEMOS)
-    clone = ("pretrain", "d.npz", "--out", "clone", "--trainer.epochs", "1", "--evaluate-episodes", "1")
+    clone = ("pretrain", "d.npz", "--out", "clone", "--trainer.epochs", "1", "--evaluate-count", "1")
     assert plaudit(*clone)[0] == 0
     before = (tmp_path / "clone" / "model.safetensors").read_bytes()
     refused(plaudit(*clone), "a model is here already")
@@ -403,7 +403,7 @@ sys.meta_path.insert(0, Blocked())
 import plaudit
 from plaudit.cli.main import main
 assert main(['--help']) == 0
-flags = ['--steps', '64', '--rollout', '8', '--out', {str(tmp_path / "r")!r}, '--evaluate-episodes', '1']
+flags = ['--timesteps', '64', '--environment.n-steps', '8', '--out', {str(tmp_path / "r")!r}, '--evaluate-count', '1']
 asking = ['--set', 'reward.weights={{learned: 1}}', '--set', 'feedback={{labels: 4, first: 4, segment: 2}}']
 sys.exit(main(['optimise', 'ppo', '--env', 'CartPole-v1', *flags, *(asking if {package!r} == 'sqlalchemy' else [])]))
 """

@@ -16,7 +16,7 @@ from plaudit.declared import Count, Probability
 from plaudit.errors import Renamed
 from plaudit.maths.advantage import GAE, MonteCarlo
 from plaudit.maths.constraint import NoLimit, Penalty, StopAt
-from plaudit.pipeline import kinds
+from plaudit.runs import config as configs
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -75,8 +75,8 @@ F = Path("f")
     [
         (["f"], Whatever(F)),
         (["f", "g"], Whatever(F, Path("g"))),
-        (["--steps", "7", "f"], Whatever(F, steps=7)),
-        (["f", "--steps=1e3"], Whatever(F, steps=1000)),
+        (["--timesteps", "7", "f"], Whatever(F, steps=7)),
+        (["f", "--timesteps=1e3"], Whatever(F, steps=1000)),
         (["f", "--share", "0.5"], Whatever(F, share=0.5)),
         (["f", "--share", "None"], Whatever(F)),
         (["f", "--name", "none"], Whatever(F, name="none")),
@@ -111,9 +111,9 @@ def test_ways_to_write_a_flag(line: list[str], expected: Whatever) -> None:
     [
         ([], "PATH is missing: The file"),
         (["f", "g", "h"], "h is unknown"),
-        (["f", "--stepps", "1"], "--stepps is unknown; did you mean --steps?"),
-        (["f", "--steps", "1.5"], "--steps: '1.5' is not a whole number"),
-        (["f", "--steps", "--loud"], "--steps needs a value"),
+        (["f", "--stepps", "1"], "--stepps is unknown; did you mean --timesteps?"),
+        (["f", "--timesteps", "1.5"], "--timesteps: '1.5' is not a whole number"),
+        (["f", "--timesteps", "--loud"], "--timesteps needs a value"),
         (["f", "--way", "down"], "--way: 'down' is not one of up, all the way down"),
         (["f", "--net.hidden", "8", "x"], "--net.hidden: 'x' is not a whole number"),
         (["f", "--trace", "gea"], "--trace: 'gea' is not one of gae, monte_carlo (as `kind`)"),
@@ -171,7 +171,7 @@ def test_the_help_shows_every_field_within_80_columns(
     code, out, err = plaudit("run", place, "--help")
     assert code == 0 and not err and max(map(len, out.splitlines())) <= 80
     words = " ".join(out.replace("│", " ").split())
-    for name in paths(kinds.load(place)):
+    for name in paths(configs.load(place)):
         assert f"{name} " in words, name
     assert "Steps of each environment per update. (at least 1; default: " in words
     assert (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from plaudit.models.language.adapters import Lora
-from plaudit.pipeline import kinds
+from plaudit.runs import config as configs
 from plaudit.stages import optimise
 from plaudit.readers.texts import read_text_pairs
 from plaudit.runs.folder import RunFolder
@@ -32,11 +32,11 @@ SMALL = [
     "60",
 ]
 ASKED = [
-    "--language.count",
+    "--environment.count",
     "40",
-    "--language.answer-tokens",
+    "--environment.max-new-tokens",
     "12",
-    "--language.batch",
+    "--environment.batch-size",
     "6",
     "--evaluate-prompts",
     "6",
@@ -73,7 +73,7 @@ def test_pretrain_optimise_evaluate_export(plaudit: Run, model: str) -> None:
     code, out, err = plaudit("evaluate", "run", "--json", "--count", "5")
     assert code == 0, err
     found = json.loads(out)
-    assert found["prompts"] == 5 and 0 <= found["win_rate"] <= 1 and "hidden_mean" in found["before"]
+    assert found["prompts"] == 5 and 0 <= found["win_rate"] <= 1 and "gold_reward_mean" in found["before"]
     assert plaudit("export", "run", "--to", "said.jsonl")[0] == 0
     assert len(read_text_pairs(Path("said.jsonl"))) == 6
     code, out, err = plaudit(
@@ -86,20 +86,20 @@ def test_pretrain_optimise_evaluate_export(plaudit: Run, model: str) -> None:
 
 
 def test_sample_and_chat(plaudit: Run, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, out, err = plaudit("sample", model, "--service", "2", "--answer-tokens", "4", "--json")
+    code, out, err = plaudit("sample", model, "--service", "2", "--max-new-tokens", "4", "--json")
     assert code == 0, err
     assert [set(json.loads(line)) for line in out.splitlines()] == [{"prompt", "completion"}] * 2
-    code, out, _ = plaudit("sample", model, "--prompt", "Hello", "--answer-tokens", "4", "--greedy")
+    code, out, _ = plaudit("sample", model, "--prompt", "Hello", "--max-new-tokens", "4", "--greedy")
     assert code == 0 and out.startswith("Hello\n  -> ")
     code, _, err = plaudit("sample", model)
     assert code == 1 and "one of --prompt TEXT, --prompts FILE and --service N" in err
     monkeypatch.setattr("sys.stdin", StringIO("Where is it?\n\n"))
-    code, out, err = plaudit("chat", model, "--answer-tokens", "3", "--temperature", "0.5")
+    code, out, err = plaudit("chat", model, "--max-new-tokens", "3", "--temperature", "0.5")
     assert code == 0 and len(out.splitlines()) >= 1, err
     monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"caf\xe9\n"), encoding="utf-8"))
-    code, out, err = plaudit("chat", model, "--answer-tokens", "3")
+    code, out, err = plaudit("chat", model, "--max-new-tokens", "3")
     assert code == 1 and "standard input: not UTF-8 text" in err
-    code, out, err = plaudit("sample", model, "--prompt", "caf\udce9", "--answer-tokens", "4")
+    code, out, err = plaudit("sample", model, "--prompt", "caf\udce9", "--max-new-tokens", "4")
     assert code == 1 and "--prompt: not UTF-8 text" in err
 
 
@@ -108,7 +108,7 @@ def test_a_chat_in_other_bytes_ends_in_one_sentence(locale: str, tmp_path: Path)
     """In these locales Python reads standard input without complaint, whatever its bytes are."""
     made_of("<|user|>say<|assistant|>it\n", tmp_path / "lm", context=60)
     code = "import sys; from plaudit.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "chat", str(tmp_path / "lm"), "--answer-tokens", "3"]
+    command = [sys.executable, "-c", code, "chat", str(tmp_path / "lm"), "--max-new-tokens", "3"]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONIOENCODING"} | {"LC_ALL": locale}
     said = subprocess.run(command, input=b"caf\xe9\n", capture_output=True, env=environment, timeout=120)
     assert said.returncode == 1 and b"Traceback" not in said.stderr
@@ -119,15 +119,15 @@ def test_flags_go_on_top_of_what_a_run_says(plaudit: Run, tmp_path: Path) -> Non
     """One flag does not forget the prompts of the run."""
     world = make_world(tmp_path)
     optimise.start(world.config(updates=1), tmp_path / "run", quiet)
-    code, out, err = plaudit("evaluate", "run", "--language.answer-tokens", "5", "--json")
+    code, out, err = plaudit("evaluate", "run", "--environment.max-new-tokens", "5", "--json")
     assert code == 0, err
     found = json.loads(out)
-    assert found["prompts"] == 4 and found["tokens"] <= 5 and "proxy_mean" in found
-    code, out, err = plaudit("evaluate", "run", "--prompts", "service", "--language.answer-tokens", "5")
+    assert found["prompts"] == 4 and found["tokens"] <= 5 and "proxy_reward_mean" in found
+    code, out, err = plaudit("evaluate", "run", "--prompts", "service", "--environment.max-new-tokens", "5")
     assert code == 1 and "service prompt 1: the prompt has" in err
     other = write_rows(tmp_path / "other.jsonl", [{"prompt": f"say {i}:"} for i in range(30)])
     code, out, err = plaudit(
-        "evaluate", "run", "--prompts", str(other), "--json", "--language.held-out", "0.5"
+        "evaluate", "run", "--prompts", str(other), "--json", "--environment.held-out", "0.5"
     )
     assert code == 0 and json.loads(out)["prompts"] == 15, err
 
@@ -137,7 +137,7 @@ def test_a_chat_goes_on_when_the_context_is_full(
 ) -> None:
     made_of("<|user|>say<|assistant|>it\n", tmp_path / "lm", context=60)
     monkeypatch.setattr("sys.stdin", StringIO("say it\n" * 12))
-    code, _, err = plaudit("chat", "lm", "--answer-tokens", "8")
+    code, _, err = plaudit("chat", "lm", "--max-new-tokens", "8")
     assert code == 0 and err.count("the model's context is full: it no longer reads the oldest turns") == 1
 
 
@@ -150,10 +150,10 @@ def test_a_part_that_is_left_out_is_asked_for_field_by_field(plaudit: Run, tmp_p
     code, _, err = plaudit(
         "optimise", "ppo", "--start", world.lm, "--prompts", world.prompts, "--set", "policy.lora.rank=2",
         "--set", "reward.weights.learned=0.5", "--reward.start", "reward", "--updates", "1",
-        "--language.answer-tokens", "4", "--language.batch", "4", "--out", "run",
+        "--environment.max-new-tokens", "4", "--environment.batch-size", "4", "--out", "run",
     )  # fmt: skip
     assert code == 0, err
-    assert kinds.load(RunFolder.open(Path("run")).config).policy.lora == Lora(rank=2)
+    assert configs.load(RunFolder.open(Path("run")).config).policy.lora == Lora(rank=2)
     code, _, err = plaudit("evaluate", "run", "--set", "shaping.temperature=0.5", "--count", "2")
     assert code == 0, err
     code, _, err = plaudit("evaluate", "run", "--set", "shaping.temprature=0.5")
@@ -171,7 +171,7 @@ def test_a_run_on_functions_is_evaluated_by_them(plaudit: Run, tmp_path: Path) -
     code, out, err = plaudit("evaluate", "run", "--json")
     assert code == 0, err
     found = json.loads(out)
-    assert found["win_by"] == "reward" and 0 < found["proxy_mean"] <= 2 * 6
+    assert found["win_by"] == "reward" and 0 < found["proxy_reward_mean"] <= 2 * 6
     code, out, err = plaudit("evaluate", "run")
     assert code == 0 and "better by the reward" in out and "learned reward" not in out, err
     code, out, err = plaudit("evaluate", "run", "--reward", "rm")

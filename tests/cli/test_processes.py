@@ -19,23 +19,21 @@ from tests.processes import contents, differences, in_child, metrics
 
 Run = Callable[..., tuple[int, str, str]]
 CARTPOLE = {
-    "environment": {"id": "CartPole-v1", "envs": 8},
-    "steps": 12_800,
-    "rollout": 16,
-    "trainer": {"epochs": 2, "minibatch": 64},
+    "environment": {"id": "CartPole-v1", "envs": 8, "n_steps": 16},
+    "timesteps": 12_800,
+    "trainer": {"epochs": 2, "minibatch_size": 64},
     "policy": {"hidden": [8]},
-    "evaluate_episodes": 2,
+    "evaluate_count": 2,
     "checkpoint_every": 3,
 }
 PENDULUM = {
-    "environment": {"id": "Pendulum-v1", "envs": 8},
-    "steps": 2400,
-    "rollout": 50,
-    "trainer": {"epochs": 1, "minibatch": 256},
+    "environment": {"id": "Pendulum-v1", "envs": 8, "n_steps": 50},
+    "timesteps": 2400,
+    "trainer": {"epochs": 1, "minibatch_size": 256},
     "policy": {"hidden": [8]},
     "reward": {"weights": {"learned": 1}, "model": {"hidden": [6]}, "fit": {"first_steps": 6, "steps": 3}},
     "feedback": {"labels": 24, "first": 6, "rounds": 4, "until": 0.9, "segment": 20},
-    "evaluate_episodes": 2,
+    "evaluate_count": 2,
     "checkpoint_every": 2,
 }  # fmt: skip
 
@@ -106,18 +104,18 @@ def test_resume_from_another_folder(plaudit: Run, tmp_path: Path, monkeypatch: p
     short = (
         "--env",
         name,
-        "--rollout",
+        "--environment.n-steps",
         8,
-        "--evaluate-episodes",
+        "--evaluate-count",
         1,
         "--trainer.epochs",
         1,
         "--checkpoint-every",
         1,
     )
-    assert plaudit("optimise", "./mine.py", *short, "--steps", 64, "--out", "first")[0] == 0
-    near = ("--start", "first/policy", "--reference", "first/policy", "--settings.kl-in-reward", "0.1")
-    argv = [str(item) for item in ("optimise", "./mine.py", *short, *near, "--steps", 6400, "--out", "r")]
+    assert plaudit("optimise", "./mine.py", *short, "--timesteps", 64, "--out", "first")[0] == 0
+    near = ("--start", "first/policy", "--reference", "first/policy", "--settings.kl.coef", "0.1")
+    argv = [str(item) for item in ("optimise", "./mine.py", *short, *near, "--timesteps", 6400, "--out", "r")]
     kill = at_row(tmp_path / "r", 2, lambda child: os.kill(child, signal.SIGKILL))
     assert in_child(lambda: main(argv), tmp_path / "log", kill) == -9, (tmp_path / "log").read_text()
     (tmp_path / "elsewhere").mkdir()
@@ -135,7 +133,7 @@ def test_several_seeds_go_on_by_the_same_command(plaudit: Run, tmp_path: Path) -
     first = (tmp_path / "all" / "seed-0" / "manifest.json").read_bytes()
     code, _, err = plaudit("resume", "all")
     assert code == 1 and "give the command that began them again" in err
-    code, _, err = plaudit(*command, "--rollout", 32)
+    code, _, err = plaudit(*command, "--environment.n-steps", 32)
     assert code == 1 and "seed-0: a run with another config is here already" in err
     code, out, err = plaudit(*command)
     assert code == 0 and "all  " in out, err
@@ -176,8 +174,8 @@ def fill(disk: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "mapping", "changes", "update"),
     [
-        ("metrics", CARTPOLE, {"checkpoint_every": 100, "steps": 12_800}, 3),
-        ("checkpoint", CARTPOLE, {"checkpoint_every": 1, "steps": 1280}, 4),
+        ("metrics", CARTPOLE, {"checkpoint_every": 100, "timesteps": 12_800}, 3),
+        ("checkpoint", CARTPOLE, {"checkpoint_every": 1, "timesteps": 1280}, 4),
         ("feedback", PENDULUM, {"checkpoint_every": 100}, 1),
     ],
 )

@@ -14,7 +14,7 @@ import yaml
 
 from plaudit.algorithms.on_policy import ppo
 from plaudit.stages import optimise
-from plaudit.pipeline.control.config import from_mapping
+from plaudit.runs.config import from_mapping
 from plaudit.readers.arrays import read_pairs
 from plaudit.readers.comparisons import read_comparisons
 from plaudit.readers.lines import read_lines, write_lines
@@ -67,16 +67,16 @@ def test_an_algorithm_of_ones_own_learns_cartpole(plaudit: Run, tmp_path: Path) 
     (tmp_path / "a2c.py").write_text(A2C)
     start = ("optimise", "./a2c.py", "--env", "CartPole-v1", "--settings.lam", "0.95")
     descent = (
-        "--rollout",
+        "--environment.n-steps",
         32,
         "--trainer.epochs",
         1,
-        "--trainer.minibatch",
+        "--trainer.minibatch-size",
         1000,
         "--trainer.learning-rate",
         1e-2,
     )
-    code, out, err = plaudit(*start, *descent, "--steps", 25_000, "--seeds", 3, "--out", "r")
+    code, out, err = plaudit(*start, *descent, "--timesteps", 25_000, "--seeds", 3, "--out", "r")
     assert code == 0, err
     manifests = [json.loads(Path(f"r/seed-{seed}/manifest.json").read_text()) for seed in range(3)]
     returns = [manifest["result"]["return_mean"] for manifest in manifests]
@@ -99,14 +99,14 @@ def test_a_clone_and_what_comes_of_it(plaudit: Run, shared_data: Path) -> None:
     demos = shared_data / "control_demos" / "cartpole-v1.npz"
     if not demos.exists():
         pytest.skip(f"no {demos}")
-    clone = ("pretrain", demos, "--env", "CartPole-v1", "--episodes", 10, "--evaluate-episodes", 20)
+    clone = ("pretrain", demos, "--env", "CartPole-v1", "--episodes", 10, "--evaluate-count", 20)
     code, out, err = plaudit(*clone, "--out", "clone")
     assert code == 0 and "held-out loss" in out, err
     code, out, _ = plaudit("evaluate", "clone", "--episodes", 20, "--json")
     assert code == 0 and json.loads(out)["return_mean"] >= 450 and json.loads(out)["episodes"] == 20
     go_on = ("optimise", "ppo", "--env", "CartPole-v1", "--start", "clone", "--reference", "clone")
-    short = ("--steps", 512, "--rollout", 32, "--evaluate-episodes", 2)
-    assert plaudit(*go_on, "--settings.kl-in-reward", 0.1, *short, "--out", "near")[0] == 0
+    short = ("--timesteps", 512, "--environment.n-steps", 32, "--evaluate-count", 2)
+    assert plaudit(*go_on, "--settings.kl.coef", 0.1, *short, "--out", "near")[0] == 0
     first, *later = (row["objective/kl"] for row in rows("near"))
     assert first == 0 and len(later) == 1 and later[0] != 0
 
@@ -115,10 +115,10 @@ def test_normalised_observations_keep_the_first_kl_at_zero(plaudit: Run, tmp_pat
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "d.npz", obs=rng.normal(3, 2, (300, 3)), actions=rng.uniform(-2, 2, (300, 1)))
     clone = ("pretrain", "d.npz", "--env", "Pendulum-v1", "--policy.normalise-observations", "True")
-    assert plaudit(*clone, "--trainer.epochs", 1, "--evaluate-episodes", 1, "--out", "clone")[0] == 0
+    assert plaudit(*clone, "--trainer.epochs", 1, "--evaluate-count", 1, "--out", "clone")[0] == 0
     go_on = ("optimise", "ppo", "--env", "Pendulum-v1", "--start", "clone", "--reference", "clone")
-    short = ("--steps", 512, "--rollout", 32, "--evaluate-episodes", 1, "--trainer.epochs", 1)
-    assert plaudit(*go_on, "--settings.kl-in-reward", 0.1, *short, "--out", "near")[0] == 0
+    short = ("--timesteps", 512, "--environment.n-steps", 32, "--evaluate-count", 1, "--trainer.epochs", 1)
+    assert plaudit(*go_on, "--settings.kl.coef", 0.1, *short, "--out", "near")[0] == 0
     assert rows("near")[0]["objective/kl"] == 0
 
 
@@ -144,9 +144,9 @@ def test_a_reward_from_what_people_said_of_hopper(plaudit: Run, shared_data: Pat
         "kind": "continuous",
     }
     config = {
-        "environment": {"id": "Hopper-v5", "envs": 4},
+        "environment": {"id": "Hopper-v5", "envs": 4, "n_steps": 16},
         "reward": {"weights": {"learned": 1}, "start": "model"},
-        "steps": 128, "rollout": 16, "trainer": {"epochs": 1}, "evaluate_episodes": 1,
+        "timesteps": 128, "trainer": {"epochs": 1}, "evaluate_count": 1,
     }  # fmt: skip
     seen: list[
         dict[str, Any]
@@ -158,21 +158,20 @@ def test_a_reward_from_what_people_said_of_hopper(plaudit: Run, shared_data: Pat
 
 
 PREFERENCES = {
-    "environment": {"id": "Pendulum-v1", "envs": 4},
-    "steps": 800,
-    "rollout": 50,
+    "environment": {"id": "Pendulum-v1", "envs": 4, "n_steps": 50},
+    "timesteps": 800,
     "trainer": {"epochs": 1},
     "policy": {"hidden": [8]},
     "reward": {"weights": {"learned": 1, "environment": 0}, "model": {"hidden": [8]}, "fit": {"first_steps": 5, "steps": 3}},
     "feedback": {"labels": 12, "first": 6, "rounds": 2, "segment": 10, "people": [{"equal": 0.2}]},
-    "evaluate_episodes": 2,
+    "evaluate_count": 2,
     "seed": 5,
 }  # fmt: skip
 
 
 def test_run_compare_report_export(plaudit: Run, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(PREFERENCES))
-    code, out, err = plaudit("run", "c.yaml", "--seeds", 2, "--out", "both", "--steps", 600)
+    code, out, err = plaudit("run", "c.yaml", "--seeds", 2, "--out", "both", "--timesteps", 600)
     assert code == 0 and "both" in out, err
     assert plaudit("run", "c.yaml", "--out", "one", "--feedback.labels", 6)[0] == 0
     steps = [sum(1 for _ in rows(f"both/seed-{seed}")) for seed in (5, 6)]

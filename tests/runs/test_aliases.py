@@ -7,7 +7,7 @@ import pytest
 from plaudit.errors import PlauditError
 from plaudit.maths.advantage import GAE
 from plaudit.maths.constraint import NoLimit, StopAt
-from plaudit.pipeline import kinds
+from plaudit.runs import config as configs
 from plaudit.runs import aliases
 
 CONTROL: dict[str, Any] = {
@@ -20,46 +20,51 @@ LANGUAGE: dict[str, Any] = {
     "sft_model_path": "model", "reward_model_path": "reward", "kl_coef": 0.05, "cliprange": 0.1, "cliprange_value": 0.2,
     "vf_coef": 0.1, "num_ppo_epochs": 2, "lam": 0.9, "gamma": 1, "mini_batch_size": 8, "batch_size": 16,
     "response_length": 20, "num_generations": 4, "temperature": 0.7, "top_p": 0.9, "learning_rate": 1e-4,
-    "language": {"cap": "bootstrap"},
+    "environment": {"cap": "bootstrap"},
 }  # fmt: skip
 
 
 def test_control() -> None:
-    c = kinds.from_mapping(CONTROL, "test")
-    assert (c.environment.id, c.environment.envs, c.rollout, c.steps) == ("CartPole-v1", 4, 16, 100_000)
+    c = configs.from_mapping(CONTROL, "test")
+    assert (c.environment.id, c.environment.envs, c.environment.n_steps, c.timesteps) == (
+        "CartPole-v1",
+        4,
+        16,
+        100_000,
+    )
     t, s = c.trainer, c.settings
-    assert (t.minibatch, t.epochs, t.max_grad_norm, t.learning_rate) == (32, 3, 0.6, 1e-3)
+    assert (t.minibatch_size, t.epochs, t.max_grad_norm, t.learning_rate) == (32, 3, 0.6, 1e-3)
     assert (s.discount, s.advantage, s.clip, s.value_clip) == (0.9, GAE(0.8), 0.1, 0.3)
     assert (s.standardise_advantages, s.entropy_coef, s.value_coef) == (False, 0.01, 0.4)
     assert isinstance(s.constraint, StopAt) and s.constraint.limit == pytest.approx(0.03)
     assert (c.policy.normalise_observations, c.policy.hidden, c.policy.log_std) == (True, (32, 16), -1.0)
-    assert c.reward.scale is False
+    assert c.reward.normalise is False
 
 
 def test_language() -> None:
-    c = kinds.from_mapping(LANGUAGE, "test")
+    c = configs.from_mapping(LANGUAGE, "test")
     assert (c.start, c.reward.start) == ("model", "reward")
-    s, t, said = c.settings, c.trainer, c.language
-    assert (s.kl_in_reward, s.clip, s.value_clip, s.value_coef, s.advantage) == (
+    s, t, said = c.settings, c.trainer, c.environment
+    assert (s.kl.coef, s.clip, s.value_clip, s.value_coef, s.advantage) == (
         0.05,
         0.1,
         0.2,
         0.1,
         GAE(0.9),
     )
-    assert (t.epochs, t.minibatch, t.learning_rate) == (2, 8, 1e-4)
-    assert (said.batch, said.answer_tokens, said.each) == (16, 20, 4)
+    assert (t.epochs, t.minibatch_size, t.learning_rate) == (2, 8, 1e-4)
+    assert (said.batch_size, said.max_new_tokens, said.num_generations) == (16, 20, 4)
     assert (c.policy.shaping.temperature, c.policy.shaping.top_p) == (0.7, 0.9)
 
 
 @pytest.mark.parametrize("table", [aliases.CONTROL, aliases.LANGUAGE])
 def test_no_name_is_a_field_as_well(table: dict[str, aliases.Meaning]) -> None:
-    config = kinds.from_mapping(CONTROL if table is aliases.CONTROL else LANGUAGE, "test")
+    config = configs.from_mapping(CONTROL if table is aliases.CONTROL else LANGUAGE, "test")
     assert not set(table) & set(vars(config))
 
 
 def test_no_target_is_no_limit() -> None:
-    c = kinds.from_mapping({"environment": "CartPole-v1", "target_kl": None, "clip_range_vf": None}, "test")
+    c = configs.from_mapping({"environment": "CartPole-v1", "target_kl": None, "clip_range_vf": None}, "test")
     assert c.settings.constraint == NoLimit() and c.settings.value_clip is None
 
 
@@ -77,4 +82,4 @@ def test_no_target_is_no_limit() -> None:
 )
 def test_conflicts_and_mistakes_are_told(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(PlauditError, match=said):
-        kinds.from_mapping(CONTROL | changes, "test")
+        configs.from_mapping(CONTROL | changes, "test")

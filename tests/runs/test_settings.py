@@ -14,29 +14,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from plaudit.algorithms.imitation import bc
-from plaudit.algorithms.on_policy import ppo, reinforce
+from plaudit.algorithms.evolution import es
+from plaudit.algorithms.imitation import bc, gail
+from plaudit.algorithms.on_policy import grpo, ppo, reinforce, rloo, trpo
+from plaudit.algorithms.preference import dpo
 from plaudit.annotators.simulated import SimulatedPerson
 from plaudit.declared import Count, NonNegative, Probability, between
-from plaudit.environments.control.make import EnvironmentConfig
+from plaudit.environments.control.config import Control
+from plaudit.environments.language.config import Language
 from plaudit.errors import PlauditError, Renamed
 from plaudit.likelihoods import bradley_terry
 from plaudit.maths.advantage import GAE, MonteCarlo
 from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig
-from plaudit.pipeline.control import config as run_config
-from plaudit.pipeline.control.config import FeedbackSettings, RewardSettings, RunConfig
-from plaudit.stages.reward import LearnRewardConfig
-from plaudit.stages.pretrain import CloneConfig
-from plaudit.runs.old_names import CONFIG_KEYS
-from plaudit.runs.settings import _note, build, dump, kind_of, load_yaml, meanings, renamed, validate
-from plaudit.trainers import on_policy, supervised
+from plaudit.rewards.config import DiscriminatorConfig, FeedbackConfig
 from plaudit.rewards.learned import fit as reward_fit
+from plaudit.runs import config as run_config
+from plaudit.runs.config import RewardSettings, RunConfig, WinRateCheck
+from plaudit.runs.old_names import CONTROL_KEYS, LANGUAGE_KEYS
+from plaudit.runs.settings import _note, build, dump, kind_of, load_yaml, meanings, renamed, validate
+from plaudit.stages.evaluate import EvaluateControl, EvaluateText
+from plaudit.stages.generate import GenerateConfig
+from plaudit.stages.pretrain_config import PretrainControl, PretrainText
+from plaudit.stages.reward import RewardFromFiles
+from plaudit.trainers import evolution, on_policy, supervised
 
 SCHEMAS = [
-    EnvironmentConfig, PolicyConfig, RewardConfig, RewardSettings, FeedbackSettings, CloneConfig, LearnRewardConfig,
-    on_policy.Config, reward_fit.Config, supervised.Config, bradley_terry.Config, bc.Config, ppo.Config,
-    reinforce.Config, RunConfig,
+    Control, Language, PolicyConfig, RewardConfig, RewardSettings, FeedbackConfig, DiscriminatorConfig, WinRateCheck,
+    PretrainControl, PretrainText, RewardFromFiles, EvaluateControl, EvaluateText, GenerateConfig, on_policy.Config,
+    evolution.Config, reward_fit.Config, supervised.Config, bradley_terry.Config, bc.Config, ppo.Config,
+    reinforce.Config, grpo.Config, rloo.Config, trpo.Config, dpo.Config, es.Config, gail.Config, RunConfig,
 ]  # fmt: skip
 TEXT = st.text(st.characters(exclude_categories=("C", "Z")) | st.just(" "))
 PLAIN = {
@@ -120,14 +127,14 @@ def test_a_whole_run_config_by_hand() -> None:
     text = """
     environment: Pendulum-v1
     algorithm: ppo
-    steps: 1e5
+    timesteps: 1e5
     settings: {advantage: monte_carlo, constraint: {kind: stop_at, limit: 2e-2}, clip: 0.1}
     trainer: {learning_rate: 1e-3, max_grad_norm: null, anneal: [clip]}
     feedback: {people: [{beta: .inf}, {mistake: .1}]}
     """
     config = run_config.from_mapping(yaml.safe_load(text), "here")
-    assert config.environment == EnvironmentConfig("Pendulum-v1")
-    assert config.steps == 100_000 and type(config.steps) is int
+    assert config.environment == Control("Pendulum-v1")
+    assert config.timesteps == 100_000 and type(config.timesteps) is int
     assert config.settings.advantage == MonteCarlo()
     assert config.settings.constraint.limit == 0.02 and config.settings.clip == 0.1
     assert config.trainer.learning_rate == 0.001 and config.trainer.max_grad_norm is None
@@ -267,13 +274,13 @@ def test_a_file_that_is_not_there_and_a_folder(tmp_path: Path) -> None:
             {"feedback": {"labels": 9}, "reward": {"weights": {"learned": 1}}},
             "feedback.first: more than feedback.labels",
         ),
-        ({"settings": {"kl_in_reward": 0.1}}, "reference: a KL price is set but"),
+        ({"settings": {"kl": {"coef": 0.1}}}, "reference: a KL price is set but"),
         (
-            {"settings": {"kl_in_rewrd": 0.1}},
-            "settings.kl_in_rewrd: unknown field; did you mean 'kl_in_reward'?",
+            {"settings": {"kl": {"coeff": 0.1}}},
+            "settings.kl.coeff: unknown field; did you mean 'coef'?",
         ),
-        ({"steps": 0}, "steps: "),
-        ({"rollout": 0}, "rollout: "),
+        ({"timesteps": 0}, "timesteps: "),
+        ({"n_steps": 0}, "environment.n_steps: "),
         ({"algorithm": "pop"}, "algorithm 'pop' is unknown; did you mean 'ppo'?"),
         ({"algorithm": "./none.py"}, "none.py: no such file"),
         ({"reward": {"weights": {"enviroment": 1}}}, "reward.weights"),
@@ -435,4 +442,5 @@ def test_an_old_key_beside_its_new_one(tree: dict[str, Any]) -> None:
 
 
 def test_the_table_of_old_keys_names_no_key_twice() -> None:
-    assert not set(CONFIG_KEYS) & set(CONFIG_KEYS.values())
+    for table in (CONTROL_KEYS, LANGUAGE_KEYS):
+        assert not set(table) & set(table.values())

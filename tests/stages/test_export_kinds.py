@@ -54,7 +54,7 @@ def clips(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "manifest.json").write_text('{"stage": "optimise", "status": "finished"}')
-    (folder / "config.yaml").write_text(yaml.safe_dump({"environment": "Pendulum-v1", "steps": 10}))
+    (folder / "config.yaml").write_text(yaml.safe_dump({"environment": "Pendulum-v1", "timesteps": 10}))
     artifacts, store = Artifacts(folder / "artifacts"), open_store(folder / "feedback.db")
     asked = [(kind, count, make) for kind, count, make, _ in SAID] + SKIPPED + AGAIN
     for number, (kind, count, make) in enumerate(asked):

@@ -1,5 +1,6 @@
 """Do the fields of a config agree with one another? What lies in one field alone stands beside that field."""
 
+from dataclasses import MISSING, fields
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,13 @@ from plaudit.maths.kl import Kl
 from plaudit.rewards.config import RUBRIC
 from plaudit.runs import algorithms
 from plaudit.trainers import on_policy
+
+OWN_PARTS = {
+    "learned": "the learned reward",
+    "environment": "the environment's own reward",
+    "discriminator": "the reward of the discriminator",
+}
+"""Parts of a reward that no function may be called."""
 
 
 def check(config: Any) -> None:
@@ -24,7 +32,9 @@ def check(config: Any) -> None:
     if feedback.labels and feedback.first > feedback.labels:
         raise PlauditError("feedback.first: more than feedback.labels; lower it")
     if feedback.labels and not any(feedback.kinds.values()):
-        raise PlauditError("feedback.kinds: every share is 0, so there is nothing to ask; give one kind a share")
+        raise PlauditError(
+            "feedback.kinds: every share is 0, so there is nothing to ask; give one kind a share"
+        )
 
 
 def learner(config: Any) -> None:
@@ -53,6 +63,11 @@ def learner(config: Any) -> None:
             )
     if kind == "preference" and config.pairs is None:
         raise PlauditError(f"pairs: {config.algorithm} learns from pairs in a file; give it here")
+    if kind != "preference" and config.pairs is not None:
+        others = " or ".join(algorithms.names("preference"))
+        raise PlauditError(
+            f"pairs: {config.algorithm} does not learn from pairs; leave this out, or take one of {others}"
+        )
     if kind == "preference" and config.feedback.labels:
         raise PlauditError(
             f"feedback.labels: {config.algorithm} learns from the file in pairs and asks nobody; leave this out"
@@ -63,10 +78,10 @@ def weights(config: Any) -> None:
     """Does every part that counts exist, and does every part that exists count?"""
     reward, labels = config.reward, config.feedback.labels
     given = reward.weights
-    for name in ("learned", "discriminator", "environment"):
+    for name, part in OWN_PARTS.items():
         if name in reward.functions:
             raise PlauditError(
-                f"reward.functions: `{name}` is the name of another part of the reward; give the function another name"
+                f"reward.functions: `{name}` is the name of {part}; give the function another name"
             )
     own = ["environment", "learned", "discriminator"] if config.medium == "control" else ["learned"]
     unknown = sorted(set(given) - {*own, *reward.functions})
@@ -79,9 +94,7 @@ def weights(config: Any) -> None:
     if kind == "preference":
         return
     if not any(given.values()):
-        raise PlauditError(
-            "reward.weights: all are 0, so nothing is wanted; give at least one a weight"
-        )
+        raise PlauditError("reward.weights: all are 0, so nothing is wanted; give at least one a weight")
     if given.get("learned") and not labels and reward.start is None:
         raise PlauditError(
             "reward.weights: 'learned' has a weight but nothing teaches it; set feedback.labels or reward.start"
@@ -104,6 +117,7 @@ def _control(config: Any) -> None:
         if getattr(config, name) is not None:
             instead = "timesteps" if name == "updates" else "the environment's own reward"
             raise PlauditError(f"{name}: has no effect on control, where it is {instead}; leave this out")
+    _without_effect(config, ("win_rate_check", "device"), "control")
 
 
 def _language(config: Any) -> None:
@@ -130,6 +144,16 @@ def _language(config: Any) -> None:
         raise PlauditError("win_rate_check.stop: there are no checks to stop by; set win_rate_check.every")
     if config.timesteps is not None:
         raise PlauditError("timesteps: has no effect on language, whose budget is updates; leave this out")
+    only_control = ("normalise", "model", "demonstrations", "discriminator")
+    _without_effect(reward, only_control, "language", "reward.")
+
+
+def _without_effect(config: Any, names: tuple[str, ...], medium: str, where: str = "") -> None:
+    """Raise PlauditError for a field that only another medium has, where it is not as it is unless given."""
+    for field in fields(config):
+        usual = field.default if field.default_factory is MISSING else field.default_factory()
+        if field.name in names and getattr(config, field.name) != usual:
+            raise PlauditError(f"{where}{field.name}: has no effect on {medium}; leave this out")
 
 
 def prompts(environment: Language, gold_reward: str | None) -> None:

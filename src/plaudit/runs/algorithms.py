@@ -21,6 +21,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """By kind, what an algorithm's file has."""
 
+
 def names(kind: str) -> list[str]:
     """The algorithms of one kind, such as on_policy."""
     package = importlib.import_module(f"plaudit.algorithms.{kind}")

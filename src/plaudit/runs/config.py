@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from plaudit.declared import Count, NonNegative, Positive, Whole
+from plaudit.declared import Count, Whole, at_least
 from plaudit.environments.control.config import Control
 from plaudit.environments.language.config import Language
 from plaudit.errors import PlauditError
@@ -47,7 +47,7 @@ class RewardSettings(LearnedConfig):
     """Weights of the parts by name: `environment` (control), `learned`, `discriminator` and the functions'."""
     functions: dict[str, str] = field(default_factory=dict)
     """Reward functions by name, each as path/to/file.py:function."""
-    time_limit: Positive = 60.0
+    time_limit: Annotated[float, at_least(0.001)] = 60.0
     """Seconds a function may take for a batch."""
     start: str | None = None
     """A folder with a reward model to start from; none: a new one, for language on the trunk of the policy."""
@@ -72,7 +72,7 @@ class WinRateCheck:
 
     every: Whole = 0
     """Updates between the checks; 0: none."""
-    judgements: Count = 60
+    judgements: Annotated[int, at_least(2)] = 60
     """Comparisons at each check."""
     stop: bool = False
     """End the run once the judgements have clearly fallen, and keep the model from before."""
@@ -160,11 +160,14 @@ def parse(mapping: Mapping[str, Any]) -> RunConfig:
     given = dict(mapping)
     if isinstance(given.get("environment"), str):
         given["environment"] = {"id": given["environment"]}
+    if "environment" in given and "language" in given:
+        raise PlauditError("language: is called environment now, and both are given; leave language out")
     medium = medium_of(given)
     table = aliases.CONTROL if medium == "control" else aliases.LANGUAGE
     old = old_names.CONTROL_KEYS if medium == "control" else old_names.LANGUAGE_KEYS
     known = {one.name for one in fields(RunConfig)} | {key.partition(".")[0] for key in old}
     given = aliases.expand(given, table, known)
+    _refuse_near_old(given, known, old)
     given = settings.renamed(old_names.moved(given), old)
     given = old_names.emptied(given)
     algorithm = given.get("algorithm", "ppo")
@@ -174,18 +177,29 @@ def parse(mapping: Mapping[str, Any]) -> RunConfig:
     module = algorithms.find(given.get("algorithm", "ppo"))
     kind = algorithms.kind_of(module)
     given = merged(defaults(medium, kind), given)
-    parts = {
+    parts: dict[str, Any] = {
         "environment": (Control if medium == "control" else Language),
         "policy": POLICIES[medium],
         "trainer": TRAINERS[kind],
         "settings": module.Config,
     }
+    if medium == "control" and "environment" not in given:
+        del parts["environment"]  # its absence, or another name for it, is told with the other fields
     for name, schema in parts.items():
         value = given.get(name)
         given[name] = settings.build(schema, {} if value is None else value, name)
     config = settings.build(RunConfig, given, "")
     config = with_discriminator(config)
     return _settled_by_needs(config, module, mapping)
+
+
+def _refuse_near_old(given: Mapping[str, Any], known: set[str], old: Mapping[str, str]) -> None:
+    """Raise PlauditError for an unknown name that looks most like one of before, and name today's."""
+    for name in given:
+        near = [] if name in known else get_close_matches(str(name), known, 1, 0.6)
+        today = {key.partition(".")[0]: new.partition(".")[0] for key, new in old.items()}
+        if near and near[0] in today.keys() - {one.name for one in fields(RunConfig)}:
+            raise PlauditError(f"{name}: unknown field; did you mean {today[near[0]]!r}?")
 
 
 def with_discriminator(config: RunConfig) -> RunConfig:
@@ -261,16 +275,36 @@ def medium_of(mapping: Mapping[str, Any]) -> Literal["control", "language"]:
         kind = environment.get("kind")
         if kind in ("control", "language"):
             return kind
-        of_language = {one.name for one in fields(Language)} - {one.name for one in fields(Control)}
-        return "language" if of_language & set(environment) and "id" not in environment else "control"
+        of_control, of_language = ({one.name for one in fields(schema)} for schema in (Control, Language))
+        if set(environment) & (of_control - of_language):
+            return "control"
+        if set(environment) & (of_language - of_control):
+            return "language"
+        near = [get_close_matches(str(key), [*of_control, *of_language], 1, 0.7) for key in environment]
+        spoken = any(one and one[0] in of_language - of_control for one in near)
+        return "language" if spoken or "start" in mapping or _speaks_of_language(mapping) else "control"
     if "language" in mapping:
         return "language"
     if "environment" in mapping:
         return "control"
     meant = [get_close_matches(str(key), ("language", "environment"), 1, 0.7) for key in mapping]
-    own = ("updates", "gold_reward", "hidden", "win_rate_check", "watch", "evaluate_prompts", "device", "pairs")
-    spoken = ["language"] in meant or any(name in mapping for name in own)
+    spoken = ["language"] in meant or _speaks_of_language(mapping)
     return "language" if spoken and ["environment"] not in meant else "control"
+
+
+def _speaks_of_language(mapping: Mapping[str, Any]) -> bool:
+    """Whether a field is there that only runs of language models have."""
+    own = (
+        "updates",
+        "gold_reward",
+        "hidden",
+        "win_rate_check",
+        "watch",
+        "evaluate_prompts",
+        "device",
+        "pairs",
+    )
+    return any(name in mapping for name in own)
 
 
 def merged(usual: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

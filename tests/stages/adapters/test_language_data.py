@@ -26,7 +26,7 @@ TEXT = "".join(f"The {noun} is {colour}.\n" for noun in ("dög", "cat", "bird", 
 
 
 def config(**changes: Any) -> PretrainConfig:
-    trainer = {"learning_rate": 0.01, "epochs": 2, "minibatch": 4} | changes.pop("trainer", {})
+    trainer = {"learning_rate": 0.01, "epochs": 2, "minibatch_size": 4} | changes.pop("trainer", {})
     return settings.build(PretrainConfig, {"new": NEW, "trainer": trainer} | changes, "")
 
 
@@ -312,7 +312,7 @@ def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "context: 33 tokens are more than the model's 32; lower it" in message(file, out, context=33)
     assert "context: must be at least 8, not 3" in message(file, out, context=3)
     assert "held_out: must be between 0.001 and 0.9, not 1" in message(file, out, held_out=1)
-    assert "trainer.minibatch: must be at least 1" in message(file, out, trainer={"minibatch": 0})
+    assert "trainer.minibatch: must be at least 1" in message(file, out, trainer={"minibatch_size": 0})
     assert "tokenizer: the model to go on with brings its own" in message(
         file, out, start=str(world.lm), tokenizer=str(tmp_path)
     )

@@ -26,7 +26,7 @@ def quiet(row: dict[str, Any]) -> None:
 
 
 def config(id: str, **changes: Any) -> CloneConfig:
-    given: dict[str, Any] = {"trainer": supervised.Config(epochs=1), "evaluate_episodes": 1}
+    given: dict[str, Any] = {"trainer": supervised.Config(epochs=1), "evaluate_count": 1}
     return CloneConfig(Control(id), **(given | changes))
 
 

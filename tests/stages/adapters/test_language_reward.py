@@ -31,7 +31,7 @@ from tests.text_world import World, made_of, write_rows
 
 
 def config(start: Any = "lm", **changes: Any) -> LearnRewardConfig:
-    fit = {"learning_rate": 0.01, "minibatch": 8} | changes.pop("fit", {})
+    fit = {"learning_rate": 0.01, "minibatch_size": 8} | changes.pop("fit", {})
     return settings.build(LearnRewardConfig, {"start": str(start), "fit": fit} | changes, "")
 
 
@@ -283,9 +283,9 @@ def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "10 comparisons to learn from and 0 decided ones to test on are too few" in message(some, ties)
     assert "length: 33 tokens are more than the model's 32; lower it" in message(some, test, length=33)
     assert "epochs: must be at least 0.01" in message(some, test, epochs=0)
-    for field in ("first_steps", "steps", "drawn"):
+    for field in ("first_steps", "steps", "subsample"):
         assert f"fit.{field}: has no effect, " in message(some, test, fit={field: 1})
-    assert "fit.minibatch: must be at least 1" in message(some, test, fit={"minibatch": 0})
+    assert "fit.minibatch: must be at least 1" in message(some, test, fit={"minibatch_size": 0})
     assert "/nowhere" in message(some, test, start="/nowhere")
     wild = message(some, test, fit={"learning_rate": 1e37}, epochs=9)
     assert wild == "the fit has diverged: scores are no longer finite; lower fit.learning_rate"

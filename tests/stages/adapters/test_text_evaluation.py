@@ -76,8 +76,8 @@ def test_an_evaluation(speakers: tuple[Any, Any, Vocabulary]) -> None:
     metrics = found.metrics()
     sizes = [float(len(text)) for text in said.completions]
     mean = sum(sizes) / 12
-    assert metrics["proxy_mean"] == pytest.approx(mean) and metrics["hidden_mean"] == pytest.approx(-mean)
-    assert metrics["hidden_std"] == pytest.approx(math.sqrt(sum((s - mean) ** 2 for s in sizes) / 11))
+    assert metrics["proxy_reward_mean"] == pytest.approx(mean) and metrics["gold_reward_mean"] == pytest.approx(-mean)
+    assert metrics["gold_reward_std"] == pytest.approx(math.sqrt(sum((s - mean) ** 2 for s in sizes) / 11))
     assert metrics["tokens"] == sum(map(len, said.tokens)) / 12
     assert metrics["capped"] == sum(tokens[-1] != spoken.end for tokens in said.tokens) / 12
     assert metrics["kl_per_answer"] == found.kl
@@ -92,12 +92,12 @@ def test_of_one_answer_without_a_hidden_score(speakers: tuple[Any, Any, Vocabula
     policy, _, spoken = speakers
     found = evaluate(policy, asked(spoken, 1), speech(spoken), Judges(lengths, None, None), 0)
     metrics = found.metrics()
-    assert set(metrics) == {"proxy_mean", "tokens", "repetition", "capped"}
+    assert set(metrics) == {"proxy_reward_mean", "tokens", "repetition", "capped"}
     assert found.worth is found.proxy and found.scores()["hidden"] is None
     judged = evaluate(
         policy, asked(spoken, 1), speech(spoken), Judges(lengths, lambda a: torch.ones(1), policy), 0
     )
-    assert judged.metrics()["hidden_std"] == 0.0 and judged.kl == 0.0
+    assert judged.metrics()["gold_reward_std"] == 0.0 and judged.kl == 0.0
 
 
 def test_wins_by_hand() -> None:

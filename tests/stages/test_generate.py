@@ -13,7 +13,7 @@ from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy
 from plaudit.stages import optimise
 from plaudit.stages.generate import AnswerConfig, EvaluateConfig, Speaker, assess, of_run
-from plaudit.pipeline.language.config import Language
+from plaudit.runs.config import Language
 from plaudit.readers.texts import TextPrompt
 from tests.text_world import World, made_of, quiet, write_rows
 
@@ -61,7 +61,7 @@ def test_a_model_beside_another_is_what_it_is_alone(world: World, tmp_path: Path
 def test_a_model_beside_itself(world: World) -> None:
     found = assess(str(world.lm), evaluation(world, against=str(world.lm)))
     assert found["kl_per_answer"] == 0 and found["win_rate"] == 0.5 and found["win_ties"] == 1
-    assert "proxy_mean" not in found and "proxy_mean" not in found["before"]
+    assert "proxy_reward_mean" not in found and "proxy_reward_mean" not in found["before"]
 
 
 def test_what_does_not_fit_one_of_them_is_left_out_for_both(world: World, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_learned_reward_that_was_never_learned_judges_nothing(world: World, tm
     made = reward_model.begin(str(world.lm), torch.Generator().manual_seed(0))
     reward_model.save(tmp_path / "rm", made)
     found = assess(str(world.lm), evaluation(world, reward=str(tmp_path / "rm"), against=str(world.lm)))
-    assert found["proxy_mean"] == found["before"]["proxy_mean"] != 0
+    assert found["proxy_reward_mean"] == found["before"]["proxy_reward_mean"] != 0
 
 
 # ---- runs ------------------------------------------------------------------------------------------------------------
@@ -135,10 +135,10 @@ def test_a_run_that_is_not_finished(world: World, tmp_path: Path) -> None:
     ("changes", "expected"),
     [
         (
-            {"hidden": "rubric"},
+            {"gold_reward": "rubric"},
             "hidden: the rubric judges service dialogues alone; give a function of your own",
         ),
-        ({"hidden": None}, "evaluate: nothing to judge answers by"),
+        ({"gold_reward": None}, "evaluate: nothing to judge answers by"),
         ({"count": 0}, "count: must be at least 1, not 0"),
         ({"rows": 0}, "rows: must be at least 1, not 0"),
         ({"language": Language(split="train")}, "language.prompts: service dialogues have no splits"),
@@ -164,10 +164,10 @@ def test_bad_evaluations(changes: dict[str, Any], expected: str, world: World) -
 
 def test_bad_answers(world: World) -> None:
     for changes, expected in (
-        ({"answer_tokens": 0}, "answer_tokens: must be at least 1, not 0"),
+        ({"max_new_tokens": 0}, "answer_tokens: must be at least 1, not 0"),
         ({"rows": 0}, "rows: must be at least 1, not 0"),
         (
-            {"answer_tokens": 40},
+            {"max_new_tokens": 40},
             "answer_tokens: 40 leave no room for a prompt in the model's context of 32 tokens;",
         ),
     ):

@@ -8,15 +8,15 @@ import torch
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import reward_model
-from plaudit.stages.adapters.language import LanguageRun
+from plaudit.stages.adapters.language import LanguageTask
 from plaudit.runs.folder import RunFolder
 from tests.text_world import World, made_of
 
 FOUR = ("trl", "trlx", "compute_score", "texts")
 
 
-def build(config: Any, path: Path) -> LanguageRun:
-    return LanguageRun(config, RunFolder.create(path, {}, "optimise", 0))
+def build(config: Any, path: Path) -> LanguageTask:
+    return LanguageTask(config, RunFolder.create(path, {}, "optimise", 0))
 
 
 def functions(world: World, *names: str) -> dict[str, str]:
@@ -64,7 +64,7 @@ def test_rewards_are_mixed_by_weight_and_logged_apart(world: World, tmp_path: Pa
     run.close()
 
 
-def _learned(run: LanguageRun, talk: Any) -> torch.Tensor:
+def _learned(run: LanguageTask, talk: Any) -> torch.Tensor:
     """The reward model's scores by transformers' own classifier, a text at a time."""
     model = run.parts.model
     assert model is not None

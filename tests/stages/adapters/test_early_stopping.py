@@ -12,7 +12,7 @@ from plaudit.feedback import Comparison
 from plaudit.stages import optimise
 from plaudit.stages.adapters import language as run_module
 from plaudit.stages.adapters import early_stopping as watching
-from plaudit.stages.adapters.language import LanguageRun
+from plaudit.stages.adapters.language import LanguageTask
 from plaudit.stages.adapters.early_stopping import START, Check, best, counted, fallen
 from plaudit.runs.checkpoint import load_tree
 from plaudit.runs.folder import RunFolder
@@ -136,7 +136,7 @@ def test_held_out_judgements_are_asked_of_the_same_people_and_never_learned_from
 
 def test_a_held_out_question_is_about_held_out_prompts(watched: RunFolder, world: World) -> None:
     config = world.config(watch=WATCH, evaluate_prompts=3)
-    run = LanguageRun(config, RunFolder.create(watched.path.with_name("again"), {}, "optimise", 0))
+    run = LanguageTask(config, RunFolder.create(watched.path.with_name("again"), {}, "optimise", 0))
     allowed = {prompt.text for prompt in run.parts.prompts.held_out}
     learned = {prompt.text for prompt in run.parts.prompts.train}
     run.close()
@@ -178,9 +178,9 @@ def test_the_best_policy_is_put_back(world: World, tmp_path: Path, monkeypatch: 
         updates=9, watch={"every": 1, "judgements": 2, "stop": True, "patience": 2}, evaluate_prompts=2
     )
     kept: list[Any] = []
-    finish = run_module.LanguageRun.finish
+    finish = run_module.LanguageTask.finish
     monkeypatch.setattr(
-        run_module.LanguageRun, "finish", lambda self, folder: kept.append(self) or finish(self, folder)
+        run_module.LanguageTask, "finish", lambda self, folder: kept.append(self) or finish(self, folder)
     )
     folder = optimise.start(config, tmp_path / "run", quiet)
     rows = metrics(folder.path)
@@ -196,16 +196,16 @@ def test_the_start_is_put_back(world: World, tmp_path: Path, monkeypatch: pytest
         watching, "counted", lambda update, kl, responses: Check(update, float(update), 10.0, 100)
     )
     kept: list[Any] = []
-    finish = run_module.LanguageRun.finish
+    finish = run_module.LanguageTask.finish
     monkeypatch.setattr(
-        run_module.LanguageRun, "finish", lambda self, folder: kept.append(self) or finish(self, folder)
+        run_module.LanguageTask, "finish", lambda self, folder: kept.append(self) or finish(self, folder)
     )
     config = world.config(watch={"every": 1, "judgements": 2, "stop": True}, evaluate_prompts=2)
     folder = optimise.start(config, tmp_path / "run", quiet)
     result = folder.read_manifest()["result"]
     assert result["kept_update"] == 0 and result["kl_per_answer"] == 0 and result["win_rate"] == 0.5
     assert [place.name for place in (folder.path / "watched").iterdir()] == ["00000000"]
-    fresh = LanguageRun(config, RunFolder.create(tmp_path / "again", {}, "optimise", 0))
+    fresh = LanguageTask(config, RunFolder.create(tmp_path / "again", {}, "optimise", 0))
     before = fresh.state.policy.trainable()
     fresh.close()
     for name, tensor in kept[0].state.policy.trainable().items():
@@ -221,7 +221,7 @@ def test_late_answers_are_counted_at_the_next_check(world: World, tmp_path: Path
         reward={"weights": {"texts": 1.0}, "functions": functions}, feedback={"labels": 0, "people": []},
         watch={"every": 1, "judgements": 4}, hidden=None,
     )  # fmt: skip
-    run = LanguageRun(config, RunFolder.create(tmp_path / "run", {}, "optimise", 0))
+    run = LanguageTask(config, RunFolder.create(tmp_path / "run", {}, "optimise", 0))
     assert run.preferences is not None and run.watcher is not None
     store = run.preferences.desk.store
     row = run.tick()
@@ -265,7 +265,7 @@ def test_answers_after_the_last_check_are_in_the_result(world: World, tmp_path: 
         watch={"every": 2, "judgements": 4, "stop": stop}, hidden=None, updates=3,
     )  # fmt: skip
     folder = RunFolder.create(tmp_path / "run", {}, "optimise", 0)
-    run = LanguageRun(config, folder)
+    run = LanguageTask(config, folder)
     run.begin(folder)
     rows = [run.tick() for _ in range(3)]
     assert [row.get("watch/judgements") for row in rows] == [None, 0, 0]  # the last update is checked as well

@@ -12,15 +12,14 @@ import torch
 from plaudit.errors import PlauditError
 from plaudit.stages import optimise
 from plaudit.pipeline.control import config
-from plaudit.stages.adapters.control import EARLY_END, ControlRun
+from plaudit.stages.adapters.control import EARLY_END, ControlTask
 from plaudit.runs.folder import RunFolder
 from plaudit.storage import MemoryStore, commands, open_store
 
 SMALL: dict[str, Any] = {
-    "environment": {"id": "Pendulum-v1", "envs": 4},
-    "steps": 4 * 40 * 4,
-    "rollout": 40,
-    "trainer": {"epochs": 1, "minibatch": 80},
+    "environment": {"id": "Pendulum-v1", "envs": 4, "n_steps": 40},
+    "timesteps": 4 * 40 * 4,
+    "trainer": {"epochs": 1, "minibatch_size": 80},
     "policy": {"hidden": [8]},
     "reward": {
         "weights": {"learned": 1},
@@ -28,7 +27,7 @@ SMALL: dict[str, Any] = {
         "fit": {"first_steps": 3, "steps": 2},
     },
     "feedback": {"labels": 6, "first": 4, "rounds": 1, "until": 0.5, "segment": 10},
-    "evaluate_episodes": 2,
+    "evaluate_count": 2,
 }
 
 
@@ -36,9 +35,9 @@ def small(**changes: Any) -> config.RunConfig:
     return config.from_mapping(SMALL | changes, "test")
 
 
-def made(wanted: config.RunConfig, path: Path) -> ControlRun:
+def made(wanted: config.RunConfig, path: Path) -> ControlTask:
     path.mkdir()
-    return ControlRun(wanted, RunFolder(path))
+    return ControlTask(wanted, RunFolder(path))
 
 
 def test_a_refit_forgets_the_scale_of_the_reward_before(tmp_path: Path) -> None:
@@ -112,7 +111,7 @@ def test_a_pause_lasts_until_start(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"trainer": {"minibatch": 0}}, "trainer.minibatch: must be at least 1, not 0"),
+        ({"trainer": {"minibatch_size": 0}}, "trainer.minibatch: must be at least 1, not 0"),
         ({"trainer": {"epochs": -3}}, "trainer.epochs"),
         ({"trainer": {"anneal": ["clipp"]}}, "trainer.anneal: 'clipp' is no number of settings; known: clip"),
         ({"settings": {"discount": 7}}, "settings.discount: must be between 0 and 1, not 7"),
@@ -144,7 +143,7 @@ def test_monte_carlo_where_nothing_terminates_says_so(tmp_path: Path) -> None:
 def test_learning_that_diverges_is_stopped(tmp_path: Path) -> None:
     wild = small(
         environment={"id": "CartPole-v1", "envs": 4},
-        trainer={"epochs": 1, "minibatch": 80, "learning_rate": 1e30, "max_grad_norm": None},
+        trainer={"epochs": 1, "minibatch_size": 80, "learning_rate": 1e30, "max_grad_norm": None},
     )
     run = made(wild, tmp_path / "run")
     with pytest.raises(PlauditError, match="diverged"):

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from plaudit.errors import PlauditError
 from plaudit.models.language.policy import LanguagePolicy
 from plaudit.models.language.reward_model import TextReward
-from plaudit.pipeline import kinds
+from plaudit.runs import config as configs
 from plaudit.stages import optimise
-from plaudit.stages.adapters.language import LanguageRun
+from plaudit.stages.adapters.language import LanguageTask
 from plaudit.runs.folder import RunFolder
 from plaudit.trainers.steps import AdamOptimiser
 from tests.processes import contents, differences, metrics
@@ -52,7 +52,7 @@ def test_a_prompt_that_is_too_long(world: World, tmp_path: Path) -> None:
     assert f"{file}, line 7: the prompt has " in said and "but 26 fit the context beside the answer" in said
     for way_out in ("shorten it", "lower language.answer_tokens", "`leave out`", "`cut`"):
         assert way_out in said
-    left_out = LanguageRun(
+    left_out = LanguageTask(
         without_people(world, language={"prompts": str(file), "too_long": "leave out"}),
         RunFolder.create(tmp_path / "left out", {}, "optimise", 0),
     )
@@ -140,7 +140,7 @@ def test_a_reward_that_was_never_trained(world: World, tmp_path: Path) -> None:
     )
     start = {"start": str(taught.path / "reward")}
     assert (
-        LanguageRun(
+        LanguageTask(
             world.config(reward=start, feedback={"labels": 0}),
             RunFolder.create(tmp_path / "n", {}, "optimise", 0),
         ).parts.model
@@ -178,7 +178,7 @@ def test_what_has_changed_since_the_run_began(what: str, after: int, world: Worl
     shutil.copytree(world.lm, lm), shutil.copy(world.prompts, prompts)
     changes = {
         "start": {"start": str(lm)},
-        "language.prompts": {"language": {"prompts": str(prompts)}},
+        "language.prompts": {"environment": {"prompts": str(prompts)}},
         "reward.start": {"reward": {"start": str(lm)}},
         "reference": {"reference": str(lm)},
     }
@@ -236,7 +236,7 @@ def test_a_reward_that_fails_is_mended(fault: str, world: World, tmp_path: Path)
     file.write_text(GOOD)
     reward = {
         "weights": {"learned": 1.0, "mine": 0.5}, "functions": {"mine": f"{file}:mine"}, "time_limit": 0.3,
-        "fit": {"first_steps": 2, "steps": 1, "minibatch": 4},
+        "fit": {"first_steps": 2, "steps": 1, "minibatch_size": 4},
     }  # fmt: skip
     config = world.config(reward=reward, checkpoint_every=1)
     bad, message = FAULTS[fault]
@@ -312,7 +312,7 @@ def test_divergence_never_gets_into_a_checkpoint(world: World, tmp_path: Path) -
 
 def test_a_model_that_always_says_the_same(world: World, tmp_path: Path) -> None:
     """Nothing can be asked about it in the first round; later rounds wait for another policy."""
-    config = world.config(policy={"shaping": {"temperature": 0.001}}, language={"answer_tokens": 1})
+    config = world.config(policy={"shaping": {"temperature": 0.001}}, language={"max_new_tokens": 1})
     said = refused(config, tmp_path / "r")
     assert said == "the model always says the same, so there is nothing to compare; raise the temperature"
 
@@ -320,7 +320,7 @@ def test_a_model_that_always_says_the_same(world: World, tmp_path: Path) -> None
 def test_a_config_of_a_run_that_no_longer_makes_sense(world: World, tmp_path: Path) -> None:
     path = tmp_path / "run"
     interrupted(without_people(world), path, 3)
-    known = kinds.load(path / "config.yaml")
+    known = configs.load(path / "config.yaml")
     assert replace(known, start=str(world.lm)) == known
     text = (path / "config.yaml").read_text()
     (path / "config.yaml").write_text(text.replace("updates: 4", "updats: 4"))

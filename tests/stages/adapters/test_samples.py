@@ -9,16 +9,16 @@ import torch
 
 from plaudit.models.language.reward_model import texts
 from plaudit.stages.adapters import samples
-from plaudit.stages.adapters.language import LanguageRun
+from plaudit.stages.adapters.language import LanguageTask
 from plaudit.runs.folder import RunFolder
 from tests.text_world import World, made_of
 
 
-def build(config: Any, path: Path) -> LanguageRun:
-    return LanguageRun(config, RunFolder.create(path, {}, "optimise", 0))
+def build(config: Any, path: Path) -> LanguageTask:
+    return LanguageTask(config, RunFolder.create(path, {}, "optimise", 0))
 
 
-def shown(run: LanguageRun, seed: int = 0) -> list[dict[str, Any]]:
+def shown(run: LanguageTask, seed: int = 0) -> list[dict[str, Any]]:
     made = run.parts
     models = (made.start, run.state.policy)
     return samples.side_by_side(models, made.prompts.held_out, made.speech, run.judges, made.model, seed)

@@ -19,7 +19,7 @@ from plaudit.stages import optimise
 from plaudit.stages.adapters import language as language_run
 from plaudit.stages.adapters.text_evaluation import Evaluation
 from plaudit.runs.provenance import of_weights
-from plaudit.stages.adapters.language import LanguageRun
+from plaudit.stages.adapters.language import LanguageTask
 from plaudit.runs.folder import RunFolder
 from plaudit.seeds import seed_of
 from tests.processes import metrics
@@ -31,14 +31,14 @@ def alone(world: World, **changes: Any) -> Any:
     return world.config(**{"feedback": {"labels": 0}, "reward": reward} | changes)
 
 
-def build(config: Any, path: Path) -> LanguageRun:
-    return LanguageRun(config, RunFolder.create(path, {}, "optimise", 0))
+def build(config: Any, path: Path) -> LanguageTask:
+    return LanguageTask(config, RunFolder.create(path, {}, "optimise", 0))
 
 
 @pytest.fixture(scope="module")
 def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with people and an adaptive price, finished."""
-    trainer = {"epochs": 2, "minibatch": 4, "kl_target": 0.02, "kl_horizon": 50}
+    trainer = {"epochs": 2, "minibatch_size": 4, "kl_target": 0.02, "kl_horizon": 50}
     return optimise.start(world.config(trainer=trainer), tmp_path_factory.mktemp("run") / "run", quiet)
 
 
@@ -59,7 +59,7 @@ def test_the_price_that_is_reported_is_the_one_that_was_paid(run: RunFolder) -> 
 
 
 def test_an_annealed_price_is_reported_as_it_was_paid(world: World, tmp_path: Path) -> None:
-    trainer = {"epochs": 1, "minibatch": 8, "anneal": ["kl_in_reward"], "learning_rate": 0.01}
+    trainer = {"epochs": 1, "minibatch_size": 8, "anneal": ["kl_in_reward"], "learning_rate": 0.01}
     one = build(alone(world, trainer=trainer), tmp_path / "r")
     rows = [one.tick() for _ in range(3)]
     for done, row in enumerate(rows):
@@ -76,15 +76,15 @@ def test_what_a_run_leaves(run: RunFolder, world: World) -> None:
     hidden = [result["scores"][when]["hidden"] for when in ("before", "after")]
     points = [1.0 if b > a else 0.5 if b == a else 0.0 for a, b in zip(*hidden, strict=True)]
     assert result["win_rate"] == pytest.approx(sum(points) / 4)
-    assert result["hidden_mean"] == pytest.approx(sum(hidden[1]) / 4)
-    assert result["before"]["kl_per_answer"] == 0 and result["before"]["hidden_mean"] == pytest.approx(
+    assert result["gold_reward_mean"] == pytest.approx(sum(hidden[1]) / 4)
+    assert result["before"]["kl_per_answer"] == 0 and result["before"]["gold_reward_mean"] == pytest.approx(
         sum(hidden[0]) / 4
     )
     rows = list(run.rows())
     assert [row["update"] for row in rows] == [1, 2, 3, 4]
-    assert [("eval/hidden_mean" in row) for row in rows] == [False, True, False, True]
+    assert [("eval/gold_reward_mean" in row) for row in rows] == [False, True, False, True]
     assert rows[3]["eval/kl_per_answer"] == pytest.approx(result["kl_per_answer"])
-    assert rows[0]["start/hidden_mean"] == result["before"]["hidden_mean"]
+    assert rows[0]["start/gold_reward_mean"] == result["before"]["gold_reward_mean"]
     assert all(math.isfinite(v) for row in rows for v in row.values() if not isinstance(v, list))
     json.loads(
         (run.path / "metrics.jsonl").read_text().splitlines()[-1], parse_constant=pytest.fail
@@ -119,21 +119,21 @@ def test_the_start_and_the_last_policy_answer_once_and_are_judged_by_the_reward_
     rows = [one.tick() for _ in range(4)]
     result = one.finish(RunFolder.open(path))
     assert asked == [one.parts.start, one.state.policy, one.state.policy]  # the latter after 2 and 4 updates
-    for name in ("hidden_mean", "kl_per_answer", "tokens", "proxy_mean"):
+    for name in ("gold_reward_mean", "kl_per_answer", "tokens", "proxy_reward_mean"):
         assert result[name] == rows[3][f"eval/{name}"]
-    assert result["before"]["hidden_mean"] == rows[0]["start/hidden_mean"]
+    assert result["before"]["gold_reward_mean"] == rows[0]["start/gold_reward_mean"]
     now = plain(
         one.parts.start, one.parts.prompts.held_out, one.parts.speech, one.judges, seed_of(3, "evaluation")
     )
     assert result["before"] == now.metrics()
-    assert result["before"]["proxy_mean"] != rows[0]["start/proxy_mean"]  # the reward has learned since
+    assert result["before"]["proxy_reward_mean"] != rows[0]["start/proxy_reward_mean"]  # the reward has learned since
     one.evaluations.clear()  # as after a resume
     assert one.finish(RunFolder.open(path)) == result
 
 
 def test_the_first_update(world: World, tmp_path: Path) -> None:
     """One minibatch of the whole batch, one pass: the policy is still what it was when it answered."""
-    one = build(world.config(trainer={"epochs": 1, "minibatch": 8}, evaluate_every=1), tmp_path / "r")
+    one = build(world.config(trainer={"epochs": 1, "minibatch_size": 8}, evaluate_every=1), tmp_path / "r")
     row = one.tick()
     assert row["objective/kl_per_answer"] == row["objective/kl"] == row["objective/non_score_reward"] == 0
     assert row["objective/rlhf_reward"] == row["objective/scores"]
@@ -145,7 +145,7 @@ def test_the_first_update(world: World, tmp_path: Path) -> None:
     assert row["objective/entropy"] == pytest.approx(row["policy/entropy_avg"], abs=1e-5)
     start = {name for name in row if name.startswith("start/")}
     assert start == {name.replace("eval/", "start/") for name in row if name.startswith("eval/")}
-    assert {"start/hidden_mean", "start/proxy_mean", "start/tokens", "start/capped"} <= start
+    assert {"start/gold_reward_mean", "start/proxy_reward_mean", "start/tokens", "start/capped"} <= start
     assert row["start/kl_per_answer"] == 0 and row["eval/kl_per_answer"] != 0
     assert not any(name.startswith("start/") for name in one.tick())
     one.close()
@@ -182,7 +182,7 @@ def test_building_a_run_draws_nothing_from_global_generators(world: World, tmp_p
 
 
 def test_without_a_price_no_reference_is_read(world: World, tmp_path: Path) -> None:
-    free = alone(world, settings={"kl_in_reward": 0.0}, reference="/no/such/model", evaluate_every=1)
+    free = alone(world, settings={"kl": {"coef": 0.0}}, reference="/no/such/model", evaluate_every=1)
     one = build(free, tmp_path / "r")
     assert one.parts.reference is None
     rows = [one.tick(), one.tick()]
@@ -243,9 +243,9 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 from pathlib import Path
-from plaudit.pipeline import kinds
+from plaudit.runs import config as configs
 from plaudit.stages import optimise
-optimise.start(kinds.load(Path("config.yaml")), Path("run"), lambda row: None)
+optimise.start(configs.load(Path("config.yaml")), Path("run"), lambda row: None)
 
 print(sorted(name for name in sys.modules if name.startswith("plaudit.environments.control")))
 """

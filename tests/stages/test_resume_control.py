@@ -11,52 +11,49 @@ import torch
 from plaudit.environments.control.vector_env import Source
 from plaudit.errors import PlauditError
 from plaudit.stages import optimise
-from plaudit.pipeline.control.config import RunConfig, from_mapping
-from plaudit.stages.adapters.control import ControlRun
+from plaudit.runs.config import RunConfig, from_mapping
+from plaudit.stages.adapters.control import ControlTask
 from plaudit.runs.folder import RunFolder
 from plaudit.storage.sql import SqlStore
 from tests.processes import contents, differences, in_child, kill_me, metrics
 
 TINY = {"hidden": [8]}
 PENDULUM = {
-    "environment": {"id": "Pendulum-v1", "envs": 8},
-    "steps": 3190,  # not a multiple of anything
-    "rollout": 50,
+    "environment": {"id": "Pendulum-v1", "envs": 8, "n_steps": 50},
+    "timesteps": 3190,  # not a multiple of anything
     "settings": {"discount": 0.9},
-    "trainer": {"epochs": 2, "minibatch": 128},
+    "trainer": {"epochs": 2, "minibatch_size": 128},
     "policy": TINY | {"normalise_observations": True},
     "reward": {
         "weights": {"environment": 0.1, "learned": 1},
         "model": {"hidden": [6], "inputs": "state_action_next"},
-        "fit": {"first_steps": 12, "steps": 6, "minibatch": 8},
+        "fit": {"first_steps": 12, "steps": 6, "minibatch_size": 8},
     },
     "feedback": {
-        "labels": 31, "first": 9, "rounds": 4, "until": 0.9, "segment": 25, "ask": "disagreement", "candidates": 3,
+        "labels": 31, "first": 9, "rounds": 4, "until": 0.9, "segment": 25, "query": "disagreement", "candidates": 3,
         "people": [{"mistake": 0.3, "equal": 0.1}, {"beta": 0.1, "skip": 0.2}],
     },
     "evaluate_every": 3,
-    "evaluate_episodes": 2,
+    "evaluate_count": 2,
 }  # fmt: skip
 CARTPOLE = {
-    "environment": {"id": "CartPole-v1", "envs": 5, "vectorization": "numpy"},
-    "steps": 777,
-    "rollout": 24,
-    "trainer": {"epochs": 2, "minibatch": 32, "anneal": ["clip"]},
+    "environment": {"id": "CartPole-v1", "envs": 5, "vectorization": "numpy", "n_steps": 24},
+    "timesteps": 777,
+    "trainer": {"epochs": 2, "minibatch_size": 32, "anneal": ["clip"]},
     "policy": TINY,
-    "evaluate_episodes": 2,
+    "evaluate_count": 2,
 }
 SYNC = CARTPOLE | {"environment": {"id": "CartPole-v1", "envs": 5, "vectorization": "sync"}}
 NEXT = CARTPOLE | {
     "environment": {"id": "CartPole-v1", "envs": 5, "vectorization": "sync", "autoreset": "next_step"}
 }
 HOPPER = {
-    "environment": {"id": "Hopper-v5", "envs": 2, "vectorization": "sync"},
-    "steps": 700,
-    "rollout": 50,
-    "trainer": {"epochs": 1, "minibatch": 50},
+    "environment": {"id": "Hopper-v5", "envs": 2, "vectorization": "sync", "n_steps": 50},
+    "timesteps": 700,
+    "trainer": {"epochs": 1, "minibatch_size": 50},
     "policy": TINY | {"normalise_observations": True},
     "reward": {"scale": True},
-    "evaluate_episodes": 1,
+    "evaluate_count": 1,
 }
 MAPPINGS = {"pendulum": PENDULUM, "cartpole": CARTPOLE, "sync": SYNC, "next": NEXT, "hopper": HOPPER}
 
@@ -216,7 +213,7 @@ def test_killed_after_the_last_update(whole: Any, tmp_path: Path, monkeypatch: p
     path = tmp_path / "run"
 
     def work() -> None:
-        monkeypatch.setattr(ControlRun, "finish", kill_me)
+        monkeypatch.setattr(ControlTask, "finish", kill_me)
         optimise.start(config("cartpole"), path, quiet)
 
     killed(work, tmp_path / "log")

@@ -10,7 +10,7 @@ import pytest
 from plaudit.errors import PlauditError
 from plaudit.models.language import generation, loading
 from plaudit.stages import optimise
-from plaudit.stages.adapters.language import LanguageRun
+from plaudit.stages.adapters.language import LanguageTask
 from plaudit.runs import checkpoint
 from plaudit.runs.folder import RunFolder
 from plaudit.storage.sql import SqlStore
@@ -20,19 +20,19 @@ from tests.text_world import World, quiet
 
 EVERYTHING: dict[str, Any] = {
     "updates": 7,
-    "language": {"answer_tokens": 5, "batch": 6, "each": 2, "cap": {"kind": "penalty", "amount": 0.5}},
-    "trainer": {"epochs": 2, "minibatch": 4, "kl_target": 0.02, "kl_horizon": 50, "anneal": ["clip"]},
+    "environment": {"max_new_tokens": 5, "batch": 6, "num_generations": 2, "cap": {"kind": "penalty", "amount": 0.5}},
+    "trainer": {"epochs": 2, "minibatch_size": 4, "kl_target": 0.02, "kl_horizon": 50, "anneal": ["clip"]},
     "reward": {
-        "fit": {"first_steps": 3, "steps": 2, "minibatch": 4},
+        "fit": {"first_steps": 3, "steps": 2, "minibatch_size": 4},
         "weights": {"learned": 1, "texts": 0.1, "trl": 0},
     },
     "feedback": {
         "labels": 13, "first": 5, "rounds": 3, "until": 0.7,
         "people": [{"mistake": 0.3, "equal": 0.2}, {"beta": 0.5, "skip": 0.1}],
     },
-    "watch": {"every": 2, "judgements": 3, "stop": True},
+    "win_rate_check": {"every": 2, "judgements": 3, "stop": True},
     "evaluate_every": 3,
-    "evaluate_prompts": 3,
+    "evaluate_count": 3,
 }  # fmt: skip
 FORMS = {"all weights": {}, "adapters": {"policy": {"critic": "separate", "lora": {"rank": 2}}}}
 
@@ -226,7 +226,7 @@ def test_a_damaged_newest_checkpoint_falls_back_by_hand(config: Any, whole: Any,
 
 def test_a_checkpoint_of_another_form_is_refused(config: Any, tmp_path: Path) -> None:
     one, other = (
-        LanguageRun(config(form), RunFolder.create(tmp_path / form, {}, "optimise", 0)) for form in FORMS
+        LanguageTask(config(form), RunFolder.create(tmp_path / form, {}, "optimise", 0)) for form in FORMS
     )
     with pytest.raises(PlauditError, match="other weights than this model has; put the config back"):
         other.load_state_dict(one.state_dict())

@@ -250,7 +250,9 @@ def _config(written: Row) -> Row:
         except PlauditError:
             return written
     environment = config.get("environment") or {}
-    return config | {"environment": environment | {"kind": medium}} if isinstance(environment, dict) else config
+    return (
+        config | {"environment": environment | {"kind": medium}} if isinstance(environment, dict) else config
+    )
 
 
 def _result(given: Row) -> Row:

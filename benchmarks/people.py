@@ -4,8 +4,9 @@
 
 Everybody answers a share of the comparisons of synthetic segments. A reward is fitted to all answers with reliabilities
 estimated (aware), to all answers as if everybody meant what they say (unaware), and to the answers of the honest people
-alone. Each is judged by held-out answers of honest people to other segments: the mean negative log-likelihood. The
-table goes to benchmarks/results/people.md.
+alone, taken at their word. Each forecasts held-out answers of an honest person to other segments: the mean negative
+log-likelihood. `reward alone` is the aware reward without what was estimated of that person, which is surer of itself
+than its forecasts are. The table goes to benchmarks/results/people.md.
 """
 
 import argparse
@@ -61,6 +62,8 @@ class Result:
     """Estimated, by name."""
     aware: float
     """Held-out loss of the fit that estimates reliabilities, to everybody's answers."""
+    reward_alone: float
+    """The same without the reliability of whoever answered."""
     unaware: float
     """The same of the fit that takes everybody at their word."""
     honest: float
@@ -125,14 +128,14 @@ def measured(seed: int, setting: Setting) -> Result:
     judgements = answered(train, panel, seed)
     honest = [one for one in judgements if one.person is not None and MISTAKES[one.person] == 0]
     held_out = answered(other, {"honest-0": panel["honest-0"]}, seed_of(seed, "held out"))
-    # the reward alone is judged, not what is known of people
-    held_out = [replace(one, person=None) for one in held_out]
+    unknown = [replace(one, person=None) for one in held_out]
     fits = {
         "aware": fitted(judgements, train | other, "several", seed, 1 + setting.later),
         "unaware": fitted(judgements, train | other, "never", seed, 1 + setting.later),
-        "honest": fitted(honest, train | other, "several", seed, 1 + setting.later),
+        "honest": fitted(honest, train | other, "never", seed, 1 + setting.later),
     }
     losses = {name: forecast(one, held_out)["reward/held_out_nll"] for name, one in fits.items()}
+    losses["reward_alone"] = forecast(fits["aware"], unknown)["reward/held_out_nll"]
     report = fits["aware"].people.report()
     return Result({name: report[name]["reliability"] for name in MISTAKES}, **losses)
 
@@ -140,13 +143,22 @@ def measured(seed: int, setting: Setting) -> Result:
 def table(results: Sequence[Result]) -> str:
     """The figures of all seeds, and their means."""
     rows = [
-        [*(one.reliability[name] for name in MISTAKES), one.aware, one.unaware, one.honest, one.ratio]
+        [*one.reliability.values(), one.aware, one.reward_alone, one.unaware, one.honest, one.ratio]
         for one in results
     ]
     means = [statistics.mean(column) for column in zip(*rows, strict=True)]
     orders = ["yes" if one.in_order else "no" for one in results]
     total = f"{orders.count('yes')} of {len(orders)}"
-    heads = ["seed", *MISTAKES, "aware", "unaware", "honest alone", "aware / honest alone", "in order"]
+    heads = [
+        "seed",
+        *MISTAKES,
+        "aware",
+        "reward alone",
+        "unaware",
+        "honest alone",
+        "aware / honest alone",
+        "in order",
+    ]
     lines = [heads, ["---"] * len(heads)]
     for name, figures, order in zip(
         [*map(str, range(len(rows))), "mean"], [*rows, means], [*orders, total], strict=True

@@ -1,6 +1,5 @@
 """Agents by name."""
 
-from plaudit.api.agent import Evaluation, PPOAgent
-from plaudit.environments.control.rollouts import environment_reward
+from plaudit.api.agent import Evaluation, PPOAgent, environment_reward
 
 __all__ = ["Evaluation", "PPOAgent", "environment_reward"]

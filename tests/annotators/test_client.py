@@ -11,26 +11,13 @@ import pytest
 from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
 from plaudit.annotators.simulated import SimulatedPerson, answers, draws, felt_returns
 from plaudit.errors import PlauditError
-from plaudit.feedback import Binary, Comparison
+from plaudit.feedback import Comparison
 from plaudit.storage.answers import AnswerLog
 from plaudit.storage.memory import MemoryStore
-from plaudit.storage.store import NewQuery, NewResponse
-from tests.storage.asking import CountingStore
+from plaudit.storage.store import NewQuery
+from tests.annotators.gold_reward import GoldReward, Interrupted
 
 FLAWED = SimulatedPerson(beta=0.8, mistake=0.2, equal=0.15, skip=0.3, myopia=0.9)
-
-
-class GoldReward:
-    """The true rewards of segments; remembers which were asked for."""
-
-    def __init__(self, count: int, seed: int = 0):
-        rewards = np.random.default_rng(seed).normal(-3, 1, (count, 4)).astype(np.float32)
-        self.rewards = {f"segment-{i}": row for i, row in enumerate(rewards)}
-        self.loaded: list[str] = []
-
-    def __call__(self, item: str) -> np.ndarray:
-        self.loaded.append(item)
-        return self.rewards[item]
 
 
 def comparisons(ticks: int, each: int, wanted: int = 1) -> list[NewQuery]:
@@ -108,19 +95,6 @@ def test_order_and_restarts_change_nothing() -> None:
     assert again == whole
     uuids = [{response.client_uuid for response in store.answers()} for store in (straight, broken)]
     assert uuids[0] == uuids[1] and len(uuids[0]) == 120
-
-
-class Interrupted:
-    """Breaks off when so many segments have been loaded."""
-
-    def __init__(self, hidden: GoldReward, after: int):
-        self.hidden, self.left = hidden, after
-
-    def __call__(self, item: str) -> np.ndarray:
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
-        return self.hidden(item)
 
 
 def test_questions_that_come_meanwhile_are_answered_by_what_was_asked_until_then() -> None:
@@ -253,17 +227,6 @@ def test_turns_with_several_answers_wanted() -> None:
     )
     assert store.pending() == 0
     assert [counts.answers for counts in lives.values()] == [20, 20, 20]
-
-
-def test_other_kinds_are_left_to_others() -> None:
-    store, hidden = MemoryStore(), GoldReward(4)
-    rating = NewQuery("thumb", "binary", ("segment-0",), 0, {})
-    store.enqueue([rating, *comparisons(1, 2)])
-    assert SimulatedAnnotator("ann", SimulatedPerson(), 0).work(AnswerLog(store), hidden).answers == 2
-    left = store.claim("human", 10)
-    assert left is not None and left.key == "thumb"
-    store.submit(NewResponse("1", left.id, "human", Binary("segment-0", True), left.shown_order))
-    assert SimulatedAnnotator("human", SimulatedPerson(), 0).counts(AnswerLog(store), hidden) == Counts()
 
 
 def test_counts_add_up() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -10,12 +11,19 @@ from hypothesis import strategies as st
 
 from plaudit.annotators.simulated import (
     Answer,
+    Cuts,
+    Order,
     SimulatedPerson,
     answers,
+    approve,
     difference_quantile,
     draws,
     felt_returns,
     from_bpref,
+    judge,
+    rank,
+    rate,
+    scale_values,
 )
 from plaudit.errors import PlauditError
 
@@ -219,7 +227,16 @@ def test_bpref_options() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"beta": -1.0}, {"mistake": 1.5}, {"equal": 1.0}, {"skip": -0.1}, {"myopia": 0.0}, {"beta": math.nan}],
+    [
+        {"beta": -1.0},
+        {"mistake": 1.5},
+        {"equal": 1.0},
+        {"skip": -0.1},
+        {"myopia": 0.0},
+        {"beta": math.nan},
+        {"side_bias": math.inf},
+        {"leniency": math.nan},
+    ],
 )
 def test_values_without_a_meaning_are_refused(fields: dict[str, float]) -> None:
     with pytest.raises(PlauditError, match=f"people.{next(iter(fields))}: .* change this field"):
@@ -234,3 +251,128 @@ def test_bad_rewards_and_empty_populations_are_refused() -> None:
         answers(rewards, rewards, SimulatedPerson(skip=0.5), np.zeros(0), CHANCE[:1])
     with pytest.raises(PlauditError, match="people.equal: .* at least 2"):
         answers(rewards, rewards, SimulatedPerson(equal=0.5), np.zeros(1), CHANCE[:1])
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.7, 3.0])
+@pytest.mark.parametrize("bias", [0.0, 1.2, -2.0])
+@pytest.mark.parametrize("shown", [1.0, -1.0, 0.0])
+def test_side_bias_adds_log_odds_to_what_is_shown_first(beta: float, bias: float, shown: float) -> None:
+    returns = np.full(20_000, 0.8), np.zeros(20_000)
+    said = rates(judge(returns, SimulatedPerson(beta, side_bias=bias), Cuts(), CHANCE, shown))
+    exact = 1 / (1 + math.exp(-(beta * 0.8 + bias * shown)))
+    assert within(said.get("first", 0), exact, 20_000)
+
+
+def test_side_bias_decides_ties_alone_where_people_are_never_unsure() -> None:
+    person = SimulatedPerson(side_bias=2.0)
+    same, more = np.zeros(20_000), np.full(20_000, 1e-9)
+    assert set(judge((same, more), person, Cuts(), CHANCE, 1.0)) == {"second"}
+    for shown, exact in ((1.0, 1 / (1 + math.exp(-2))), (-1.0, 1 / (1 + math.exp(2)))):
+        assert within(rates(judge((same, same), person, Cuts(), CHANCE, shown))["first"], exact, 20_000)
+
+
+def rank_all(
+    returns: list[float], person: SimulatedPerson, cuts: Cuts, tries: int = 8000
+) -> list[Order | None]:
+    luck = np.random.default_rng(3).random((tries, len(returns)))
+    felt = np.array(returns)
+    return [rank(felt, person, cuts, CHANCE[i : i + 1], luck[i]) for i in range(tries)]
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("mistake", [0.0, 0.3, 1.0])
+def test_rankings_are_drawn_from_plackett_luce(beta: float, mistake: float) -> None:
+    returns = [0.3, -0.4, 1.1]
+    said = Counter(rank_all(returns, SimulatedPerson(beta, mistake), Cuts()))
+
+    def chosen(order: tuple[int, ...]) -> float:  # one after another, in proportion to exp(beta R)
+        probability, left = 1.0, list(order)
+        while left:
+            probability *= math.exp(beta * returns[left[0]]) / sum(math.exp(beta * returns[i]) for i in left)
+            left.pop(0)
+        return probability
+
+    for order in permutations(range(3)):
+        exact = (1 - mistake) * chosen(order) + mistake * chosen(order[::-1])
+        assert within(said[tuple((place,) for place in order)] / 8000, exact, 8000)
+
+
+def test_rankings_by_hand() -> None:
+    returns, never_unsure = [1.0, 4.0, 1.5, -2.0], SimulatedPerson()
+    assert set(rank_all(returns, never_unsure, Cuts(), 50)) == {((1,), (2,), (0,), (3,))}
+    assert set(rank_all(returns, SimulatedPerson(mistake=1.0), Cuts(), 50)) == {((3,), (0,), (2,), (1,))}
+    assert set(rank_all(returns, never_unsure, Cuts(equal_within=0.5), 50)) == {((1,), (0, 2), (3,))}
+    assert set(rank_all(returns, never_unsure, Cuts(equal_within=2.5), 50)) == {((0, 1, 2), (3,))}
+    assert set(rank_all(returns, never_unsure, Cuts(skip_below=4.0), 50)) == {((1,), (2,), (0,), (3,))}
+    assert set(rank_all(returns, never_unsure, Cuts(skip_below=4.1), 50)) == {None}
+    assert set(rank_all([1e300, -1e300, -1.1e300], SimulatedPerson(1e10), Cuts(), 50)) == {((0,), (1,), (2,))}
+    coin = Counter(rank_all([2.0, 2.0], never_unsure, Cuts()))  # identical ones by a coin
+    assert within(coin[((0,), (1,))] / 8000, 0.5, 8000)
+
+
+POPULATION = np.array([-9.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 20.0])
+FIVE = scale_values(1, 5)
+
+
+def rated(returns: list[float], person: SimulatedPerson, cuts: Cuts | None = None) -> list[float | None]:
+    felt = np.array(returns)
+    return rate(felt, person, cuts or Cuts(), POPULATION, FIVE, CHANCE[: len(felt)])
+
+
+def test_ratings_by_hand() -> None:
+    # ten returns on five values: two to each, however far apart they are
+    two_each = [1.0, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert rated(POPULATION.tolist(), SimulatedPerson()) == two_each
+    assert rated([-99.0, -0.5, 99.0], SimulatedPerson()) == [1, 3, 5]  # of no option that was asked about
+    assert rated(POPULATION.tolist(), SimulatedPerson(mistake=1.0)) == two_each[::-1]
+    assert rated(POPULATION.tolist(), SimulatedPerson(leniency=1.0)) == [2, 2, 3, 3, 4, 4, 5, 5, 5, 5]
+    assert rated(POPULATION.tolist(), SimulatedPerson(leniency=-9.0)) == [1] * 10
+    assert rated(POPULATION.tolist(), SimulatedPerson(leniency=0.5)) == [1, 2, 2, 3, 3, 4, 4, 5, 5, 5]
+    lenient_liar = SimulatedPerson(mistake=1.0, leniency=1.0)
+    assert rated(POPULATION.tolist(), lenient_liar) == [4, 4, 3, 3, 2, 2, 1, 1, 1, 1]
+    assert rated([-3.0, -2.9], SimulatedPerson(), Cuts(skip_below=-2.95)) == [None, 2]
+    same = rate(np.ones(4), SimulatedPerson(), Cuts(), np.ones(9), FIVE, CHANCE[:4])
+    assert same == [3.0] * 4  # CartPole: nothing is better than anything else
+
+
+def test_scales_by_hand() -> None:
+    assert scale_values(1, 5).tolist() == [1, 2, 3, 4, 5]
+    assert scale_values(-1.5, 1.5).tolist() == [-1, 0, 1]
+    assert scale_values(0, 1).tolist() == [0, 1]
+    assert scale_values(0.2, 0.8).tolist() == [0.2, 0.8] and scale_values(0.5, 1.2).tolist() == [0.5, 1.2]
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.4, 2.0])
+@pytest.mark.parametrize("mistake", [0.0, 0.2])
+def test_ratings_are_of_the_return_with_logistic_noise(beta: float, mistake: float) -> None:
+    said = Counter(rated([0.5] * 20_000, SimulatedPerson(beta, mistake)))
+    # a value begins where another two of the population lie below: above the second, the fourth, the sixth, the eighth
+    ends = [-4.0, -2.0, 0.0, 2.0]
+    below = [0.0, *(1 / (1 + math.exp(-beta * (end - 0.5))) for end in ends), 1.0]
+    plain = [high - low for low, high in zip(below, below[1:], strict=False)]
+    for value, meant, opposite in zip(range(1, 6), plain, plain[::-1], strict=True):
+        exact = (1 - mistake) * meant + mistake * opposite
+        assert within(said[float(value)] / 20_000, exact, 20_000)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.4, 2.0, math.inf])
+@pytest.mark.parametrize("mistake", [0.0, 0.2, 1.0])
+def test_thumbs_are_up_above_the_median(beta: float, mistake: float) -> None:
+    for value in (-1.0, -0.5, 1.5):  # the median lies at -.5, between -1 and 0
+        person = SimulatedPerson(beta, mistake)
+        said = approve(np.full(20_000, value), person, Cuts(), POPULATION, CHANCE)
+        gap = value + 0.5
+        up = (0.5 if gap == 0 else float(gap > 0)) if math.isinf(beta) else 1 / (1 + math.exp(-beta * gap))
+        assert within(said.count(True) / 20_000, (1 - mistake) * up + mistake * (1 - up), 20_000)
+    returns, cuts = np.array([-9.0, 5.0]), Cuts(skip_below=0.0)
+    assert approve(returns, SimulatedPerson(), cuts, POPULATION, CHANCE[:2]) == [None, True]
+
+
+def test_nothing_to_compare_with_is_refused() -> None:
+    for population, said in ((np.zeros(0), "give at least 1 return"), (np.array([np.inf]), "not finite")):
+        with pytest.raises(PlauditError, match=said):
+            rate(np.ones(1), SimulatedPerson(), Cuts(), population, FIVE, CHANCE[:1])
+        with pytest.raises(PlauditError, match=said):
+            approve(np.ones(1), SimulatedPerson(), Cuts(), population, CHANCE[:1])
+    with pytest.raises(PlauditError, match="not finite"):
+        rank(np.array([1.0, np.nan]), SimulatedPerson(), Cuts(), CHANCE[:1], np.array([0.5, 0.5]))

@@ -10,11 +10,11 @@ import torch
 import yaml
 
 from plaudit.agents import PPOAgent
-from plaudit.api import tuned
+from plaudit.api import hyper_parameters
 from plaudit.envs import GymEnv
 from plaudit.errors import PlauditError
-from plaudit.pipeline.control import config as configs
-from plaudit.stages.adapters.control import ControlRun
+from plaudit.runs import config as configs
+from plaudit.stages.adapters.control import ControlTask
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.settings import dump
 
@@ -26,7 +26,7 @@ def small(env: Any = "CartPole-v1", **given: Any) -> PPOAgent:
 
 
 def weights(agent: PPOAgent) -> torch.Tensor:
-    return agent.state.optimiser.flat.clone()
+    return agent.learner.updater.optimiser.flat.vector.clone()
 
 
 def test_budgets_are_exact_and_add_up() -> None:
@@ -44,18 +44,18 @@ def test_learns_the_same_as_a_run_of_the_pipeline(tmp_path: Path) -> None:
         45
     )
     mapping = {
-        "environment": {"id": "CartPole-v1", "envs": 2},
-        "rollout": 8,
-        "steps": 45,
+        "environment": {"id": "CartPole-v1", "envs": 2, "n_steps": 8},
+        "timesteps": 45,
         "settings": {"discount": 0.9, "advantage": {"kind": "gae", "lam": 0.8}},
-        "trainer": {"learning_rate": 1e-3, "epochs": 2, "minibatch": 8, "anneal": ["clip"]},
-        "reward": {"scale": False},
+        "trainer": {"learning_rate": 1e-3, "epochs": 2, "minibatch_size": 8, "anneal": ["clip"]},
+        "reward": {"normalise": False},
         "seed": 4,
     }
-    run = ControlRun(configs.from_mapping(mapping, "test"), RunFolder(tmp_path))
-    while not run.done:
-        run.tick()
-    torch.testing.assert_close(weights(agent), run.state.optimiser.flat, rtol=0, atol=1e-7)
+    run = ControlTask(configs.from_mapping(mapping, "test"), RunFolder(tmp_path))
+    while not run.learner.done:
+        run.learner.step()
+    theirs = run.learner.updater.optimiser.flat.vector
+    torch.testing.assert_close(weights(agent), theirs, rtol=0, atol=1e-7)
 
 
 def test_schedules_see_what_remains_of_the_budget() -> None:
@@ -70,8 +70,9 @@ def test_schedules_see_what_remains_of_the_budget() -> None:
         [1.0, 1 - 16 / 40, 1 - 32 / 40]
     )  # the first call asks for the value at the start
     agent = small(clip_range=lambda remaining: 0.1 + remaining, clip_range_vf=0.3)
-    assert agent._learner(0.5).settings.clip == pytest.approx(0.6)
-    assert agent._learner(0.5).settings.value_clip == pytest.approx(0.3)
+    agent._schedule(0.5)
+    assert agent.learner.updater.algorithm.settings.clip == pytest.approx(0.6)
+    assert agent.learner.updater.algorithm.settings.value_clip == pytest.approx(0.3)
     seen.clear()
     small(learning_rate=rate).learn().learn()
     assert seen[1:] == [1.0, 1.0]  # nobody says how far it goes
@@ -83,7 +84,12 @@ def test_names_mean_what_they_mean_in_stable_baselines3() -> None:
         normalize_advantage=False, net_arch=[8, 4], seed=7,
     )  # fmt: skip
     c = agent.config
-    assert (c.environment.envs, c.rollout, c.trainer.minibatch, c.trainer.epochs) == (2, 8, 8, 2)
+    assert (c.environment.envs, c.environment.n_steps, c.trainer.minibatch_size, c.trainer.epochs) == (
+        2,
+        8,
+        8,
+        2,
+    )
     assert (c.settings.discount, c.settings.advantage.lam, c.settings.entropy_coef) == (0.9, 0.7, 0.02)
     assert (c.settings.value_coef, c.trainer.max_grad_norm, c.settings.standardise_advantages) == (
         0.3,
@@ -164,7 +170,7 @@ def test_an_environment_from_a_function_learns_and_is_evaluated() -> None:
 def test_environments_by_id_instance_and_wrapped() -> None:
     env = GymEnv("CartPole-v1", n_envs=3, max_episode_steps=7)
     agent = PPOAgent(env, n_steps=8)
-    assert agent.control.source.num_envs == 3 and agent.control.source.horizon == 7
+    assert agent.rollouts.source.num_envs == 3 and agent.rollouts.source.horizon == 7
     seen, _ = env.reset(seed=1)
     assert env.observation_space.contains(seen) and len(env.step(env.action_space.sample())) == 5
     env.close()
@@ -234,11 +240,11 @@ def test_settings_given_anew_keep_what_was_learned(tmp_path: Path) -> None:
     agent = small(normalize_reward=True).learn(32)
     agent.save(tmp_path / "agent")
     slower = PPOAgent.load(tmp_path / "agent", learning_rate=0.0)
-    assert torch.equal(slower.state.optimiser.mean, agent.state.optimiser.mean)
+    assert torch.equal(slower.learner.updater.optimiser.mean, agent.learner.updater.optimiser.mean)
     assert torch.equal(weights(slower.learn(16)), weights(agent)) and slower.num_timesteps == 48
     wider = PPOAgent.load(tmp_path / "agent", n_envs=3)
-    assert wider.control.source.num_envs == 3 and wider.num_timesteps == 32
-    assert torch.equal(wider.state.optimiser.square, agent.state.optimiser.square)
+    assert wider.rollouts.source.num_envs == 3 and wider.num_timesteps == 32
+    assert torch.equal(wider.learner.updater.optimiser.square, agent.learner.updater.optimiser.square)
     wider.learn(7)
     with pytest.raises(PlauditError, match=r"net_arch: the saved policy was made with \(64, 64\)"):
         PPOAgent.load(tmp_path / "agent", net_arch=[8])
@@ -295,7 +301,7 @@ def test_learning_that_diverges_is_told_by_the_names_of_an_agent() -> None:
     agent = small(learning_rate=1e30, max_grad_norm=1e30)
     with pytest.raises(
         PlauditError,
-        match=r"^learning has diverged: logp is no longer finite; lower learning_rate, clip_range or max_grad_norm$",
+        match=r"^learning has diverged: the weights are no longer finite; lower learning_rate, clip_range or max_grad_norm$",
     ):
         agent.learn(2000)
 
@@ -318,7 +324,7 @@ def test_loading_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_progress_bar_and_a_callback_are_told_of_every_update(capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[float] = []
-    small().learn(40, progress_bar=True, callback=lambda row: seen.append(row["decisions"]))
+    small().learn(40, progress_bar=True, callback=lambda row: seen.append(row["timesteps"]))
     assert seen == [16, 32, 40]
     assert "100%" in capsys.readouterr().err
 
@@ -330,11 +336,8 @@ def test_the_usual_settings_are_those_of_the_examples(name: str) -> None:
     agent = PPOAgent(example.environment.id)
     mine, theirs = dump(agent.config), dump(example)
     assert mine["settings"] == theirs["settings"] and mine["reward"] == theirs["reward"]
-    assert (mine["rollout"], mine["environment"]["envs"]) == (
-        theirs["rollout"],
-        theirs["environment"]["envs"],
-    )
-    same = ("learning_rate", "epochs", "minibatch", "max_grad_norm")
+    assert mine["environment"] == theirs["environment"]
+    same = ("learning_rate", "epochs", "minibatch_size", "max_grad_norm")
     assert {n: mine["trainer"][n] for n in same} == {n: theirs["trainer"][n] for n in same}
     linear = str(agent.hyper_parameters["learning_rate"]).startswith("lin_")
     assert linear == (theirs["trainer"]["schedule"] == "linear")
@@ -342,8 +345,8 @@ def test_the_usual_settings_are_those_of_the_examples(name: str) -> None:
 
 
 def test_every_usual_setting_is_a_known_name() -> None:
-    for id in tuned.BY_ENVIRONMENT:
-        assert set(tuned.settings(id)) == set(tuned.USUAL)
+    for id in hyper_parameters.BY_ENVIRONMENT:
+        assert set(hyper_parameters.settings(id)) == set(hyper_parameters.USUAL)
 
 
 def test_stable_baselines3_evaluates_an_agent() -> None:

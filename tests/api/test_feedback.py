@@ -111,14 +111,20 @@ def test_wrong_lines_are_named(tmp_path: Path, row: dict[str, Any], said: str) -
 def test_files_that_are_missing_empty_or_undecided(tmp_path: Path) -> None:
     with pytest.raises(PlauditError, match="no such file"):
         plaudit.load_feedback(tmp_path / "nothing.jsonl")
-    for rows in ([], [{"prompt": "p", "first": "a", "second": "b", "answer": "skip"}],
-                 [{"answer": "both_bad", "first": SEGMENT, "second": SEGMENT}],
+    with pytest.raises(PlauditError, match="there is not a single row in it"):
+        read(tmp_path)
+    for rows in ([{"prompt": "p", "first": "a", "second": "b", "answer": "skip"}],
                  [{"prompt": "p", "completion": "a", "rating": None}]):  # fmt: skip
         with pytest.raises(PlauditError, match="no answer in it that decides anything"):
             read(tmp_path, *rows)
     (tmp_path / "broken.jsonl").write_text('{"prompt": "p", ')
     with pytest.raises(PlauditError, match=r"broken.jsonl, line 1: not JSON"):
         plaudit.load_feedback(tmp_path / "broken.jsonl")
+
+
+def test_both_bad_is_a_thumb_down_for_each(tmp_path: Path) -> None:
+    found = read(tmp_path, {"answer": "both_bad", "first": SEGMENT, "second": SEGMENT})
+    assert found.kind == "rating" and [row.said for row in found.rows] == [(0.0,), (0.0,)]
 
 
 def test_a_file_of_several_kinds_needs_a_choice(tmp_path: Path) -> None:

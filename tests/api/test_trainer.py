@@ -44,7 +44,7 @@ def test_padding_changes_neither_answers_nor_learning() -> None:
         outputs = mine.generate(**inputs)
         assert torch.equal(outputs[:, :3], inputs["input_ids"])
         stats = mine.train_step(inputs, outputs, [1.0, 0.0, 2.0])
-        found.append((outputs[:, 3:].tolist(), stats, mine.state.optimiser.flat))
+        found.append((outputs[:, 3:].tolist(), stats, mine.updater.optimiser.flat.vector))
     for answers, stats, weights in found[1:]:
         assert answers == found[0][0]
         assert stats == pytest.approx(found[0][1], nan_ok=True)
@@ -77,7 +77,9 @@ def test_the_reference_is_the_model_as_it_was_given() -> None:
     assert stats["objective/kl"] != 0
     for name, p in before.named_parameters():
         assert torch.equal(p, dict(mine.reference.lm.named_parameters())[name])
-    talk = generated.talk(generated.prompts_of(padded("left"), mine.special), outputs, mine.special, "cpu")
+    talk = generated.completions(
+        generated.prompts_of(padded("left"), mine.special), outputs, mine.special, "cpu"
+    )
     slow = 0.0
     for prompt, row in zip(PROMPTS, outputs.tolist(), strict=True):
         said = row[3:]
@@ -143,10 +145,10 @@ def test_answers_end_with_their_first_end_token() -> None:
     special = Special(frozenset({1}), pad=0)
     asked = generated.prompts([[5, 6]] * 4, None, special)
     rows = [[5, 6, 7, 1, 9, 1], [5, 6, 7, 8, 0, 0], [5, 6, 1, 0, 0, 0], [5, 6, 0, 7, 8, 9]]
-    said = generated.talk(asked, rows, special, "cpu").answers.tokens
+    said = generated.completions(asked, rows, special, "cpu").answers.tokens
     assert said == ((7, 1), (7, 8), (1,), (0, 7, 8, 9))
     same = Special(frozenset({0}), pad=0)  # padding and the end are one token: the first one is the end
-    assert generated.talk(
+    assert generated.completions(
         generated.prompts([[5, 6]], None, same), [[5, 6, 7, 0, 0, 0]], same, "cpu"
     ).answers.tokens == ((7, 0),)
 
@@ -156,7 +158,7 @@ def test_where_nothing_fills_up_every_token_was_said() -> None:
     none = Special(frozenset(), 0, said=False)
     asked = generated.prompts([[5, 0], [0, 6]], None, none)
     assert asked.tokens == [[5, 0], [0, 6]]
-    said = generated.talk(asked, [[5, 0, 3, 0], [0, 6, 0, 0]], none, "cpu").answers.tokens
+    said = generated.completions(asked, [[5, 0, 3, 0], [0, 6, 0, 0]], none, "cpu").answers.tokens
     assert said == ((3, 0), (0, 0))
 
 
@@ -164,10 +166,10 @@ def test_where_an_answer_begins_behind_prompts_that_repeat_or_begin_with_the_pad
     special = Special(frozenset({1}), pad=0, said=False)
     asked = generated.prompts([[0], [0, 5, 6]], None, special)
     outputs = generated.joined(asked, [[7], [8]], special)
-    assert generated.talk(asked, outputs, special, "cpu").answers.tokens == ((7,), (8,))
+    assert generated.completions(asked, outputs, special, "cpu").answers.tokens == ((7,), (8,))
     asked = generated.prompts([[5], [7, 8, 9]], None, special)
     cut = [[5, 2, 5, 3], [7, 8, 9, 4]]  # somebody has taken what fills up away
-    assert generated.talk(asked, cut, special, "cpu").answers.tokens == ((2, 5, 3), (4,))
+    assert generated.completions(asked, cut, special, "cpu").answers.tokens == ((2, 5, 3), (4,))
 
 
 def test_dense_rewards_count_where_they_stand() -> None:

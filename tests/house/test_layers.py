@@ -14,9 +14,16 @@ from tests.house.reading import ROOT
 
 
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
-    """Run the contracts of a root's pyproject.toml on the package in its src."""
-    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()"]
-    environment = os.environ | {"PYTHONPATH": str(root / "src"), "COLUMNS": "200"}
+    """Run the contracts of a root's pyproject.toml on the package in its src, whatever package is installed.
+
+    The path is set inside the process: what an editable install puts on it comes before PYTHONPATH.
+    """
+    program = (
+        f"import sys; sys.path.insert(0, {str(root / 'src')!r}); "
+        "from importlinter.cli import lint_imports_command as run; run()"
+    )
+    command = [sys.executable, "-c", program]
+    environment = os.environ | {"COLUMNS": "200"}
     return subprocess.run(
         [*command, "--no-cache", "--no-logo"], cwd=root, env=environment, capture_output=True, text=True
     )

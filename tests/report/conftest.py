@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from plaudit.stages import optimise
-from plaudit.pipeline.control import config
+from plaudit.runs import config
 from plaudit.report import write_report
 from plaudit.runs.folder import RunFolder
 from tests.report.made_language_run import FALLING, WATCHED, Made, make
@@ -29,7 +29,8 @@ def words(folder: RunFolder) -> str:
 
 def run_small(path: Path, changes: dict[str, Any]) -> RunFolder:
     """A run of a few seconds."""
-    mapping = {"environment": {"id": "Pendulum-v1", "envs": 4}, "steps": 3200, "rollout": 200} | changes
+    environment = {"id": "Pendulum-v1", "envs": 4, "n_steps": 200}
+    mapping = {"environment": environment, "timesteps": 3200} | changes
     return optimise.start(config.from_mapping(mapping, "test"), path, lambda row: None)
 
 
@@ -47,7 +48,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run without people."""
-    changes = {"evaluate_every": 2, "evaluate_episodes": 4, "steps": 1600}
+    changes = {"evaluate_every": 2, "evaluate_count": 4, "timesteps": 1600}
     return run_small(tmp_path_factory.mktemp("runs") / "plain", changes)
 
 
@@ -58,7 +59,7 @@ def stopped_control(path: Path) -> RunFolder:
     config = {
         "environment": {"id": "Pendulum-v1"},
         "algorithm": "ppo",
-        "steps": 9,
+        "timesteps": 9,
         "feedback": {"labels": 50},
     }
     folder.config.write_text(yaml.safe_dump(config | {"reward": {"weights": {"learned": 1}}}))

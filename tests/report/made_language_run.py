@@ -64,17 +64,17 @@ def config(made: Made) -> dict[str, Any]:
     people = [{"mistake": 0.1}] if made.gold is not None else []
     return {
         "start": "somewhere/lm",
-        "language": {"prompts": "service", "answer_tokens": 64, "batch": 8},
+        "environment": {"kind": "language", "prompts": "service", "max_new_tokens": 64, "batch_size": 8},
         "reference": None,
         "algorithm": "ppo",
-        "settings": {"kl_in_reward": 0.05},
+        "settings": {"kl": {"coef": 0.05}},
         "updates": 12,
         "reward": {"weights": {"learned": 1.0}},
         "feedback": {"labels": 40, "first": 20, "rounds": 1, "people": people},
         "gold_reward": "rubric" if made.gold is not None else None,
-        "watch": watch,
+        "win_rate_check": watch,
         "evaluate_every": EVERY,
-        "evaluate_prompts": PROMPTS,
+        "evaluate_count": PROMPTS,
         "seed": 3,
     }
 
@@ -185,7 +185,14 @@ def aged(folder: RunFolder) -> RunFolder:
     folder.manifest.write_text(manifest.replace("gold reward", "hidden score"))
     answers = folder.path / "samples.json"
     answers.write_text(answers.read_text().replace("gold_reward", "hidden").replace("proxy_reward", "proxy"))
-    folder.config.write_text(folder.config.read_text().replace("gold_reward", "hidden"))
+    config = yaml.safe_load(folder.config.read_text())
+    environment = config.pop("environment")
+    config["language"] = {"prompts": environment["prompts"], "answer_tokens": environment["max_new_tokens"],
+                          "batch": environment["batch_size"]}  # fmt: skip
+    config["settings"] = {"kl_in_reward": config["settings"]["kl"]["coef"]}
+    for new, old in (("gold_reward", "hidden"), ("win_rate_check", "watch"), ("evaluate_count", "evaluate_prompts")):
+        config[old] = config.pop(new)
+    folder.config.write_text(yaml.safe_dump(config))
     return folder
 
 

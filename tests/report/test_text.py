@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from plaudit.stages.adapters import samples as written
-from plaudit.pipeline.language.config import SERVICE
+from plaudit.environments.language.config import SERVICE
 from plaudit.report import charts, data, samples, text, write_report
 from plaudit.report.texts import Texts
 from plaudit.runs.folder import RunFolder

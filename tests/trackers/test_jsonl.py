@@ -45,7 +45,7 @@ def test_what_is_not_finite_becomes_null_at_any_depth(tmp_path: Path) -> None:
 def test_the_bar_shows_the_last_known_numbers() -> None:
     text = StringIO()
     bar = ProgressBar("run", 100, Console(file=text, force_terminal=True, width=120))
-    bar.write({"decisions": 50, "rollout/ep_rew_mean": 12.0, "objective/kl": None})
-    bar.write({"decisions": 100, "unknown": 1})
+    bar.write({"timesteps": 50, "rollout/ep_rew_mean": 12.0, "objective/kl": None})
+    bar.write({"timesteps": 100, "unknown": 1})
     bar.close()
     assert "return 12" in text.getvalue() and "100%" in text.getvalue() and "KL" not in text.getvalue()

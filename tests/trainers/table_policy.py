@@ -1,15 +1,16 @@
 """For tests of trainers: a policy that is a table, its rollouts, and an algorithm that notes what it sees."""
 
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from plaudit.batches import Episodes, Loss, Rollout, Scores
+from plaudit.batches import Episodes, Loss, Needs, Rewards, Rollout, Scores
 from plaudit.batches.rows import take
-from plaudit.trainers import on_policy
-from plaudit.trainers.on_policy import Config, Learner, State
+from plaudit.maths.kl import Kl
+from plaudit.trainers.on_policy import Algorithm, Config, Updater
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,12 @@ class Table(nn.Module):
         self.refreshed += 1
         return replace(episodes, values=self.value[record.states].clone())
 
+    def trainable(self) -> dict[str, Tensor]:
+        return {name: p.detach().clone() for name, p in self.named_parameters()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        self.load_state_dict(tensors)
+
 
 def rollout(policy: Table, generator: torch.Generator, rows: int = 4, columns: int = 6) -> Rollout:
     """Random states, actions of the policy, one decision in five masked, episodes of two steps."""
@@ -65,13 +72,17 @@ def rollout(policy: Table, generator: torch.Generator, rows: int = 4, columns: i
     return Rollout(e, record, {"rollout/given": 1.5})
 
 
-class Notes:
+class Notes(ModuleType):
     """An algorithm that notes every minibatch and pulls every log-probability up."""
 
-    def __init__(self, policy: Table, stop_at: int | None = None):
-        self.policy, self.stop_at = policy, stop_at
+    def __init__(self, stop_at: int | None = None):
+        super().__init__("notes")
+        self.stop_at = stop_at
         self.minibatches: list[tuple[Episodes, Tensor, Any]] = []
         self.advantage_calls: list[Episodes] = []
+
+    def needs(self, config: Any) -> Needs:
+        return Needs()
 
     def advantages(self, episodes: Episodes, config: Any) -> Tensor:
         self.advantage_calls.append(episodes)
@@ -87,11 +98,87 @@ class Notes:
 class Settings:
     clip: float = 0.4
     entropy_coef: float = 0.1
-    kl_in_reward: float = 0.2
+    kl: Kl = Kl(0.2)
 
 
-def begin(config: Config, settings: Any = Settings(), **table: Any) -> tuple[State, Notes, Learner, Rollout]:
+def begin(config: Config, settings: Any = Settings(), **table: Any) -> tuple[Updater, Notes, Rollout]:
+    """An updater of a table with an algorithm that takes notes, and a rollout to show it."""
+    notes = Notes()
+    updater = updater_of(notes, settings, config, **table)
+    return updater, notes, rollout(updater.policy, torch.Generator().manual_seed(1))
+
+
+def module_of(**functions: Any) -> ModuleType:
+    """An algorithm of these functions."""
+    module = ModuleType("made")
+    vars(module).update(functions)
+    return module
+
+
+def updater_of(module: Any, settings: Any, config: Config, **table: Any) -> Updater:
+    """The same table with an algorithm of one's own."""
     policy = Table(3, 4, **table)
-    notes = Notes(policy)
-    state = on_policy.start(policy, config, torch.Generator().manual_seed(0))
-    return state, notes, Learner(notes, settings, config), rollout(policy, torch.Generator().manual_seed(1))
+    return Updater(policy, Algorithm(module, settings, "tested"), config, torch.Generator().manual_seed(0))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Behaviour whose episodes are known already."""
+
+    rollout: Rollout
+
+    @property
+    def mask(self) -> Tensor:
+        return self.rollout.episodes.mask
+
+
+class Drawn:
+    """Rollouts of the table; cut off after as many decisions as are left."""
+
+    size = 24
+
+    def __init__(self, seed: int = 0):
+        self.generator = torch.Generator().manual_seed(seed)
+        self.limits: list[int] = []
+
+    def collect(self, policy: Table, limit: int) -> Seen:
+        self.limits.append(limit)
+        given = rollout(policy, self.generator)
+        mask = given.episodes.mask
+        mask &= (mask.flatten().cumsum(0) <= limit).reshape(mask.shape)
+        return Seen(given)
+
+    def cost(self, behaviour: Seen) -> int:
+        return int(behaviour.mask.sum())
+
+    def episodes(self, behaviour: Seen, policy: Any, reference: Any, rewards: Rewards) -> Rollout:
+        given = behaviour.rollout
+        assert rewards.dense is not None
+        return replace(given, episodes=replace(given.episodes, rewards=rewards.dense))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.generator.set_state(state["generator"])
+
+
+class Paid:
+    """A source that pays what the rollout says, and notes when it was shown what."""
+
+    def __init__(self) -> None:
+        self.observed: list[float] = []
+
+    def observe(self, behaviour: Seen, progress: float) -> dict[str, Any]:
+        self.observed.append(progress)
+        return {"reward/observed": float(len(self.observed))}
+
+    def rewards(self, behaviour: Seen) -> Rewards:
+        dense = behaviour.rollout.episodes.rewards
+        return Rewards(dense.sum(1), dense)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"observed": list(self.observed)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.observed = list(state["observed"])

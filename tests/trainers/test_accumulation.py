@@ -1,3 +1,5 @@
+"""Microbatches: a batch too large for its graph is taken in pieces, exactly as if it were whole."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +15,7 @@ from plaudit.maths.constraint import StopAt
 from plaudit.models.language import tokens
 from plaudit.models.language.adapters import Lora
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
-from plaudit.trainers.accumulation import descend
-from plaudit.trainers.steps import AdamOptimiser
+from plaudit.trainers.steps import AdamOptimiser, Descent, Objective, Taken, descend
 from tests.models.language.tiny import lm, seeded, sequences
 
 PIECES = [None, 1, 3, 4, 7, 8, 100]
@@ -36,6 +37,20 @@ def no_mean(outputs: Tensor) -> Loss:
     return Loss((outputs @ outputs.T).square().sum() + outputs.prod())
 
 
+@dataclass(frozen=True)
+class Whole:
+    """An objective of two functions."""
+
+    rows: int
+    outputs: Callable[[slice], Any]
+    loss: Callable[[Any], Loss]
+
+
+def down(objective: Objective, optimiser: AdamOptimiser, size: int | None, rate: float = 0.1) -> Taken:
+    """One step down, in pieces of so many rows."""
+    return descend(objective, optimiser, Descent(rate, None, size))
+
+
 # ------------------------------------------------------------------------------------------------- against torch alone
 
 
@@ -45,15 +60,16 @@ def test_the_gradient_is_that_of_the_whole_whatever_the_loss(piece: int | None) 
     expected = no_mean(plain(INPUTS)).total
     gradients = torch.autograd.grad(expected, list(plain.parameters()))
     optimiser = AdamOptimiser(model.parameters())
-    loss, norm = descend(lambda rows: model(INPUTS[rows]), no_mean, (7, piece), optimiser, 0.1, None)
+    taken = down(Whole(7, lambda rows: model(INPUTS[rows]), no_mean), optimiser, piece)
+    loss, norm = taken.loss, taken.norm
     assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
     flat = torch.cat([g.flatten() for g in gradients])
-    torch.testing.assert_close(optimiser.gradient, flat, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(optimiser.flat.gradient, flat, rtol=1e-5, atol=1e-5)
     assert norm is not None and norm.item() == pytest.approx(flat.norm().item(), rel=1e-5)
     # Adam's first step by hand: the learning rate times the sign, but for eps
     before = torch.cat([p.flatten() for p in plain.parameters()])
     torch.testing.assert_close(
-        optimiser.flat, before - 0.1 * flat / (flat.abs() + 1e-5), rtol=1e-5, atol=1e-6
+        optimiser.flat.vector, before - 0.1 * flat / (flat.abs() + 1e-5), rtol=1e-5, atol=1e-6
     )
 
 
@@ -61,9 +77,10 @@ def test_the_gradient_is_that_of_the_whole_whatever_the_loss(piece: int | None) 
 def test_clipping_is_of_the_whole_gradient(piece: int | None) -> None:
     model = linear()
     optimiser = AdamOptimiser(model.parameters())
-    _, norm = descend(lambda rows: model(INPUTS[rows]), no_mean, (7, piece), optimiser, 0.1, 0.5)
+    objective = Whole(7, lambda rows: model(INPUTS[rows]), no_mean)
+    norm = descend(objective, optimiser, Descent(0.1, 0.5, piece)).norm
     assert norm is not None and norm.item() > 1
-    assert optimiser.gradient.norm().item() == pytest.approx(0.5, rel=1e-4)
+    assert optimiser.flat.gradient.norm().item() == pytest.approx(0.5, rel=1e-4)
 
 
 @dataclass(frozen=True)
@@ -87,11 +104,11 @@ def test_outputs_with_several_fields_some_of_which_the_loss_ignores(piece: int |
         assert pair.nothing is None and pair.name == "pair" and pair.first.shape == (7,)
         return Loss((pair.first.sum() - 1) ** 2)
 
-    descend(outputs, loss, (7, piece), optimiser, 0.1, None)
+    down(Whole(7, outputs, loss), optimiser, piece)
     plain = linear()
     gradients = torch.autograd.grad((plain(INPUTS)[:, 0].sum() - 1) ** 2, list(plain.parameters()))
     torch.testing.assert_close(
-        optimiser.gradient, torch.cat([g.flatten() for g in gradients]), rtol=1e-5, atol=1e-5
+        optimiser.flat.gradient, torch.cat([g.flatten() for g in gradients]), rtol=1e-5, atol=1e-5
     )
 
 
@@ -102,7 +119,7 @@ def test_one_piece_at_a_time_has_a_graph() -> None:
         seen.append((range(7)[rows], torch.is_grad_enabled()))
         return model(INPUTS[rows])
 
-    descend(outputs, no_mean, (7, 3), AdamOptimiser(model.parameters()), 0.1, None)
+    down(Whole(7, outputs, no_mean), AdamOptimiser(model.parameters()), 3)
     pieces = [range(0, 3), range(3, 6), range(6, 7)]
     assert seen == [(rows, False) for rows in pieces] + [(rows, True) for rows in pieces]
 
@@ -111,14 +128,15 @@ def test_one_piece_at_a_time_has_a_graph() -> None:
 def test_a_loss_that_asks_to_stop_changes_nothing(piece: int | None) -> None:
     model = linear()
     optimiser = AdamOptimiser(model.parameters())
-    before = optimiser.flat.clone()
+    before = optimiser.flat.vector.clone()
 
     def stop(outputs: Tensor) -> Loss:
         return Loss(outputs.sum(), {"moved": outputs.sum().detach()}, stop=True)
 
-    loss, norm = descend(lambda rows: model(INPUTS[rows]), stop, (7, piece), optimiser, 0.1, None)
+    taken = down(Whole(7, lambda rows: model(INPUTS[rows]), stop), optimiser, piece)
+    loss, norm = taken.loss, taken.norm
     assert norm is None and loss.stop and loss.metrics["moved"].item() == pytest.approx(loss.total.item())
-    assert torch.equal(optimiser.flat, before) and optimiser.steps == 0
+    assert torch.equal(optimiser.flat.vector, before) and optimiser.count == 0
     assert not optimiser.mean.any() and not optimiser.square.any()
 
 
@@ -129,7 +147,7 @@ def episodes(policy: LanguagePolicy, record: tokens.Tokens) -> Episodes:
     """Old scores a little away from the policy's own, and a reward for each answer."""
     g, mask = seeded(5), record.mask
     with torch.no_grad():
-        scores, following = policy.judge(record)
+        scores, following = policy.score(record)
     off = torch.randn(mask.shape, generator=g) * 0.2
     last = mask & (mask.flip(1).cumsum(dim=1).flip(1) == 1)
     rewards = torch.where(last, torch.randn(len(mask), 1, generator=g), 0.0)
@@ -153,16 +171,15 @@ def gradient(
     old = episodes(policy, record)
     advantages = ppo.advantages(old, settings)
     optimiser = AdamOptimiser(policy.parameters())
-    loss, norm = descend(
-        lambda rows: policy.scores(record, rows),
-        lambda scores: ppo.loss(scores, old, advantages, settings),
-        (7, piece),
-        optimiser,
-        1e-3,
-        None,
-    )
+    judged: Callable[[Any], Loss] = lambda scores: ppo.loss(scores, old, advantages, settings)  # noqa: E731
+    taken = down(Whole(7, lambda rows: policy.scores(record, rows), judged), optimiser, piece, 1e-3)
+    loss, norm = taken.loss, taken.norm
     assert norm is not None
-    return optimiser.gradient, optimiser.flat, loss.metrics | {"total": loss.total.detach(), "norm": norm}
+    return (
+        optimiser.flat.gradient,
+        optimiser.flat.vector,
+        loss.metrics | {"total": loss.total.detach(), "norm": norm},
+    )
 
 
 @pytest.mark.parametrize("config", [PolicyConfig(rows=2), PolicyConfig("separate", lora=Lora(rank=2))])
@@ -185,10 +202,11 @@ def test_ppo_stops_at_its_limit(piece: int | None) -> None:
     record = tokens.answers(sequences([3, 5, 2], 1), sequences([6, 1, 4], 2))
     old, settings = episodes(policy, record), ppo.Config(discount=1.0, constraint=StopAt(1e-4))
     optimiser, advantages = AdamOptimiser(policy.parameters()), ppo.advantages(old, settings)
-    before = optimiser.flat.clone()
+    before = optimiser.flat.vector.clone()
     judged: Callable[[Any], Loss] = lambda scores: ppo.loss(scores, old, advantages, settings)  # noqa: E731
-    loss, norm = descend(lambda rows: policy.scores(record, rows), judged, (3, piece), optimiser, 0.1, None)
-    assert loss.stop and norm is None and torch.equal(optimiser.flat, before)
+    taken = down(Whole(3, lambda rows: policy.scores(record, rows), judged), optimiser, piece)
+    loss, norm = taken.loss, taken.norm
+    assert loss.stop and norm is None and torch.equal(optimiser.flat.vector, before)
 
 
 def test_12_the_ratio_is_one_on_the_first_pass_in_minibatches_too() -> None:

@@ -3,19 +3,17 @@
 import math
 from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from table_policy import Notes, Steps, Table, begin
+from table_policy import Notes, Steps, Table, begin, module_of, updater_of
 from torch import Tensor
 
 from plaudit.algorithms.on_policy import ppo
 from plaudit.batches import Loss, Rollout, Scores
 from plaudit.maths.constraint import StopAt
-from plaudit.trainers import on_policy
-from plaudit.trainers.on_policy import Config, Learner
+from plaudit.trainers.on_policy import Config
 
 
 def numbers(notes: Notes, given: Rollout) -> list[list[int]]:
@@ -34,9 +32,9 @@ def with_unique_rewards(given: Rollout) -> Rollout:
 
 @pytest.mark.parametrize("minibatch", [1, 5, 7, 1000])
 def test_every_decision_exactly_once_per_epoch_in_a_fresh_order(minibatch: int) -> None:
-    state, notes, learner, given = begin(Config(epochs=3, minibatch_size=minibatch))
+    state, notes, given = begin(Config(epochs=3, minibatch_size=minibatch))
     given = with_unique_rewards(given)
-    on_policy.update(state, given, learner, 1.0)
+    state.update(given, 1.0)
     decisions = sorted(given.record.number[given.episodes.mask].tolist())
     parts = numbers(notes, given)
     per_epoch = math.ceil(len(decisions) / minibatch)
@@ -49,7 +47,7 @@ def test_every_decision_exactly_once_per_epoch_in_a_fresh_order(minibatch: int) 
 
 
 def test_advantages_and_records_travel_with_their_decisions() -> None:
-    state, notes, learner, given = begin(Config(epochs=2, minibatch_size=5))
+    state, notes, given = begin(Config(epochs=2, minibatch_size=5))
     shown: list[tuple[Tensor, Tensor]] = []
     scores = state.policy.scores
 
@@ -59,7 +57,7 @@ def test_advantages_and_records_travel_with_their_decisions() -> None:
 
     state.policy.scores = listen
     given = with_unique_rewards(given)
-    on_policy.update(state, given, learner, 1.0)
+    state.update(given, 1.0)
     for (number, states), (e, advantages, _) in zip(shown, notes.minibatches, strict=True):
         assert torch.equal(e.rewards, (number + 1).float()) and torch.equal(advantages, e.rewards)
         assert torch.equal(states, given.record.states.flatten()[number])
@@ -68,9 +66,9 @@ def test_advantages_and_records_travel_with_their_decisions() -> None:
 
 
 def test_a_policy_with_memory_keeps_its_rows_whole() -> None:
-    state, notes, learner, given = begin(Config(epochs=2, minibatch_size=3), memoryless=False)
+    state, notes, given = begin(Config(epochs=2, minibatch_size=3), memoryless=False)
     given = with_unique_rewards(given)
-    on_policy.update(state, given, learner, 1.0)
+    state.update(given, 1.0)
     assert [tuple(e.rewards.shape) for e, _, _ in notes.minibatches] == [(3, 6), (1, 6)] * 2
     seen = Counter(float(row[0]) for e, _, _ in notes.minibatches for row in e.rewards)
     assert seen == {float(row[0]): 2 for row in given.episodes.rewards}
@@ -80,16 +78,16 @@ def test_a_policy_with_memory_keeps_its_rows_whole() -> None:
 
 
 def test_the_first_minibatch_is_at_ratio_one() -> None:
-    state, _, _, given = begin(Config())
     seen: list[Loss] = []
 
     def loss(*arguments: Any) -> Loss:
         seen.append(ppo.loss(*arguments))
         return seen[-1]
 
-    listening = SimpleNamespace(advantages=ppo.advantages, loss=loss)
+    listening = module_of(needs=ppo.needs, advantages=ppo.advantages, loss=loss)
     config = Config(epochs=4, minibatch_size=1000, learning_rate=0.05)
-    on_policy.update(state, given, Learner(listening, ppo.Config(), config), 1.0)
+    _, _, given = begin(config)
+    updater_of(listening, ppo.Config(), config).update(given, 1.0)
     first = seen[0].metrics
     assert first["val/ratio"].item() == pytest.approx(1, abs=1e-6)
     assert first["policy/approxkl_avg"].item() == pytest.approx(0, abs=1e-9)
@@ -101,12 +99,12 @@ def test_the_first_minibatch_is_at_ratio_one() -> None:
 
 def test_a_loss_that_says_stop_takes_no_step_and_ends_the_update() -> None:
     config = Config(epochs=3, minibatch_size=5, learning_rate=0.1)
-    state, notes, learner, given = begin(config)
+    state, notes, given = begin(config)
     notes.stop_at = 3
-    on_policy.update(state, given, learner, 1.0)
+    state.update(given, 1.0)
     assert len(notes.minibatches) == 3 and state.updates == 1
     # as two minibatches and no third step
-    other, calm, again, _ = begin(config)
+    other, calm, _ = begin(config)
     stepped: list[int] = []
     step = other.optimiser.step
 
@@ -116,17 +114,18 @@ def test_a_loss_that_says_stop_takes_no_step_and_ends_the_update() -> None:
 
     calm.stop_at = 3
     other.optimiser.step = count  # type: ignore[method-assign]
-    on_policy.update(other, given, again, 1.0)
+    other.update(given, 1.0)
     assert len(stepped) == 2
     assert torch.equal(other.policy.logits, state.policy.logits)
 
 
 def test_ppo_stops_once_its_limit_is_passed() -> None:
     config = Config(epochs=50, minibatch_size=1000, learning_rate=0.1)
-    state, _, _, given = begin(config)
-    on_policy.update(state, given, Learner(ppo, ppo.Config(constraint=StopAt(0.01)), config), 1.0)
-    free, _, _, _ = begin(config)
-    on_policy.update(free, given, Learner(ppo, ppo.Config(), config), 1.0)
+    _, _, given = begin(config)
+    state = updater_of(ppo, ppo.Config(constraint=StopAt(0.01)), config)
+    state.update(given, 1.0)
+    free = updater_of(ppo, ppo.Config(), config)
+    free.update(given, 1.0)
     assert state.metrics["policy/approxkl_avg"] < free.metrics["policy/approxkl_avg"]
 
     def moved(policy: Table) -> float:
@@ -141,32 +140,32 @@ def test_ppo_stops_once_its_limit_is_passed() -> None:
 
 
 def test_values_are_refreshed_before_every_epoch_but_the_first() -> None:
-    state, notes, learner, given = begin(Config(epochs=4, refresh_values="each epoch", minibatch_size=1000))
+    state, notes, given = begin(Config(epochs=4, refresh_values="each epoch", minibatch_size=1000))
     with torch.no_grad():
         state.policy.value += 7.0  # the critic has moved since the rollout
-    on_policy.update(state, given, learner, 1.0)
+    state.update(given, 1.0)
     assert state.policy.refreshed == 3 and len(notes.advantage_calls) == 4
     assert notes.advantage_calls[0] is given.episodes
     for e in notes.advantage_calls[1:]:
         assert e.values is not None and torch.allclose(e.values, torch.full_like(e.values, 7.0))
     for e, _, _ in notes.minibatches[1:]:
         assert e.values is not None and torch.allclose(e.values, torch.full_like(e.values, 7.0))
-    state, notes, learner, given = begin(Config(epochs=4, minibatch_size=1000))
-    on_policy.update(state, given, learner, 1.0)
+    state, notes, given = begin(Config(epochs=4, minibatch_size=1000))
+    state.update(given, 1.0)
     assert state.policy.refreshed == 0 and len(notes.advantage_calls) == 1
 
 
 def test_masked_decisions_are_neither_learned_from_nor_counted() -> None:
-    state, notes, learner, given = begin(Config(epochs=1, minibatch_size=1000))
-    on_policy.update(state, given, learner, 1.0)
+    state, notes, given = begin(Config(epochs=1, minibatch_size=1000))
+    state.update(given, 1.0)
     count = int(given.episodes.mask.sum())
     assert count < given.episodes.mask.numel()
     assert state.decisions == count and notes.minibatches[0][0].rewards.shape == (count, 1)
 
 
 def test_metrics_are_means_over_the_minibatches_and_keep_what_collecting_said() -> None:
-    state, notes, learner, given = begin(Config(epochs=2, minibatch_size=5))
-    on_policy.update(state, given, learner, 1.0)
+    state, notes, given = begin(Config(epochs=2, minibatch_size=5))
+    state.update(given, 1.0)
     n = len(notes.minibatches)
     assert state.metrics["loss/number"] == pytest.approx((n + 1) / 2)
     assert state.metrics["rollout/given"] == 1.5
@@ -174,8 +173,8 @@ def test_metrics_are_means_over_the_minibatches_and_keep_what_collecting_said() 
 
 
 def test_a_rollout_without_any_decision_changes_nothing() -> None:
-    state, _, learner, given = begin(Config())
+    state, _, given = begin(Config())
     before = state.policy.logits.detach().clone()
     empty = replace(given, episodes=replace(given.episodes, mask=torch.zeros_like(given.episodes.mask)))
-    on_policy.update(state, empty, learner, 1.0)
+    state.update(empty, 1.0)
     assert state.decisions == 0 and torch.equal(before, state.policy.logits)

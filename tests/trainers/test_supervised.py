@@ -1,5 +1,7 @@
 """Descending a loss on recorded behaviour: every row once an epoch, and equal to torch's own optimiser."""
 
+from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from plaudit.algorithms.imitation import bc
 from plaudit.batches import Demonstrations, Loss, Scores
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.models.transitions import Transitions
-from plaudit.trainers.supervised import Config, Task, train
+from plaudit.trainers.on_policy import Algorithm
+from plaudit.trainers.supervised import Config, Supervised, run
 
 SPACES = Spaces(3, 4, "discrete")
 
@@ -39,10 +42,11 @@ def nll(model: ActorCritic, data: Demonstrations) -> float:
     return total / len(logits)
 
 
-class Noting:
+class Noting(ModuleType):
     """Cloning that notes which rows it is given."""
 
     def __init__(self) -> None:
+        super().__init__("noting")
         self.rows: list[list[float]] = []
 
     def loss(self, new: Scores, data: Demonstrations, config: Any) -> Loss:
@@ -50,11 +54,23 @@ class Noting:
         return bc.loss(new, data, config)
 
 
+def train(
+    model: ActorCritic,
+    data: Demonstrations,
+    held_out: Demonstrations,
+    config: Config,
+    seed: int = 0,
+    module: ModuleType = bc,
+) -> Iterator[dict[str, Any]]:
+    """Clone; yields every report."""
+    generator = torch.Generator().manual_seed(seed)
+    return run(Supervised(model, data, held_out, Algorithm(module, bc.Config()), config, generator))
+
+
 @pytest.mark.parametrize(("count", "minibatch"), [(10, 4), (8, 8), (5, 64), (7, 1)])
 def test_every_row_exactly_once_per_epoch_in_a_fresh_order(count: int, minibatch: int) -> None:
     notes, data, held_out = Noting(), demonstrations(count), demonstrations(3, seed=8)
-    task = Task(notes, bc.Config(), Config(epochs=3, minibatch_size=minibatch))
-    epochs = list(train(policy(), data, held_out, task, torch.Generator().manual_seed(0)))
+    epochs = list(train(policy(), data, held_out, Config(epochs=3, minibatch_size=minibatch), module=notes))
     assert [e["epoch"] for e in epochs] == [1, 2, 3]
     parts = -(-count // minibatch)
     orders, everything = [], data.record.observations[:, 0, 0].tolist()
@@ -72,10 +88,7 @@ def test_the_same_as_torchs_own_optimiser() -> None:
         Config(learning_rate=1e-2, weight_decay=0.1, epochs=3, minibatch_size=6, max_grad_norm=0.1),
     )
     ours, theirs = policy(), policy()
-    losses = [
-        e["loss/total"]
-        for e in train(ours, data, data, Task(bc, bc.Config(), config), torch.Generator().manual_seed(4))
-    ]
+    losses = [e["loss/total"] for e in train(ours, data, data, config, 4)]
     generator = torch.Generator().manual_seed(4)
     optimiser = torch.optim.AdamW(theirs.parameters(), 1e-2, eps=1e-5, weight_decay=0.1)
     for epoch in range(3):
@@ -98,15 +111,13 @@ def test_the_same_as_torchs_own_optimiser() -> None:
 def test_held_out_loss_is_measured_after_the_epoch_and_never_learned_from() -> None:
     data, held_out, model = demonstrations(64), demonstrations(32, seed=5), policy()
     weights: list[Tensor] = []
-    for metrics in train(
-        model, data, held_out, Task(bc, bc.Config(), Config(epochs=4)), torch.Generator().manual_seed(0)
-    ):
+    for metrics in train(model, data, held_out, Config(epochs=4)):
         assert metrics["val/nll_avg"] == pytest.approx(nll(model, held_out), rel=1e-4)
         weights.append(model.policy_weight.detach().clone())
     again = policy()
     other = demonstrations(32, seed=6)
     for metrics, weight in zip(
-        train(again, data, other, Task(bc, bc.Config(), Config(epochs=4)), torch.Generator().manual_seed(0)),
+        train(again, data, other, Config(epochs=4)),
         weights,
         strict=True,
     ):
@@ -117,15 +128,7 @@ def test_held_out_loss_is_measured_after_the_epoch_and_never_learned_from() -> N
 def test_it_learns() -> None:
     model, held_out = policy(), demonstrations(300, seed=9)
     config = Config(learning_rate=1e-2, epochs=25)
-    metrics = list(
-        train(
-            model,
-            demonstrations(300),
-            held_out,
-            Task(bc, bc.Config(), config),
-            torch.Generator().manual_seed(0),
-        )
-    )
+    metrics = list(train(model, demonstrations(300), held_out, config))
     assert metrics[0]["val/nll_avg"] > 1 and metrics[-1]["val/nll_avg"] < 0.3
     chosen = model.distribution(held_out.record.observations[:, 0]).mode()
     assert (chosen == held_out.record.actions[:, 0]).float().mean() > 0.9
@@ -147,13 +150,7 @@ def test_masked_steps_teach_nothing() -> None:
             data.record.successors,
             torch.zeros(40, 1),
         )
-        for _ in train(
-            model,
-            Demonstrations(mask, record),
-            data,
-            Task(bc, bc.Config(), Config(epochs=2, minibatch_size=10)),
-            torch.Generator().manual_seed(0),
-        ):
+        for _ in train(model, Demonstrations(mask, record), data, Config(epochs=2, minibatch_size=10)):
             pass
         found.append(model.policy_weight.detach().clone())
     assert torch.equal(*found)

@@ -16,7 +16,7 @@ from tests.web.asking import Site, Someone, pair
 
 
 def row(update: int, **metrics: Any) -> str:
-    return json.dumps({"update": update, "decisions": 100 * update, **metrics}) + "\n"
+    return json.dumps({"update": update, "timesteps": 100 * update, **metrics}) + "\n"
 
 
 def test_people_are_counted_by_what_stands(site: Site, root: Someone, ann: Someone, bob: Someone) -> None:
@@ -82,7 +82,7 @@ def test_curves_follow_the_file_and_start_again_where_it_was_cut(tmp_path: Path)
         row(1, **{"objective/kl": 0.5}) + row(2, **{"objective/kl": None}) + '{"update": 3, "deci'
     )
     assert metrics.read() is True
-    assert metrics.curve("kl", "decisions") == [[100, 0.5]] and metrics.last["update"] == 2
+    assert metrics.curve("kl", "timesteps") == [[100, 0.5]] and metrics.last["update"] == 2
     with path.open("a") as file:
         file.write('sions": 300, "objective/kl": NaN}\n' + row(4, **{"objective/kl": 0.7}))
     metrics.read()
@@ -184,13 +184,13 @@ def test_a_trainer_that_was_killed_is_noticed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "budget"),
     [
-        ("steps: 5000\nenvironment: {id: X}", (5000, "decisions")),
+        ("timesteps: 5000\nenvironment: {id: X}", (5000, "timesteps")),
         ("updates: 12\nlanguage: {}", (12, "update")),
-        ("- odd", (None, "decisions")),
-        ("{", (None, "decisions")),
+        ("- odd", (None, "timesteps")),
+        ("{", (None, "timesteps")),
     ],
 )
 def test_how_far_a_run_goes(folder: Path, config: str, budget: tuple) -> None:
-    assert Folder(folder).budget() == (None, "decisions")
+    assert Folder(folder).budget() == (None, "timesteps")
     (folder / "config.yaml").write_text(config)
     assert Folder(folder).budget() == budget

@@ -3,16 +3,29 @@
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from itertools import takewhile
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations, takewhile
+from typing import Any
 from uuid import UUID, uuid5
 
 import numpy as np
 from jaxtyping import Float
 
-from plaudit.annotators.simulated import Cuts, SimulatedPerson, cuts, draws, felt_returns, judge, mistaken
+from plaudit.annotators.simulated import (
+    Cuts,
+    SimulatedPerson,
+    approve,
+    cuts,
+    draws,
+    felt_returns,
+    judge,
+    mistaken,
+    rank,
+    rate,
+    scale_values,
+)
 from plaudit.errors import PlauditError
-from plaudit.feedback import Comparison
+from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
 from plaudit.storage.answers import AnswerLog
 from plaudit.storage.store import LARGEST, NewResponse, Query, Response
 
@@ -32,15 +45,15 @@ class Counts:
 
     answers: int = 0
     decided: int = 0
-    """Those that prefer one of the two."""
+    """Those that say something definite: not skipped, and not that all options are equal."""
     equal: int = 0
     skip: int = 0
     mistakes: int = 0
     """Decided answers that were flipped."""
     ordered: int = 0
-    """Decided answers about segments whose true returns differ."""
+    """Pairs that were put in an order, by a comparison or within a ranking, and whose true returns differ."""
     agree: int = 0
-    """Those among `ordered` that name the segment with the larger true return."""
+    """Those among `ordered` that put the option with the larger true return first."""
 
     def __add__(self, other: "Counts") -> "Counts":
         """Both together."""
@@ -60,7 +73,7 @@ class Counts:
 
 
 class Population:
-    """The distinct segments of all comparisons up to a tick; what is asked later is added, nothing is read twice."""
+    """The distinct options of all questions up to a tick; what is asked later is added, nothing is read twice."""
 
     def __init__(self) -> None:
         self._by_tick: dict[int, list[str]] = {}
@@ -69,13 +82,12 @@ class Population:
         self._items: dict[str, None] = {}  # a set that keeps its order
 
     def upto(self, log: AnswerLog, tick: int) -> list[str]:
-        """The segments by the questions that the log knows, each once."""
+        """The options by the questions that the log knows, each once."""
         known = reversed(log.queries.values())
         for query in takewhile(lambda query: query.id > self._newest_query, known):
-            if query.kind == "comparison":
-                self._by_tick.setdefault(query.tick, []).extend(query.items)
-                if query.tick <= self._tick:
-                    self._items.update(dict.fromkeys(query.items))
+            self._by_tick.setdefault(query.tick, []).extend(query.items)
+            if query.tick <= self._tick:
+                self._items.update(dict.fromkeys(query.items))
         self._newest_query = next(reversed(log.queries), 0)
         first = self._tick
         if tick < self._tick:  # an old question that somebody gave back
@@ -84,6 +96,15 @@ class Population:
             self._items.update(dict.fromkeys(self._by_tick[other]))
         self._tick = tick
         return list(self._items)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What options are measured by at a tick."""
+
+    cuts: Cuts
+    population: Float[np.ndarray, "N"]
+    """Felt returns of the distinct options of all questions until then; empty where nothing is compared with them."""
 
 
 class SimulatedAnnotator:
@@ -100,26 +121,23 @@ class SimulatedAnnotator:
         self._counts: list[Counts] = []
 
     def work(self, log: AnswerLog, rewards_of: RewardsOf, besides: Iterable[int] = ()) -> Counts:
-        """Answer comparisons in the store of this log until none is left; the counts of a lifetime.
+        """Answer questions in the store of this log until none is left; the counts of a lifetime.
 
-        Questions with ids in `besides` and other kinds of questions are left alone. Quantiles are over the
-        distinct segments of all comparisons up to the tick of the question, so an answer depends on what was
-        asked until then, not on when it is given. The cost is that of what is new to the log, which people at one
-        store share.
+        Questions with ids in `besides` are left alone. Quantiles are over the distinct options of all questions up to
+        the tick of the question, so an answer depends on what was asked until then, not on when it is given. The cost
+        is that of what is new to the log, which people at one store share.
         """
         log.read()
-        left = {*besides, *(query.id for query in log.open_queries if query.kind != "comparison")}
-        known: dict[int, Cuts] = {}
-        while (query := log.store.claim(self.name, LEASE_SECONDS, besides=sorted(left))) is not None:
-            if query.kind != "comparison":
-                left.add(query.id)
-                continue
+        left = sorted(besides)
+        known: dict[tuple[int, bool], Measure] = {}
+        while (query := log.store.claim(self.name, LEASE_SECONDS, besides=left)) is not None:
             if query.id not in log.queries:  # somebody goes on asking meanwhile
                 log.read()
                 known = {}
-            if query.tick not in known:
-                known[query.tick] = cuts(self.person, self._reference(log, query.tick, rewards_of))
-            log.store.submit(self._answer(query, known[query.tick], rewards_of))
+            place = query.tick, len(query.items) == 1
+            if place not in known:
+                known[place] = self._measure(log, query, rewards_of)
+            log.store.submit(self._answer(query, known[place], rewards_of))
         return self.counts(log, rewards_of)
 
     def counts(self, log: AnswerLog, rewards_of: RewardsOf, upto: int = LARGEST) -> Counts:
@@ -138,37 +156,59 @@ class SimulatedAnnotator:
         flips = mistaken(self.person, self._chance([log.queries[one.query_id].key for one in mine]))
         totals: list[Counts] = []
         for response, flipped in zip(mine, flips, strict=True):
-            if isinstance(response.feedback, Comparison):
-                total += self._count(response.feedback, bool(flipped), rewards_of)
+            total += self._count(response.feedback, bool(flipped), rewards_of)
             totals.append(total)
         self._seqs += [response.seq for response in mine]
         self._counts += totals
 
-    def _answer(self, query: Query, cuts: Cuts, rewards_of: RewardsOf) -> NewResponse:
-        first, second = query.items
+    def _answer(self, query: Query, measure: Measure, rewards_of: RewardsOf) -> NewResponse:
         self._learn_returns(query.items, rewards_of)
-        returns = np.array([self._felt[first]]), np.array([self._felt[second]])
-        (said,) = judge(returns, self.person, cuts, self._chance([query.key]))
         decision = json.dumps([self.seed, query.key, self.name])
         return NewResponse(
             client_uuid=str(uuid5(NAMESPACE, decision)),
             query_id=query.id,
             annotator=self.name,
-            feedback=Comparison((first, second), said),
+            feedback=self._feedback(query, measure),
             shown_order=query.shown_order,
         )
+
+    def _feedback(self, query: Query, measure: Measure) -> Feedback:
+        """What this person says of options whose returns are known."""
+        felt, person, chance = (
+            [self._felt[item] for item in query.items],
+            self.person,
+            self._chance([query.key]),
+        )
+        returns, cuts, population = np.array(felt), measure.cuts, measure.population
+        if query.kind == "comparison":
+            shown = 1.0 if query.shown_order[0] == 0 else -1.0
+            (said,) = judge((returns[:1], returns[1:]), person, cuts, chance, shown)
+            return Comparison((query.items[0], query.items[1]), said)
+        if query.kind == "ranking":
+            luck = self._chance([json.dumps([query.key, place]) for place in range(len(felt))])[:, 0]
+            return Ranking(query.items, rank(returns, person, cuts, chance, luck))
+        (item,) = query.items
+        if query.kind == "binary":
+            return Binary(item, approve(returns, person, cuts, population, chance)[0])
+        criterion, low, high = _scale(query)
+        values = scale_values(low, high)
+        return Rating(item, criterion, rate(returns, person, cuts, population, values, chance)[0], low, high)
 
     def _chance(self, keys: Sequence[str]) -> Float[np.ndarray, "P 2"]:
         """Two people with one seed still err independently."""
         return draws(self.seed, [json.dumps([self.name, key]) for key in keys])
 
-    def _reference(self, log: AnswerLog, tick: int, rewards_of: RewardsOf) -> Float[np.ndarray, "N"]:
-        """The felt returns of the distinct segments of all comparisons up to this tick."""
-        if self.person.skip == self.person.equal == 0:
-            return np.zeros(0)  # never read, and loading every segment takes time
-        items = self._population.upto(log, tick)
+    def _measure(self, log: AnswerLog, query: Query, rewards_of: RewardsOf) -> Measure:
+        """What this question is answered by; it reads no population where nothing depends on it."""
+        single, person = len(query.items) == 1, self.person
+        if single:
+            person = replace(person, equal=0.0)  # there is nothing that it could equal
+        elif person.skip == person.equal == 0:
+            return Measure(Cuts(), np.zeros(0))  # loading every segment takes time
+        items = self._population.upto(log, query.tick)
         self._learn_returns(items, rewards_of)
-        return np.array([self._felt[item] for item in items])
+        population = np.array([self._felt[item] for item in items])
+        return Measure(cuts(person, population), population)
 
     def _learn_returns(self, items: Sequence[str], rewards_of: RewardsOf) -> None:
         for item in items:
@@ -182,24 +222,58 @@ class SimulatedAnnotator:
                 self._felt[item] = float(felt_returns(rewards[None], self.person.myopia)[0])
                 self._true[item] = float(felt_returns(rewards[None], 1.0)[0])
 
-    def _count(self, said: Comparison, flipped: bool, rewards_of: RewardsOf) -> Counts:
-        if said.answer not in ("first", "second"):
-            return Counts(answers=1, equal=int(said.answer == "equal"), skip=int(said.answer == "skip"))
+    def _count(self, said: Feedback, flipped: bool, rewards_of: RewardsOf) -> Counts:
+        if says_nothing(said):
+            return Counts(answers=1, skip=1)
+        if isinstance(said, Rating | Binary):
+            return Counts(answers=1, decided=1, mistakes=int(flipped))
+        pairs = decided_pairs(said)
+        if not pairs:
+            return Counts(answers=1, equal=int(not isinstance(said, Comparison) or said.answer == "equal"))
         self._learn_returns(said.options, rewards_of)
-        difference = self._true[said.options[0]] - self._true[said.options[1]]
+        gains = [self._true[better] - self._true[worse] for better, worse in pairs]
         return Counts(
             answers=1,
             decided=1,
             mistakes=int(flipped),
-            ordered=int(difference != 0),
-            agree=int(difference > 0 if said.answer == "first" else difference < 0),
+            ordered=sum(gain != 0 for gain in gains),
+            agree=sum(gain > 0 for gain in gains),
         )
+
+
+def says_nothing(said: Feedback) -> bool:
+    """Whether the question was skipped."""
+    if isinstance(said, Comparison):
+        return said.answer == "skip"
+    return (
+        said.order if isinstance(said, Ranking) else said.value if isinstance(said, Rating) else said.good
+    ) is None
+
+
+def decided_pairs(said: Comparison | Ranking) -> list[tuple[str, str]]:
+    """Every pair of options that was put in an order, the better one first."""
+    if isinstance(said, Comparison):
+        first, second = said.options
+        return {"first": [(first, second)], "second": [(second, first)]}.get(said.answer, [])
+    groups = [[said.options[place] for place in group] for group in said.order or ()]
+    return [(a, b) for better, worse in combinations(groups, 2) for a in better for b in worse]
+
+
+def _scale(query: Query) -> tuple[str, float, float]:
+    """The criterion of a rating and the ends of its scale."""
+    scale: Any = query.payload.get("scale")
+    try:
+        return scale["criterion"], float(scale["low"]), float(scale["high"])
+    except (TypeError, KeyError, ValueError):
+        raise PlauditError(
+            f"query {query.key}: payload.scale is {scale!r}; give a question for a rating its criterion, low and high"
+        ) from None
 
 
 def take_turns(
     people: Sequence[SimulatedAnnotator], log: AnswerLog, rewards_of: RewardsOf
 ) -> dict[str, Counts]:
-    """Let people share the open comparisons evenly; the counts of each one's lifetime by name.
+    """Let people share the open questions evenly; the counts of each one's lifetime by name.
 
     Who answers follows from the question's id alone (as many people in a row as answers are wanted), and each
     works through their own, so a killed run that resumes has the same people say the same in the same order.

@@ -3,6 +3,9 @@
 Two departures, both on purpose. B-Pref's thresholds for skipping and for calling equal are shares of the mean
 episode return, so they never fire where returns are negative; ours are quantiles of what people are shown.
 And B-Pref takes them over plain returns, ours are over returns as this person feels them, myopia included.
+
+Other kinds of questions follow the likelihoods that are learned from: a ranking is a draw of Plackett-Luce, a rating
+and a thumb compare the return with all that was asked about until then, a mistake says the opposite of what is meant.
 """
 
 import hashlib
@@ -10,16 +13,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from math import inf, isinf
+from itertools import pairwise
+from math import ceil, floor, inf, isinf
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from plaudit.declared import Fraction, Probability, Share, Unbounded, refuse
+from plaudit.declared import Finite, Fraction, Probability, Share, Unbounded, refuse
 from plaudit.errors import PlauditError
 
 Answer = Literal["first", "second", "equal", "skip"]
+Order = tuple[tuple[int, ...], ...]
+"""Places of options, best group first; those in one group are tied."""
 
 LARGEST_LOGIT = 50.0
 """Logits are cut here, which keeps exp finite and leaves e^-50 to chance."""
@@ -43,15 +49,23 @@ class SimulatedPerson:
 
     beta: Unbounded = inf
     """Rationality: P(first) = sigma(beta * (return_1 - return_2)); inf: always the better one, 0: chance. For an
-    adversary set `mistake` to 1."""
+    adversary set `mistake` to 1. Rankings are drawn with this inverse temperature; ratings and thumbs are of the return
+    plus logistic noise of scale 1 / beta."""
     mistake: Probability = 0.0
-    """Probability that a decided answer is flipped; .5: coin flips, 1: always the opposite."""
+    """Probability that a decided answer is flipped; .5: coin flips, 1: always the opposite. A ranking is reversed, a
+    rating mirrored on its scale."""
     equal: Fraction = 0.0
-    """Fraction of pairs, those with the smallest difference of returns, that are called equal."""
+    """Fraction of pairs, those with the smallest difference of returns, that are called equal; neighbours in a ranking
+    that differ by no more are tied."""
     skip: Fraction = 0.0
-    """Pairs whose returns both lie below this quantile of segment returns are skipped."""
+    """Questions about options whose returns all lie below this quantile of returns are skipped."""
     myopia: Share = 1.0
     """Weight of a step relative to the next, so that later ones count more; 1: all alike."""
+    side_bias: Finite = 0.0
+    """Log-odds added to the option of a comparison that is shown first. With infinite beta every difference outweighs
+    it, and it decides between equal returns alone."""
+    leniency: Finite = 0.0
+    """Steps of the scale by which ratings are too high; a fraction shifts that share of them by a step."""
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
@@ -109,7 +123,7 @@ class Cuts:
     """The two quantiles of a person as returns."""
 
     skip_below: float = -inf
-    """Where both returns lie below this, the pair is skipped."""
+    """Where all returns lie below this, the question is skipped."""
     equal_within: float = -inf
     """Where the returns differ by no more than this, they are called equal."""
 
@@ -149,31 +163,117 @@ def judge(
     person: SimulatedPerson,
     cuts: Cuts,
     chance: Float[np.ndarray, "P 2"],
+    shown: float = 0.0,
 ) -> list[Answer]:
     """What this person says of pairs with these felt returns.
 
     Skipping comes first, then calling equal, as in B-Pref; only a decided answer can be a mistake. Identical
-    returns are called equal by those who call any pair equal; others decide them by a coin.
+    returns are called equal by those who call any pair equal; others decide them by a coin. `shown`: 1 where the first
+    option was the one shown first, -1 where the second was, 0 where nobody knows.
     """
     one, two = returns
-    if not (np.isfinite(one).all() and np.isfinite(two).all()):
-        raise PlauditError("rewards: a segment's return is not finite; mend the environment's reward")
+    _refuse_infinite(np.concatenate(returns))
     skipped = np.maximum(one, two) < cuts.skip_below
     equal = np.abs(one - two) <= cuts.equal_within
-    decided = (chance[:, 0] < preference(one - two, person.beta)) ^ mistaken(person, chance)
+    likely = preference(one - two, person.beta, person.side_bias * shown)
+    decided = (chance[:, 0] < likely) ^ mistaken(person, chance)
     said: list[Answer] = []
     for is_skipped, is_equal, is_first in zip(skipped, equal, decided, strict=True):
         said.append("skip" if is_skipped else "equal" if is_equal else "first" if is_first else "second")
     return said
 
 
-def preference(difference: Float[np.ndarray, "P"], beta: float) -> Float[np.ndarray, "P"]:
-    """P(first preferred) before mistakes, from return of first minus return of second."""
-    if isinf(beta):
-        return (np.sign(difference) + 1) / 2
+def rank(
+    returns: Float[np.ndarray, "C"],
+    person: SimulatedPerson,
+    cuts: Cuts,
+    chance: Float[np.ndarray, "1 2"],
+    luck: Float[np.ndarray, "C"],
+) -> Order | None:
+    """The order of options with these felt returns; None: skipped.
+
+    P(order) is that of Plackett-Luce with scores beta * return: options are sorted by their score plus a Gumbel
+    number, made from the uniform one in `luck` (Yellott 1977, J. of Mathematical Psychology 15(2)). Then a mistake
+    reverses the order, and neighbours within the person's cut are tied. With infinite beta `luck` orders identical
+    returns and nothing else.
+    """
+    _refuse_infinite(returns)
+    if returns.max() < cuts.skip_below:
+        return None
+    with np.errstate(over="ignore", divide="ignore"):
+        gumbel = -np.log(-np.log(luck))
+        ahead = returns - returns.max()
+        scores = ahead if isinf(person.beta) else person.beta * ahead + gumbel
+    order = np.lexsort((gumbel, returns, scores))[::-1].tolist()  # scores that overflow are all -inf
+    if mistaken(person, chance)[0]:
+        order.reverse()
+    groups = [[order[0]]]
+    for before, after in pairwise(order):
+        if abs(returns[before] - returns[after]) <= cuts.equal_within:
+            groups[-1].append(after)
+        else:
+            groups.append([after])
+    return tuple(tuple(sorted(group)) for group in groups)
+
+
+def rate(
+    returns: Float[np.ndarray, "N"],
+    person: SimulatedPerson,
+    cuts: Cuts,
+    population: Float[np.ndarray, "M"],
+    values: Float[np.ndarray, "V"],
+    chance: Float[np.ndarray, "N 2"],
+) -> list[float | None]:
+    """Which value of a scale options with these felt returns get; None: skipped.
+
+    With V values, the share q of the population that lies below (half of what is equal counts) gives value number
+    floor(V q + leniency), cut at the ends: without leniency every value comes as often as any other. The noise is added
+    to the return before. A mistake mirrors what would be said, leniency included, as the likelihood of ratings has it.
+    """
+    _refuse_infinite(returns)
+    population = np.sort(_asked(population))
+    felt = returns + _logistic(chance[:, 0], person.beta)
+    places = np.searchsorted(population, felt, "left") + np.searchsorted(population, felt, "right")
+    last = len(values) - 1
+    steps = np.floor(len(values) * places / (2 * len(population)) + person.leniency).clip(0, last)
+    steps = np.where(mistaken(person, chance), last - steps, steps).astype(int)
+    said = zip(returns, values[steps].tolist(), strict=True)
+    return [None if own < cuts.skip_below else value for own, value in said]
+
+
+def approve(
+    returns: Float[np.ndarray, "N"],
+    person: SimulatedPerson,
+    cuts: Cuts,
+    population: Float[np.ndarray, "M"],
+    chance: Float[np.ndarray, "N 2"],
+) -> list[bool | None]:
+    """Whether options with these felt returns are good; None: skipped.
+
+    P(good) = sigma(beta * (return - median of the population)); someone with infinite beta decides the median itself by
+    a coin.
+    """
+    _refuse_infinite(returns)
+    likely = preference(returns - np.median(_asked(population)), person.beta)
+    good = (chance[:, 0] < likely) ^ mistaken(person, chance)
+    return [None if own < cuts.skip_below else bool(one) for own, one in zip(returns, good, strict=True)]
+
+
+def scale_values(low: float, high: float) -> Float[np.ndarray, "V"]:
+    """The whole numbers of a scale; its two ends where it holds fewer than two."""
+    whole = np.arange(ceil(low), floor(high) + 1, dtype=np.float64)
+    return whole if len(whole) > 1 else np.array([low, high], dtype=np.float64)
+
+
+def preference(difference: Float[np.ndarray, "P"], beta: float, bias: float = 0.0) -> Float[np.ndarray, "P"]:
+    """P(first preferred) before mistakes, from return of first minus return of second: sigma(beta d + bias).
+
+    With infinite beta this is 1 or 0 whatever the bias, and sigma(bias) where the returns are equal.
+    """
     with np.errstate(over="ignore"):  # an overflow is cut like any large logit
-        logits = np.clip(beta * difference, -LARGEST_LOGIT, LARGEST_LOGIT)
-    return 1 / (1 + np.exp(-logits))
+        logits = np.full_like(difference, bias) if isinf(beta) else beta * difference + bias
+    likely = 1 / (1 + np.exp(-np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)))
+    return np.where(difference == 0, likely, (np.sign(difference) + 1) / 2) if isinf(beta) else likely
 
 
 def mistaken(person: SimulatedPerson, chance: Float[np.ndarray, "P 2"]) -> Bool[np.ndarray, "P"]:
@@ -217,3 +317,26 @@ def _population(reference: Float[np.ndarray, "N"], least: int, field: str) -> Fl
     if not np.isfinite(reference).all():
         raise PlauditError(f"people.{field}: a segment's return is not finite; mend the environment's reward")
     return reference
+
+
+def _asked(population: Float[np.ndarray, "M"]) -> Float[np.ndarray, "M"]:
+    if len(population) == 0:
+        raise PlauditError(
+            "population: ratings and thumbs compare with what was asked about; give at least 1 return"
+        )
+    _refuse_infinite(population)
+    return population
+
+
+def _refuse_infinite(returns: Float[np.ndarray, "N"]) -> None:
+    if not np.isfinite(returns).all():
+        raise PlauditError("rewards: a segment's return is not finite; mend the environment's reward")
+
+
+def _logistic(uniform: Float[np.ndarray, "N"], beta: float) -> Float[np.ndarray, "N"]:
+    """Logistic noise of scale 1 / beta: 0 for infinite beta, infinite of either sign for beta 0."""
+    if isinf(beta):
+        return np.zeros_like(uniform)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        noise = (np.log(uniform) - np.log1p(-uniform)) / beta
+    return np.where(uniform == 0.5, 0.0, noise)

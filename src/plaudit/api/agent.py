@@ -1,55 +1,46 @@
-"""PPO as an agent, with the names of Stable-Baselines3."""
+"""PPO as an agent, with the names of Stable-Baselines3; an agent is a folder, too."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypedDict, Unpack
+from typing import Any, NamedTuple, Self, Unpack
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from plaudit.api import keeping, tuned
+from plaudit.api import hyper_parameters
+from plaudit.api.arguments import bar, divergence_named, plain, positive, refuse_unknown
 from plaudit.api.environments import GymEnv, as_env
-from plaudit.api.names import divergence_named, plain, positive, refuse_unknown
-from plaudit.api.schedules import Schedule, schedule
-from plaudit.api.watching import bar
+from plaudit.api.hyper_parameters import HyperParameters, Schedule, schedule
+from plaudit.batches import Rewards
 from plaudit.environments.control.actions import to_environment
+from plaudit.environments.control.config import Control
 from plaudit.environments.control.evaluation import at_once, played
-from plaudit.environments.control.rollouts import ControlRollouts, Reward, RewardScale, environment_reward
+from plaudit.environments.control.rollouts import ControlRollouts, RecordReward, Trajectories
 from plaudit.errors import PlauditError
-from plaudit.models.actor_critic import ActorCritic
-from plaudit.pipeline.control import config as configs
-from plaudit.runs import algorithms, aliases
+from plaudit.models.actor_critic import ActorCritic, PolicyConfig
+from plaudit.models.transitions import Transitions
+from plaudit.rewards.control import paid
+from plaudit.rewards.source import Fixed, RewardSource
+from plaudit.rewards.weighted import Part, Scaled, Weighted
+from plaudit.runs import algorithms, aliases, saved
+from plaudit.runs import config as configs
+from plaudit.runs.checkpoint import load_tree, save_tree
+from plaudit.runs.files import write_whole
+from plaudit.runs.streams import generator
 from plaudit.runs.threads import threads
 from plaudit.seeds import seed_of
-from plaudit.trainers import on_policy
+from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 
-
-class HyperParameters(TypedDict, total=False):
-    """What a PPOAgent takes, by Stable-Baselines3's names; what is not given is as `agent.hyper_parameters` says."""
-
-    learning_rate: "float | str | Schedule"
-    """A number, a function of the remaining progress (1 to 0), or a text such as lin_0.001."""
-    n_envs: int
-    n_steps: int
-    batch_size: int
-    n_epochs: int
-    gamma: float
-    gae_lambda: float
-    clip_range: "float | str | Schedule"
-    clip_range_vf: "float | str | Schedule | None"
-    normalize_advantage: bool
-    ent_coef: float
-    vf_coef: float
-    max_grad_norm: float
-    target_kl: float | None
-    normalize_observations: bool
-    """Standardise observations by running statistics, as VecNormalize does."""
-    normalize_reward: bool
-    """Divide rewards by the running spread of the discounted return, as VecNormalize does."""
-    net_arch: "list[int] | tuple[int, ...]"
-    log_std_init: float
-    seed: int
+SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
+Watch = Callable[[dict[str, Any]], None]
+CARD, LEARNING = "agent.json", "learning"
+FUNCTION = "a function"
+"""In place of a schedule, an environment or a reward that no file can hold."""
+BEGINNING = ("n_envs", "normalize_reward", "seed")
+"""Settings that the running episodes depend on."""
 
 
 class Evaluation(NamedTuple):
@@ -59,8 +50,9 @@ class Evaluation(NamedTuple):
     std: float
 
 
-SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
-Watch = Callable[[dict[str, float]], None]
+def environment_reward(record: Transitions) -> Tensor:
+    """The environment's own reward of every recorded step, [B, T]."""
+    return record.environment_rewards
 
 
 class PPOAgent:
@@ -75,7 +67,7 @@ class PPOAgent:
         self.env: GymEnv = as_env(env)
         sizes = {} if self.env.n_envs is None else {"n_envs": self.env.n_envs}
         self.hyper_parameters: dict[str, Any] = (
-            tuned.settings(self.env.id) | {"seed": 0} | sizes | plain(given)
+            hyper_parameters.settings(self.env.id) | {"seed": 0} | sizes | plain(given)
         )
         self.schedules = {
             name: schedule(value, name)
@@ -83,32 +75,34 @@ class PPOAgent:
             if (value := self.hyper_parameters.get(name)) is not None
         }
         self.config = _config(self.env, self.hyper_parameters, self.schedules)
-        self.reward: Reward = environment_reward
+        self.reward: RecordReward = environment_reward
         """What is optimised: a reward of recorded steps."""
-        seed = self.config.seed
-        source = self.env.source(self.config.environment.envs)
-        scale = (
-            RewardScale(source.num_envs, self.config.settings.discount) if self.config.reward.scale else None
-        )
-        self.control = ControlRollouts(source, self.config.rollout, seed_of(seed, "environment"), scale)
-        policy = ActorCritic(self.control.spaces, self.config.policy, _generator(seed, "policy"))
-        self.state = on_policy.start(policy, self.config.trainer, _generator(seed, "minibatches"))
-        self.drawing = _generator(seed, "predictions")
+        assert isinstance(self.config.environment, Control)
+        self.environment, seed = self.config.environment, self.config.seed
+        source = self.env.source(self.environment.envs)
+        self.rollouts = ControlRollouts(
+            source, self.environment.n_steps, seed_of(seed, "environment"),
+            discount=self.environment.discount,
+        )  # fmt: skip
+        policy = ActorCritic(self.rollouts.spaces, self.config.policy, generator(seed, "policy"))
+        self.learner = OnPolicy(_updater(policy, self.config), self.rollouts, _rewards(self), budget=0)
+        """Its budget grows with every call of `learn`."""
+        self.drawing = generator(seed, "predictions")
 
     @property
     def policy(self) -> ActorCritic:
         """The policy and its critic, a torch module."""
-        return self.state.policy
+        return self.learner.policy
 
     @property
     def num_timesteps(self) -> int:
         """Environment steps learned from so far, over all calls."""
-        return self.state.decisions
+        return self.learner.spent
 
     @property
     def metrics(self) -> dict[str, float]:
         """What the last update reported."""
-        return self.state.metrics
+        return self.learner.updater.metrics
 
     def learn(
         self,
@@ -122,18 +116,19 @@ class PPOAgent:
         Schedules run from 1 to 0 over the steps of a call; without a number they stay at 1. `callback` is given the
         metrics of every update.
         """
-        whole = self.config.rollout * self.config.environment.envs
-        budget = whole if total_timesteps is None else positive(total_timesteps, "total_timesteps")
-        begun = self.num_timesteps
+        learner, begun = self.learner, self.num_timesteps
+        budget = (
+            self.rollouts.size if total_timesteps is None else positive(total_timesteps, "total_timesteps")
+        )
+        learner.budget = begun + budget
         steady = divergence_named("learning_rate, clip_range or max_grad_norm")
-        with threads(1), steady, bar("learn", budget, progress_bar) as shown:
-            while (done := self.num_timesteps - begun) < budget:
-                rollout = self.control.collect(self.policy, None, self.reward, budget - done)
-                remaining = 1.0 if total_timesteps is None else 1 - done / budget
-                on_policy.update(self.state, rollout, self._learner(remaining), remaining)
-                shown({"decisions": self.num_timesteps - begun} | self.metrics)
+        with threads(1), steady, bar("learn", budget, progress_bar, "timesteps") as shown:
+            while not learner.done:
+                self._schedule(1.0 if total_timesteps is None else 1 - (self.num_timesteps - begun) / budget)
+                found = learner.step()
+                shown({"timesteps": self.num_timesteps - begun} | found)
                 if callback is not None:
-                    callback({"decisions": self.num_timesteps} | self.metrics)
+                    callback({"timesteps": self.num_timesteps} | found)
         return self
 
     @torch.no_grad()
@@ -145,8 +140,8 @@ class PPOAgent:
         The policy has no memory: `state` is handed back as it came. Stable-Baselines3's `evaluate_policy` takes an
         agent as it is.
         """
-        space = self.control.source.observation_space
-        shape = space.shape or ()
+        source = self.rollouts.source
+        shape = source.observation_space.shape or ()
         seen = _numbers(observation)
         single = seen.shape == shape
         if not single and seen.shape[1:] != shape:
@@ -159,7 +154,7 @@ class PPOAgent:
             torch.from_numpy(seen.reshape(1 if single else len(seen), int(np.prod(shape))))
         )
         chosen = distribution.mode() if deterministic else distribution.sample(self.drawing)
-        actions = to_environment(chosen.numpy(), self.control.source.action_space)
+        actions = to_environment(chosen.numpy(), source.action_space)
         return (actions[0] if single else actions), state
 
     def evaluate(
@@ -167,15 +162,26 @@ class PPOAgent:
     ) -> Evaluation:
         """Mean and spread of the true return over episodes, in environments of their own."""
         episodes = positive(n_eval_episodes, "n_eval_episodes")
-        source = self.env.source(at_once(episodes, self.config.environment.envs))
+        source = self.env.source(at_once(episodes, self.environment.envs))
         seed = seed_of(self.config.seed, "evaluation") if seed is None else seed
         with threads(1):
             returns = played(self.policy, source, episodes, seed, deterministic)
         return Evaluation(float(returns.mean()), float(returns.std()))
 
     def save(self, folder: str | Path) -> None:
-        """Write the policy, its settings and where learning stands; `load` goes on from there."""
-        keeping.save(Path(folder), self)
+        """Write the policy, its settings and where learning stands; `load` goes on from there.
+
+        Every command of plaudit reads the policy, such as `plaudit evaluate`.
+        """
+        folder = Path(folder)
+        saved.save_policy(folder, self.policy, self.environment)
+        settings = {name: FUNCTION if callable(v) else v for name, v in self.hyper_parameters.items()}
+        card: dict[str, Any] = {"hyper_parameters": settings}
+        card |= {} if self.env.function is None else {"env": FUNCTION}
+        card |= {} if self.reward is environment_reward else {"reward": FUNCTION}
+        write_whole(folder / CARD, json.dumps(card, indent=2) + "\n")
+        state = {"learner": self.learner.state_dict(), "drawing": self.drawing.get_state()}
+        save_tree(folder / LEARNING, state)
 
     @classmethod
     def load(cls, folder: str | Path, env: Any = None, **given: Unpack[HyperParameters]) -> Self:
@@ -184,24 +190,63 @@ class PPOAgent:
         Settings may be given anew. Another seed, number of environments or scaling of rewards begins new episodes.
         `env` is needed where the agent's came from a function.
         """
-        return keeping.load(cls, Path(folder), env, given)
+        folder = Path(folder)
+        made_in, card = saved.environment_of(folder), _card(folder)
+        known = card.get("hyper_parameters", {}) | dict(given)
+        needed = known | {"env": card.get("env") if env is None else env}
+        lost = next((name for name, v in needed.items() if isinstance(v, str) and v == FUNCTION), None)
+        if lost is not None:
+            raise PlauditError(
+                f"{folder}: its {lost} was a function, which no file holds; give it again: load(folder, {lost}=...)"
+            )
+        agent = cls(GymEnv(made_in.id, **made_in.kwargs) if env is None else env, **known)
+        policy = saved.load_policy(folder, agent.env.id, agent.rollouts.spaces)
+        refuse_other_networks(given, agent.config.policy, policy.config)
+        agent.adopt(policy)
+        if "reward" in card:
+            agent.reward = forgotten
+        if (folder / LEARNING).exists():
+            fresh = any(name in given for name in BEGINNING)
+            _go_on(agent, load_tree(folder / LEARNING), folder / LEARNING, fresh)
+        return agent
 
     def adopt(self, policy: ActorCritic) -> None:
         """Go on with another policy of the same environment; what was known of learning is forgotten."""
         self.config = replace(self.config, policy=policy.config)
-        self.state = on_policy.start(policy, self.config.trainer, _generator(self.config.seed, "minibatches"))
+        self.learner = OnPolicy(_updater(policy, self.config), self.rollouts, _rewards(self), budget=0)
 
     def close(self) -> None:
         """Free the environments."""
-        self.control.source.close()
+        self.rollouts.source.close()
         self.env.close()
 
-    def _learner(self, remaining: float) -> on_policy.Learner:
-        """PPO with the values that the schedules have now."""
+    def _schedule(self, remaining: float) -> None:
+        """Give PPO the values that the schedules have now."""
         now = {name: plan(remaining) for name, plan in self.schedules.items()}
         settings = replace(self.config.settings, clip=now["clip_range"], value_clip=now.get("clip_range_vf"))
-        trainer = replace(self.config.trainer, learning_rate=now["learning_rate"])
-        return on_policy.Learner(algorithms.find(self.config.algorithm), settings, trainer)
+        updater = self.learner.updater
+        updater.algorithm = replace(updater.algorithm, settings=settings)
+        updater.config = replace(self.config.trainer, learning_rate=now["learning_rate"])
+
+
+def refuse_other_networks(given: Mapping[str, Any], wanted: PolicyConfig, there: PolicyConfig) -> None:
+    """Raise PlauditError where a setting of the networks was given that those of a saved policy do not have."""
+    for name in given:
+        part, _, field = (
+            aliases.CONTROL[name].field.partition(".") if name in aliases.CONTROL else ("", "", "")
+        )
+        if part == "policy" and getattr(wanted, field) != getattr(there, field):
+            raise PlauditError(
+                f"{name}: the saved policy was made with {getattr(there, field)}, which cannot change; leave it out"
+            )
+
+
+def forgotten(record: Transitions) -> Tensor:
+    """In place of a reward that no file can hold: without it, learning would go on for another one unasked."""
+    raise PlauditError(
+        "reward: the saved agent learned from a reward of its own, which no file holds; set agent.reward again, or to "
+        "plaudit.agents.environment_reward"
+    )
 
 
 def _config(env: GymEnv, named: dict[str, Any], schedules: dict[str, Schedule]) -> configs.RunConfig:
@@ -217,6 +262,23 @@ def _config(env: GymEnv, named: dict[str, Any], schedules: dict[str, Schedule]) 
         raise aliases.spoken(error, named, aliases.CONTROL) from None
 
 
+def _updater(policy: ActorCritic, config: configs.RunConfig) -> Updater:
+    algorithm = Algorithm(algorithms.find(config.algorithm), config.settings, config.algorithm)
+    return Updater(policy, algorithm, config.trainer, generator(config.seed, "minibatches"))
+
+
+def _rewards(agent: PPOAgent) -> RewardSource:
+    """Whatever the agent's reward is at the time; scaled where that is set."""
+
+    def pay(behaviour: Trajectories) -> Rewards:
+        return paid(agent.reward(behaviour.record), behaviour.mask)
+
+    mix, config = Weighted({"reward": Part(1.0, Fixed(pay))}), agent.config
+    if not config.reward.normalise:
+        return mix
+    return Scaled(mix, agent.environment.envs, config.settings.discount)
+
+
 def _numbers(observation: Any) -> np.ndarray:
     try:
         return np.asarray(observation, dtype=np.float32)
@@ -226,5 +288,45 @@ def _numbers(observation: Any) -> np.ndarray:
         ) from None
 
 
-def _generator(seed: int, purpose: str) -> torch.Generator:
-    return torch.Generator().manual_seed(seed_of(seed, purpose))
+def _card(folder: Path) -> dict[str, Any]:
+    """What is known of a saved agent; nothing of a policy that no agent saved."""
+    if not (folder / CARD).exists():
+        return {}
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        return dict(card) | {"hyper_parameters": dict(card["hyper_parameters"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlauditError(f"{folder / CARD}: damaged ({error!r}); restore it from a copy") from None
+
+
+def _go_on(agent: PPOAgent, tree: Any, place: Path, fresh: bool) -> None:
+    """Learning stands where it stood; `fresh`: but in new episodes, with new draws."""
+    learner = agent.learner
+    try:
+        state = _as_it_is(tree, agent)["learner"]
+        if fresh:
+            updater = learner.updater
+            updater.optimiser.load_state_dict(state["updater"]["optimiser"])
+            updater.updates, updater.decisions = state["updater"]["updates"], state["updater"]["decisions"]
+            learner.spent = state["spent"]
+        else:
+            learner.load_state_dict(state)
+            agent.drawing.set_state(tree["drawing"])
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise PlauditError(
+            f"{place}: does not fit the policy ({' '.join(str(error).split())}); delete this folder to begin learning "
+            "anew"
+        ) from None
+
+
+def _as_it_is(tree: dict[str, Any], agent: PPOAgent) -> dict[str, Any]:
+    """What an agent of the version before has saved, in today's shape."""
+    if "learner" in tree:
+        return tree
+    collecting = dict(tree["control"])
+    scale, source = collecting.pop("reward_scale", None), {"reward": {}}
+    updater = {name: tree[name] for name in ("optimiser", "generator", "updates", "decisions")}
+    updater |= {"policy": agent.policy.trainable(), "kl_coef": None}
+    rewards = {**scale, "source": source} if scale else source
+    learner = {"updater": updater, "rollouts": collecting, "rewards": rewards, "spent": tree["decisions"]}
+    return {"learner": learner}

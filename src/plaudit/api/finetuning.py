@@ -1,11 +1,15 @@
 """A trained policy that learns further from feedback: a control policy or a language model."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from plaudit.api.feedback import Feedback
 from plaudit.api.reward import RewardModel
 from plaudit.errors import PlauditError
+
+STEPS = 100_000
+"""Environment steps, unless `total_timesteps` says."""
 
 
 class PPO:
@@ -16,7 +20,7 @@ class PPO:
 
     def __init__(self, path: str | Path, seed: int = 0):
         self.path, self.seed = Path(path).expanduser(), seed
-        self._tuner = _of_control(self.path, seed) if _is_control(self.path) else _of_language(path, seed)
+        self._tuner = ControlTuner(self.path, seed) if _is_control(self.path) else _of_language(path, seed)
 
     @property
     def medium(self) -> str:
@@ -76,14 +80,55 @@ def _is_control(path: Path) -> bool:
     return any((folder / "plaudit.json").exists() for folder in (path, path / "policy"))
 
 
-def _of_control(path: Path, seed: int) -> Any:
-    from plaudit.api.control_tuning import ControlTuner
-
-    return ControlTuner(path, seed)
-
-
 def _of_language(path: str | Path, seed: int) -> Any:
-    from plaudit.api.language_tuning import LanguageTuner
+    from plaudit.api.language_finetuning import LanguageTuner
 
     inner = Path(path) / "policy"
     return LanguageTuner(str(inner if (inner / "config.json").exists() else path), seed)
+
+
+class ControlTuner:
+    """A policy in the environment it was made for."""
+
+    medium = "control"
+
+    def __init__(self, path: Path, seed: int):
+        from plaudit.api.environments import GymEnv  # a machine for language has no environments
+        from plaudit.runs import saved
+
+        made_in = saved.environment_of(path)
+        self.env, self.seed = GymEnv(made_in.id, **made_in.kwargs), seed
+        self.environment = made_in
+        self.policy = saved.load_policy(path)
+        self.metrics: dict[str, float] = {}
+
+    def tune(
+        self, feedback: Feedback, reward: RewardModel, progress_bar: bool, settings: Mapping[str, Any]
+    ) -> None:
+        """Optimise the learned reward."""
+        from plaudit.api.agent import PPOAgent, refuse_other_networks
+
+        rest = {"seed": self.seed, "normalize_reward": True, **settings}
+        steps = rest.pop("total_timesteps", STEPS)
+        if not self.policy.config.critic:
+            raise PlauditError("the policy has no critic, which PPO needs; train it with policy.critic: true")
+        judged, acted = reward.model.spaces, self.policy.spaces
+        if (judged.observation, judged.action) != (acted.observation, acted.action):
+            raise PlauditError(
+                f"reward_model: it judges {reward.environment}, but the policy acts in {self.env.id}; fit one for it"
+            )
+        agent = PPOAgent(self.env, **rest)
+        try:
+            refuse_other_networks(rest, agent.config.policy, self.policy.config)
+            agent.adopt(self.policy)
+            agent.reward = reward.model.reward
+            agent.learn(steps, progress_bar=progress_bar)
+        finally:
+            agent.close()
+        self.metrics = agent.metrics
+
+    def save(self, folder: Path) -> None:
+        """Write the policy with the environment it was made for."""
+        from plaudit.runs import saved
+
+        saved.save_policy(folder, self.policy, self.environment)

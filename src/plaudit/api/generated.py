@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from plaudit.environments.language.answers import Answers, Rewards
+from plaudit.batches import Rewards
+from plaudit.environments.language.answers import Answers
 from plaudit.environments.language.rollouts import Completions
 from plaudit.errors import PlauditError
 from plaudit.models.language import tokens
@@ -146,7 +147,7 @@ def joined(prompts: Prompts, answers: Sequence[Sequence[int]], special: Special)
     return torch.tensor(rows)
 
 
-def talk(
+def completions(
     asked: Prompts, outputs: Any, special: Special, device: torch.device | str, tokenizer: Any | None = None
 ) -> Completions:
     """What was said, from outputs that begin with their prompts. Several answers to a prompt stand together."""
@@ -169,7 +170,7 @@ def talk(
     return Completions(tokens.answers(real, said, device), answers, ended, group)
 
 
-def graded(rewards: Any, said: Sequence[Sequence[int]]) -> Rewards:
+def paid(rewards: Any, said: Sequence[Sequence[int]]) -> Rewards:
     """One number per answer, or one per token of each answer. PlauditError where there is not."""
     if isinstance(rewards, Tensor) and rewards.dim() == 2 and rewards.shape[1] == 1:
         rewards = rewards[:, 0]
@@ -190,7 +191,9 @@ def graded(rewards: Any, said: Sequence[Sequence[int]]) -> Rewards:
                 f"rewards: those of answer {number} have shape {list(reward.shape)}, but it has {len(answer)} tokens; "
                 "give one per token, or one number"
             )
-    dense = tuple(reward[: len(answer)] for reward, answer in zip(given, said, strict=True))
+    dense = torch.zeros(len(said), max(map(len, said)))
+    for row, (reward, answer) in enumerate(zip(given, said, strict=True)):
+        dense[row, : len(answer)] = reward[: len(answer)]
     return Rewards(torch.stack([row.sum() for row in dense]), dense)
 
 

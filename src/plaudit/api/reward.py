@@ -1,13 +1,15 @@
-"""A reward learned from people, for control or for text."""
+"""A reward learned from people, for control or for text; each imports only what it needs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 
 from plaudit.api.feedback import Feedback
-from plaudit.errors import PlauditError
+from plaudit.errors import PlauditError, placed
 from plaudit.readers.judgements import Medium
 
 
@@ -25,7 +27,7 @@ class RewardModel:
 
     @classmethod
     def fit(cls, feedback: Feedback, like: Any = None, env: Any = None, seed: int = 0) -> Self:
-        """Learn what people want from what they said.
+        """Learn what people want from what they said, as `plaudit reward FILE` and a live run do.
 
         For text `like` is the policy, or the folder of a language model or reward model, to begin from; for control it
         is the policy, or `env` the environment (or its id) that the feedback is about.
@@ -47,10 +49,14 @@ class RewardModel:
             raise PlauditError(
                 f"{feedback.rows[0].where}: this feedback is about texts; give like= a language model or its folder"
             )
-        from plaudit.pipeline.language import judged
+        from plaudit.models.language.loading import memory_explained
+        from plaudit.runs.threads import threads
+        from plaudit.stages import reward
 
-        model, metrics = judged.learn(feedback.rows, judged.JudgedConfig(str(place), seed=seed))
-        return cls(model, "text", metrics)
+        config = replace(reward.usual("language"), start=str(place), seed=seed)
+        with threads(config.threads), memory_explained("the length of the texts"):
+            learned = reward.fit(feedback.rows, config)
+        return cls(learned.medium.model, "text", learned.metrics)
 
     @classmethod
     def _of_control(cls, feedback: Feedback, like: Any, seed: int) -> Self:
@@ -61,7 +67,8 @@ class RewardModel:
             )
         from plaudit.api.environments import as_env
         from plaudit.environments.control.rollouts import spaces
-        from plaudit.pipeline.control import judged
+        from plaudit.runs.threads import threads
+        from plaudit.stages import reward
 
         env = as_env(getattr(like, "env", like))
         source = env.source(1)
@@ -69,36 +76,44 @@ class RewardModel:
             known = spaces(source)
         finally:
             source.close()
-        model, metrics = judged.learn(feedback.rows, known, judged.JudgedConfig(seed=seed), env.id)
-        return cls(model, "control", metrics, env.id)
+        config = replace(reward.usual("control"), seed=seed)
+        with threads(config.threads), placed(f"a reward for {env.id}"):
+            learned = reward.fit(feedback.rows, config, known)
+        return cls(learned.medium.model, "control", learned.metrics, env.id)
 
     def rewards(self, observations: Any, actions: Any, next_observations: Any) -> np.ndarray:
         """For control: the reward [N] of N steps; discrete actions are one-hot, others as the environment has them."""
-        from plaudit.api.rewards import of_steps
-
         self.refuse_other("control")
-        return of_steps(self.model, observations, actions, next_observations)
+        return _of_steps(self.model, observations, actions, next_observations)
 
     def scores(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
         """For text: what N answers to prompts are worth to a policy."""
-        from plaudit.api.rewards import of_texts
-
         self.refuse_other("text")
-        return of_texts(self.model, prompts, completions)
+        return _of_texts(self.model, prompts, completions)
 
     def save(self, folder: str | Path) -> None:
         """Write it: for text as AutoModelForSequenceClassification reads it."""
-        from plaudit.api.rewards import save
+        if self.medium == "text":
+            from plaudit.models.language import reward_model
 
-        save(Path(folder), self.model, {"metrics": self.metrics, "environment": self.environment})
+            return reward_model.save(Path(folder), self.model)
+        from plaudit.runs import saved
+
+        return saved.save_reward(
+            Path(folder), self.model, {"metrics": self.metrics, "environment": self.environment}
+        )
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """A reward model from its folder."""
-        from plaudit.api.rewards import load
+        """A reward model from its folder, or a run's."""
+        for place in (Path(folder), Path(folder) / "reward"):
+            if (place / "config.json").exists():
+                from plaudit.models.language import reward_model
 
-        model, medium, environment = load(Path(folder))
-        return cls(model, medium, {}, environment)
+                return cls(reward_model.trained(str(place)), "text", {})
+        from plaudit.runs import saved
+
+        return cls(saved.load_reward(folder), "control", {}, saved.about_reward(folder).get("environment"))
 
     def refuse_other(self, medium: Medium) -> None:
         """Raise PlauditError where it judges something else."""
@@ -106,3 +121,37 @@ class RewardModel:
             raise PlauditError(
                 f"reward_model: it judges {self.medium}, but {medium} is wanted; fit one to other feedback"
             )
+
+
+@torch.no_grad()
+def _of_steps(model: Any, observations: Any, actions: Any, successors: Any) -> np.ndarray:
+    """The reward [N] of N steps, each flattened."""
+    from plaudit.models.transitions import Transitions
+
+    seen, given, following = (
+        torch.from_numpy(np.asarray(array, dtype=np.float32).reshape(len(array), 1, -1))
+        for array in (observations, actions, successors)
+    )
+    known, found = model.spaces, (seen.shape[-1], given.shape[-1])
+    if found != (known.observation, known.action) or following.shape != seen.shape:
+        raise PlauditError(
+            f"reward_model: it knows {known.observation} numbers of observation and {known.action} of action, but was "
+            f"given {found[0]} and {found[1]}; fit one to feedback about this environment"
+        )
+    record = Transitions(seen, given, given, following, torch.zeros(seen.shape[:2]))
+    return model.reward(record)[:, 0].numpy()
+
+
+@torch.no_grad()
+def _of_texts(model: Any, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+    """What N answers are worth to a policy."""
+    from plaudit.feedback.text_record import TextRecord
+    from plaudit.models.language.loading import context_of
+    from plaudit.models.language.reward_model import texts
+    from plaudit.stages.adapters.language_reward import read
+
+    if len(prompts) != len(completions):
+        raise PlauditError(f"completions: {len(completions)} for {len(prompts)} prompts; give one for each")
+    most = context_of(model.model) or 1024
+    rows = [read(model, TextRecord(*pair), most) for pair in zip(prompts, completions, strict=True)]
+    return model.rewards(texts(rows, model.device)).tolist()

@@ -12,18 +12,17 @@ from torch import Tensor
 
 from plaudit.algorithms.on_policy import ppo
 from plaudit.api import generated
-from plaudit.api.names import divergence_named, plain, positive, refuse_unknown
+from plaudit.api.arguments import divergence_named, plain, positive, refuse_unknown
 from plaudit.environments.language.caps import Score
-from plaudit.environments.language.rollouts import judge
+from plaudit.environments.language.rollouts import episodes_of
 from plaudit.errors import Diverged, PlauditError
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.loading import keep_shaping, memory_explained, quiet
 from plaudit.models.language.policy import LanguagePolicy, as_it_was
-from plaudit.pipeline.language import config as configs
-from plaudit.pipeline.language.pricing import priced
 from plaudit.runs import aliases
-from plaudit.seeds import seed_of
-from plaudit.trainers import on_policy
+from plaudit.runs import config as configs
+from plaudit.runs.streams import generator
+from plaudit.trainers.on_policy import Algorithm, Updater
 
 
 class Names(TypedDict, total=False):
@@ -126,9 +125,13 @@ def _field(name: str) -> str:
 def _config(named: Mapping[str, Any], given: Mapping[str, Any]) -> configs.RunConfig:
     if "mini_batch_size" not in named:
         named = {**named, "mini_batch_size": positive(named["batch_size"], "PPOConfig: batch_size")}
-    own = {"start": "the model given", "trainer": {"schedule": "constant"}}
+    own = {
+        "environment": {"kind": "language"},
+        "start": "the model given",
+        "trainer": {"schedule": "constant"},
+    }
     try:
-        return configs.draft({**own, **named})
+        return configs.parse({**own, **named})
     except PlauditError as error:
         raise aliases.spoken(PlauditError(f"PPOConfig: {error}"), given, aliases.LANGUAGE) from None
 
@@ -153,13 +156,10 @@ class PPOTrainer:
         self.model: Any = model
         self.tokenizer = tokenizer
         run = self.args.config
-        self.reference = as_it_was(deepcopy(model), run.policy) if run.settings.kl_in_reward else None
-        draws = torch.Generator().manual_seed(seed_of(run.seed, "policy"))
-        policy = LanguagePolicy(model, run.policy, draws)
-        self.drawing = torch.Generator().manual_seed(seed_of(run.seed, "answers"))
-        shuffling = torch.Generator().manual_seed(seed_of(run.seed, "minibatches"))
-        self.state = on_policy.start(policy, run.trainer, shuffling)
-        self.learner = on_policy.Learner(ppo, run.settings, run.trainer)
+        self.reference = reference_of(model, run)
+        policy = LanguagePolicy(model, run.policy, generator(run.seed, "policy"))
+        self.drawing = generator(run.seed, "answers")
+        self.updater = updater_of(policy, run, run.seed)
 
     def generate(
         self,
@@ -180,8 +180,8 @@ class PPOTrainer:
         )
         sampling = Sampling(most, rows=self.args.config.policy.rows)
         with memory_explained("batch_size or max_new_tokens"):
-            answers = self.state.policy.generate(prompts.tokens, self.special.stops, sampling, self.drawing)
-        return generated.joined(prompts, answers, self.special).to(self.state.policy.device)
+            answers = self.updater.policy.generate(prompts.tokens, self.special.stops, sampling, self.drawing)
+        return generated.joined(prompts, answers, self.special).to(self.updater.policy.device)
 
     def train_step(self, inputs: Any, outputs: Any, rewards: Any) -> dict[str, float]:
         """One PPO update on answers; returns metrics by their usual names.
@@ -191,20 +191,16 @@ class PPOTrainer:
         price there is no reference, and `objective/kl` is not a number.
         """
         prompts = generated.prompts_of(inputs, self.special)
-        said = generated.talk(prompts, outputs, self.special, self.state.policy.device, self.tokenizer)
-        graded = generated.graded(rewards, said.answers.tokens)
-        remaining, settings = 1.0, self.learner.settings
+        policy = self.updater.policy
+        said = generated.completions(prompts, outputs, self.special, policy.device, self.tokenizer)
+        paid = generated.paid(rewards, said.answers.tokens)
         memory = memory_explained("mini_batch_size or max_new_tokens")
         with memory, divergence_named(STEADIER):
-            rollout = judge(said, self.state.policy, self.reference, lambda _: graded, Score())
-            on_policy.update(self.state, rollout, self.learner, remaining)
-            if not torch.isfinite(self.state.optimiser.flat).all():
+            rollout = episodes_of(said, policy, self.reference, paid, Score())
+            self.updater.update(rollout, remaining=1.0)
+            if not self.updater.optimiser.finite:
                 raise Diverged("the weights are")
-        return (
-            {"objective/kl": math.nan}
-            | self.state.metrics
-            | priced(self.state.metrics, settings.kl_in_reward)
-        )
+        return {"objective/kl": math.nan} | self.updater.metrics
 
     def save(self, folder: str | Path) -> None:
         """Write the model, and the tokenizer where there is one, as transformers reads them."""
@@ -213,3 +209,14 @@ class PPOTrainer:
             self.model.save_pretrained(folder)
             if self.tokenizer is not None:
                 self.tokenizer.save_pretrained(folder)
+
+
+def reference_of(model: Any, config: configs.RunConfig) -> Any | None:
+    """A copy of the model as it is now, where leaving it has a price."""
+    return as_it_was(deepcopy(model), config.policy) if config.needs.reference else None
+
+
+def updater_of(policy: LanguagePolicy, config: configs.RunConfig, seed: int) -> Updater:
+    """PPO with the settings of a config."""
+    algorithm = Algorithm(ppo, config.settings, "ppo")
+    return Updater(policy, algorithm, config.trainer, generator(seed, "minibatches"))

@@ -150,7 +150,7 @@ def _tiles(run: RunData, forecasts: Forecasts, returns: tuple[Returns, Returns] 
         )
         tiles.append(page.tile(value, say("tile_return"), note, "wide"))
     tiles += sections.answer_tiles(run, forecasts, say)
-    planned = run.config.get("steps", run.timesteps)
+    planned = run.config.get("timesteps") or run.timesteps
     part = "tile_steps_note" if run.timesteps >= planned else "tile_steps_part"
     note = say(part, planned=planned, time=sections.time(run, say))
     tiles.append(page.tile(f"{run.timesteps:,}", say("tile_steps"), note))

@@ -4,6 +4,7 @@ Folders of the first version have other names in them: they are translated here,
 """
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any, Literal, TypeGuard
 import numpy as np
 import yaml
 
-from plaudit.errors import PlauditError
+from plaudit.errors import PlauditError, Renamed
 from plaudit.feedback import Comparison
+from plaudit.runs import old_names, settings
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.old_names import renamed
 from plaudit.storage import open_store
@@ -94,7 +96,7 @@ def medium(config: Row, rows: Sequence[Row]) -> Medium:
     This is the one place of the report that asks.
     """
     if config:
-        return "language" if "language" in config else "control"
+        return old_names.medium(config)
     return "language" if any("tokens" in row for row in rows[:1]) else "control"
 
 
@@ -118,7 +120,7 @@ def read(folder: RunFolder) -> RunData:
         troubles.append(_reason(error, folder.metrics))
     if isinstance(manifest.get("result"), dict):
         manifest = manifest | {"result": _result(manifest["result"])}
-    return RunData(folder, manifest, renamed(written), written, tuple(rows), tuple(troubles))
+    return RunData(folder, manifest, _config(written), written, tuple(rows), tuple(troubles))
 
 
 def samples(folder: RunFolder) -> tuple[list[Row], str]:
@@ -234,6 +236,23 @@ def together(people: dict[str, AnswerCounts]) -> AnswerCounts:
         for answer, count in person.counts.items():
             total.counts[answer] = total.counts.get(answer, 0) + count
     return total
+
+
+def _config(written: Row) -> Row:
+    """A config by today's names; as it is where it says a thing twice."""
+    if not written:
+        return {}
+    medium = old_names.medium(written)
+    table = old_names.CONTROL_KEYS if medium == "control" else old_names.LANGUAGE_KEYS
+    with warnings.catch_warnings(action="ignore", category=Renamed):
+        try:
+            config = old_names.emptied(settings.renamed(old_names.moved(written), table))
+        except PlauditError:
+            return written
+    environment = config.get("environment") or {}
+    return (
+        config | {"environment": environment | {"kind": medium}} if isinstance(environment, dict) else config
+    )
 
 
 def _result(given: Row) -> Row:

@@ -77,7 +77,7 @@ def value(row: Row, name: str) -> float | None:
 
 def prompts(run: RunData) -> int:
     """Held-out prompts of each evaluation."""
-    count = value(run.result, "win_prompts") or run.config.get("evaluate_prompts") or 0
+    count = value(run.result, "win_prompts") or run.config.get("evaluate_count") or 0
     return int(count) if is_number(count) else 0
 
 

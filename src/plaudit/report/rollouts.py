@@ -145,14 +145,14 @@ def scored(run: RunData, models: Models) -> Scored:
     """
     assert models.reward is not None, "ask only where a reward was learned"
     reward: RewardEnsemble = models.reward
-    walks = [_played(run, models.before, "before"), _played(run, models.after, "after")]
-    longest = min(int(run_lengths(walk.mask, walk.last).max()) for walk in walks)
+    trajectories = [_played(run, models.before, "before"), _played(run, models.after, "after")]
+    longest = min(int(run_lengths(walk.mask, walk.last).max()) for walk in trajectories)
     wanted = int((run.config.get("feedback") or {}).get("segment", 100))
     length = min(wanted, longest)
-    before, after = (_returns_by_both(walk, reward, _segments(walk, length)) for walk in walks)
+    before, after = (_returns_by_both(walk, reward, _segments(walk, length)) for walk in trajectories)
     if np.ptp(np.concatenate([before.true, after.true])) > 0:
         return Scored(before, after, length)
-    before, after = (_returns_by_both(walk, reward, _episodes(walk)) for walk in walks)
+    before, after = (_returns_by_both(walk, reward, _episodes(walk)) for walk in trajectories)
     return Scored(before, after, None)
 
 

@@ -63,7 +63,7 @@ def speaking(run: RunData, say: Texts) -> Texts:
 
 def subject(run: RunData, say: Texts) -> str:
     """What the model answered: the service dialogues, or the name of a file."""
-    name = (run.config.get("language") or {}).get("prompts")
+    name = (run.config.get("environment") or {}).get("prompts")
     return say("service") if name == SERVICE else Path(str(name or run.folder.path)).name
 
 
@@ -152,7 +152,7 @@ def _tiles(run: RunData, forecasts: Forecasts, say: Texts) -> list[str]:
 
 def _updates(run: RunData, say: Texts) -> str:
     done = evaluations.updates(run)
-    planned = run.config.get("updates", done)
+    planned = run.config.get("updates") or done
     whole = done >= planned or run.manifest.get("status") == "finished"
     note = say(
         "tile_steps_note" if whole else "tile_steps_part", planned=planned, time=sections.time(run, say)

@@ -208,7 +208,7 @@ def drift(run: RunData, say: Texts) -> str:
             parts.append(Panel(say(name), lines, percents=name != "tokens"))
     if not parts:
         return ""
-    cap = (run.config.get("language") or {}).get("answer_tokens", "–")
+    cap = (run.config.get("environment") or {}).get("max_new_tokens", "–")
     drawn = panels(parts, say("updates"), say("drift"))
     warnings = warned(run, say)
     body = "".join(page.paragraph(warning, "notice") for warning in warnings) + page.picture(drawn)

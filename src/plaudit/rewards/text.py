@@ -220,8 +220,10 @@ class CompletionQuestions:
         self.base = state["base"]
 
 
-def answered_by(gold: GoldReward) -> Callable[[Completions], Rewards]:
-    """The gold reward as a reward of completions: to measure by, where nothing else is there."""
+def answered_by(gold: GoldReward | None) -> Callable[[Completions], Rewards]:
+    """The gold reward as a reward of completions, to measure by where nothing else is there; without one all are 0."""
+    if gold is None:
+        return lambda said: Rewards(torch.zeros(len(said.answers)))
     return lambda said: Rewards(gold(said.answers).float())
 
 

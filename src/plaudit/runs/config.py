@@ -4,6 +4,7 @@ What differs by medium is tagged: `environment: {kind: control, ...}` or `{kind:
 out where the fields say which it is.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Literal
 from plaudit.declared import Count, Whole, at_least
 from plaudit.environments.control.config import Control
 from plaudit.environments.language.config import Language
-from plaudit.errors import PlauditError
+from plaudit.errors import PlauditError, Renamed
 from plaudit.models import actor_critic
 from plaudit.models.language import config as language_models
 from plaudit.models.reward_ensemble import RewardConfig
@@ -143,8 +144,12 @@ class RunConfig:
 
 
 def load(path: Path) -> RunConfig:
-    """The config in a YAML file, checked field by field."""
-    return from_mapping(settings.load_yaml(path), str(path))
+    """The config in a YAML file, checked field by field. That of a run folder may have been written by the version
+    before, which is nobody's mistake: old names in it are read without a note."""
+    with warnings.catch_warnings():
+        if (path.parent / "manifest.json").exists():
+            warnings.simplefilter("ignore", Renamed)
+        return from_mapping(settings.load_yaml(path), str(path))
 
 
 def from_mapping(mapping: Mapping[str, Any], where: str) -> RunConfig:

@@ -48,16 +48,18 @@ TRAINERS: dict[tuple[str, str], dict[str, Any]] = {
     ("control", "preference"): {"epochs": 10, "max_grad_norm": 0.5},
     ("language", "evolution"): {"learning_rate": 1e-3},
 }
-EVOLVED: dict[str, Any] = {"reward": {"normalise": False}, "policy": {"critic": False}}
-"""Fitness is compared within a generation, so its scale does not matter; nobody asks a critic."""
 
 
 def defaults(medium: str, kind: str) -> dict[str, Any]:
-    """A mapping that given values go over."""
+    """A mapping that given values go over.
+
+    Evolution compares fitness within a generation, so its scale does not matter; neither it nor pairs ask a critic.
+    """
     usual = CONTROL if medium == "control" else LANGUAGE
     found = {name: dict(value) if isinstance(value, dict) else value for name, value in usual.items()}
     found["trainer"] = TRAINERS.get((medium, kind), {})
     if kind == "evolution" and medium == "control":
-        found["reward"] |= EVOLVED["reward"]
-        found["policy"] = EVOLVED["policy"]
+        found["reward"] |= {"normalise": False}
+    if kind in ("evolution", "preference"):
+        found["policy"] = {"critic": False if medium == "control" else "none"}
     return found

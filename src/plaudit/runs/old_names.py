@@ -6,7 +6,7 @@ one version, with a note.
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from plaudit.errors import Renamed
 
@@ -88,6 +88,14 @@ def renamed(row: Mapping[str, Any]) -> dict[str, Any]:
         known = VALUES.get(new, {})
         found[new] = known.get(value, value) if isinstance(value, str) else value
     return found
+
+
+def medium(config: Mapping[str, Any]) -> Literal["control", "language"]:
+    """What the policy acts in by a written config.yaml, of today or of the version before."""
+    environment = config.get("environment")
+    if isinstance(environment, Mapping) and "kind" in environment:
+        return "language" if environment["kind"] == "language" else "control"
+    return "language" if "language" in config else "control"
 
 
 def moved(mapping: Mapping[str, Any]) -> dict[str, Any]:

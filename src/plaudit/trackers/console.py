@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 SHOWN = {"rollout/ep_rew_mean": "return", "eval/return_mean": "evaluated", "feedback/labels": "labels",
-         "reward/fresh_accuracy": "reward accuracy",
+         "reward/held_out_accuracy": "reward accuracy",
          "objective/kl": "KL", "objective/kl_per_answer": "KL",  # of an answer where there are answers
-         "objective/scores": "reward", "eval/hidden_mean": "hidden score", "watch/win_rate": "judged better",
+         "objective/scores": "reward", "eval/gold_reward_mean": "gold reward", "watch/win_rate": "judged better",
          "val/nll_avg": "held-out loss"}  # fmt: skip
 
 PARTS = 10
@@ -27,7 +27,7 @@ class ProgressBar:
         title: str,
         total: int,
         console: Console,
-        counted: str = "decisions",
+        counted: str = "timesteps",
         clock: Callable[[], float] = time.monotonic,
     ):
         self.title, self.total, self.console, self.counted = title, total, console, counted
@@ -37,7 +37,7 @@ class ProgressBar:
         self.task = self.progress.add_task(title, total=total, numbers="")
         self.known: dict[str, float] = {}
         self._clock, self._began = clock, clock()
-        self._said = (0, self._began)
+        self._reported = (0, self._began)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Advance to where the row is. The bar appears with the first row: an error before it stands alone."""
@@ -56,11 +56,11 @@ class ProgressBar:
             self.progress.stop()
 
     def _line(self, done: int, numbers: str) -> None:
-        part, at = self._said
+        part, at = self._reported
         now = self._clock()
         if PARTS * done // self.total <= part and now - at < SILENT_SECONDS:
             return
-        self._said = (PARTS * done // self.total, now)
+        self._reported = (PARTS * done // self.total, now)
         share, seconds = done / self.total, now - self._began
         text = f"{self.title}: {share:.0%} after {seconds:.0f} s  {numbers}".rstrip()
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -56,7 +56,6 @@ class Evolution:
         """The budget is spent."""
         return self.spent >= self.budget
 
-    @torch.no_grad()
     def step(self) -> dict[str, Any]:
         """One generation; returns metrics."""
         flat, module, left = self.optimiser.flat, self.algorithm.module, self.budget - self.spent

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from plaudit.errors import PlauditError
+from plaudit.runs import old_names
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,11 @@ class Folder:
         return found if isinstance(found, dict) else {}
 
     def budget(self) -> tuple[int | None, str]:
-        """How far the run goes, and in what that is counted: updates of a language run, decisions of a control run."""
+        """How far the run goes, and in what that is counted: updates of a language run, timesteps of a control run."""
         found = _config(self.path / "config.yaml")
-        name, field = ("updates", "update") if "language" in found else ("steps", "decisions")
-        value = found.get(name)
+        language = old_names.medium(found) == "language"
+        value = found.get("updates") if language else found.get("timesteps", found.get("steps"))
+        field = "update" if language else "timesteps"
         return (value if isinstance(value, int) else None), field
 
     def patience(self) -> float | None:

@@ -7,9 +7,11 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from plaudit.runs.old_names import renamed
+
 CURVES: dict[str, tuple[str, ...]] = {
     "labels": ("feedback/labels",),
-    "accuracy": ("reward/fresh_accuracy", "watch/fresh_accuracy"),
+    "accuracy": ("reward/held_out_accuracy", "watch/held_out_accuracy"),
     "return": ("eval/return_mean", "rollout/ep_rew_mean"),
     "kl": ("objective/kl_per_answer", "objective/kl"),
 }
@@ -67,8 +69,9 @@ class Metrics:
             return
         if not isinstance(row, dict):
             return
+        row = renamed(row)
         self.last = row
-        at = {name: row[name] for name in ("decisions", "update") if _number(row.get(name))}
+        at = {name: row[name] for name in ("timesteps", "update") if _number(row.get(name))}
         for metric in (name for names in CURVES.values() for name in names):
             if _number(row.get(metric)):
                 self._curves.setdefault(metric, []).append((at, row[metric]))

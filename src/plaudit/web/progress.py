@@ -44,7 +44,7 @@ class Progress:
         self._metrics.read()
         about = self._folder.manifest()
         budget = self._folder.budget()
-        x = "update" if budget[1] == "update" else "decisions"
+        x = budget[1]
         series = {name: self._metrics.curve(name, x) for name in CURVES}
         series["win_rate"] = thinned(self._statistics.win_rate())
         return {

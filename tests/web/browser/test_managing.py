@@ -15,9 +15,9 @@ def learn(desk: FeedbackSession, updates: range) -> None:
         for update in updates:
             row = {
                 "update": update,
-                "decisions": 1000 * update,
+                "timesteps": 1000 * update,
                 "feedback/labels": 20 * update,
-                "reward/fresh_accuracy": 0.5 + 0.4 * (1 - math.exp(-update / 8)),
+                "reward/held_out_accuracy": 0.5 + 0.4 * (1 - math.exp(-update / 8)),
                 "eval/return_mean": -1300 + 1100 * (1 - math.exp(-update / 8)),
                 "objective/kl": 0.02 * update,
             }

@@ -102,9 +102,10 @@ class _Selected(torch.autograd.Function):
         return torch.cat(logp), torch.cat(entropy)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         hidden, weight, bias, chosen, *kept = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient of this gradient is wanted: what was kept knows no graph
+            kept = []
         wanted = ctx.needs_input_grad
         to_hidden = torch.empty_like(hidden) if wanted[0] else None
         to_weight = torch.zeros_like(weight) if wanted[1] else None

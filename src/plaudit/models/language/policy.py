@@ -111,6 +111,10 @@ class LanguagePolicy(nn.Module):
             raise PlauditError("reference: without adapters the base is not kept; give the folder of a model")
         return WithoutAdapters(self)
 
+    def population(self, vectors: Float[Tensor, "M D"]) -> "Population":
+        """As many policies of this shape, each with trained parameters of its own."""
+        return Population(self, vectors)
+
     def trainable(self) -> dict[str, Tensor]:
         """What learning changes, by name; shared tensors once."""
         return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
@@ -169,6 +173,45 @@ def as_it_was(lm: Any, config: PolicyConfig) -> LanguagePolicy:
     """A policy that never learns."""
     form = replace(config, critic="none", lora=None, gradient_checkpointing=False)
     return LanguagePolicy(lm, form, torch.Generator()).requires_grad_(False)
+
+
+class Population:
+    """Policies of one shape that complete prompts one after another, the prompts shared out evenly.
+
+    Afterwards the policy has the parameters of the last one.
+    """
+
+    def __init__(self, policy: LanguagePolicy, vectors: Float[Tensor, "M D"]):
+        self.policy, self.vectors = policy, vectors
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.policy.device
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        stops: frozenset[int],
+        sampling: Sampling,
+        generator: torch.Generator,
+    ) -> list[tuple[int, ...]]:
+        """A completion of every prompt, by whoever it belongs to."""
+        share = len(prompts) // len(self.vectors)
+        said: list[tuple[int, ...]] = []
+        for number, vector in enumerate(self.vectors):
+            self._become(vector)
+            own = prompts[number * share : (number + 1) * share]
+            said += self.policy.generate(own, stops, sampling, generator)
+        return said
+
+    @torch.no_grad()
+    def _become(self, vector: Float[Tensor, "D"]) -> None:
+        start = 0
+        for p in self.policy.parameters():
+            if p.requires_grad:
+                p.copy_(vector[start : start + p.numel()].view_as(p))
+                start += p.numel()
 
 
 class WithoutAdapters:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -40,6 +40,7 @@ class Config:
     """Share of the time steps of a segment drawn afresh for each gradient step; the sum is scaled up by it."""
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """How a reward model reads options."""
 

@@ -1,30 +1,26 @@
 """The human side of the loop, as a source of reward: ask about fresh behaviour, read what was said, refit, pay."""
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from plaudit.batches import Rewards
 from plaudit.errors import PlauditError
-from plaudit.feedback import agree, options_of
 from plaudit.rewards.config import FeedbackConfig
-from plaudit.rewards.learned.calibration import forecast
+from plaudit.rewards.learned.calibration import consistency, forecast, held_out, reliabilities
+from plaudit.rewards.learned.pace import Pace
 from plaudit.rewards.learned.session import FeedbackSession
 from plaudit.rewards.learned.terms import of_responses, teaches
 from plaudit.rewards.learned.trainer import RewardTrainer
-from plaudit.storage.commands import POLL_SECONDS
 from plaudit.storage.store import LARGEST, NewQuery, Purpose, Response
 
 COUNTS = ("asked", "cursor", "labels", "owed", "ticks")
 """What the human side remembers, besides the reward and its questions."""
 
-PATIENCE_AT_THE_END = 60.0
-"""Seconds without an answer after which the last update waits no longer for the few questions still open."""
 
-
+@runtime_checkable
 class Questions(Protocol):
     """What a medium can ask about, and what its reward pays."""
 
@@ -82,12 +78,13 @@ class FeedbackLoop:
         """Questions of earlier rounds for which there was no behaviour to ask about."""
         self.ticks = 0
         self.plan = schedule(config)
-        self.by_kind = dict.fromkeys(config.kinds, 0)
-        self._waiting, self._silence = 0, 0.0
+        self.shares: dict[str, float] = {name: share for name, share in config.kinds.items() if share}
+        self.by_kind = dict.fromkeys(self.shares, 0)
+        self.pace = Pace(session, config)
 
     def observe(self, behaviour: Any, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
-        self._hear()  # before more is asked, which would hide what was answered
+        self.pace.hear()  # before more is asked, which would hide what was answered
         while self.asked < len(self.plan) and self.plan[self.asked].progress <= progress:
             count = self.plan[self.asked].questions + self.owed
             try:
@@ -98,7 +95,7 @@ class FeedbackLoop:
                 break  # this behaviour holds nothing to ask about: wait for another
             self.asked, self.owed = self.asked + 1, count - asked
         self.session.simulate()
-        self._keep_pace(last=progress >= 1)
+        self.pace.keep(self._taught, last=progress >= 1)
         if not self._taught():
             raise PlauditError(
                 "feedback.people: no answer says which of two options is better, so there is no reward to optimise; "
@@ -106,7 +103,7 @@ class FeedbackLoop:
             )
         # more waits than may, and yet it goes on: its patience has run out
         simulated = bool(self.session.people)
-        alone = {} if simulated else {"feedback/alone": float(self._waiting > self.config.ahead)}
+        alone = {} if simulated else {"feedback/alone": float(self.pace.waiting > self.config.ahead)}
         metrics = self._learn(behaviour) | self.session.rates(self.cursor) | alone
         self.ticks += 1
         return metrics
@@ -145,10 +142,7 @@ class FeedbackLoop:
         held_out = round(self.config.held_out * count)
         found = []
         for i in range(count):
-            kind = min(
-                (name for name, share in self.config.kinds.items() if share),
-                key=lambda name: (self.by_kind[name] + 1) / self.config.kinds[name],
-            )
+            kind = min(self.shares, key=lambda name: (self.by_kind[name] + 1) / self.shares[name])
             self.by_kind[kind] += 1
             purpose: Purpose = "held_out" if i >= count - held_out else "train"
             found.append(Wanted(f"{self.ticks}/{self.asked}/{i}", kind, purpose))
@@ -171,83 +165,14 @@ class FeedbackLoop:
         metrics: dict[str, Any] = {}
         judgements = of_responses(standing) if fresh else []
         if teaches(judgements):
-            metrics = self._forecast(fresh) | self.trainer.fit(judgements)
+            # how well the reward of before forecasts the new answers: held-out data at no cost in labels
+            metrics = forecast(self.trainer, of_responses(fresh)) if self.trainer.fits else {}
+            metrics |= self.trainer.fit(judgements)
             metrics |= {"feedback/learned_from": len(judgements), "feedback/refitted": 1.0}
-            metrics |= self._people()
-        return metrics | self._held_out() | self._consistency()
-
-    def _forecast(self, fresh: Sequence[Response]) -> dict[str, Any]:
-        """How well the reward of before forecasts the new answers: held-out data at no cost in labels."""
-        judgements = of_responses(fresh) if self.trainer.fits else []
-        return forecast(self.trainer, judgements) if judgements else {}
-
-    def _held_out(self) -> dict[str, float]:
-        """How well the reward as it is agrees with the answers that are never learned from."""
-        judgements = of_responses(self.session.standing("held_out")) if self.config.held_out else []
-        if not judgements or not self.trainer.fits:
-            return {}
-        found = forecast(self.trainer, judgements)
-        return {
-            name.replace("held_out_", "calibration_"): value
-            for name, value in found.items()
-            if isinstance(value, float)
-        }
-
-    def _consistency(self) -> dict[str, float]:
-        """Of the questions that somebody was asked again, the share answered alike."""
-        again = self.session.standing("repeat")
-        if not again:
-            return {}
-        first = {
-            (one.annotator, frozenset(options_of(one.feedback))): one.feedback
-            for one in self.session.standing()
-        }
-        pairs = [
-            (one.feedback, first[key])
-            for one in again
-            if (key := (one.annotator, frozenset(options_of(one.feedback)))) in first
-        ]
-        if not pairs:
-            return {}
-        return {"people/consistency": sum(agree(a, b) for a, b in pairs) / len(pairs)}
-
-    def _people(self) -> dict[str, float]:
-        """Everybody's reliability, where it is estimated."""
-        if not self.trainer.people.estimated:
-            return {}
-        return {
-            f"people/{field}/{name}": value
-            for name, values in self.trainer.people.report().items()
-            for field, value in values.items()
-        }
-
-    def _keep_pace(self, last: bool) -> None:
-        """Where real people answer: rest, politely, while too many questions wait or nobody has taught anything yet.
-
-        A computer improves a policy in seconds. Without this it would have spent its budget before people have seen
-        the second clip; so it stays as far ahead of them as the settings say, and goes on by itself as they answer,
-        or once it has rested without an answer for as long as its patience lasts. While it learns, or somebody has
-        paused it, people may have nothing to answer: that time does not count. The last update waits for what is still
-        open, as long as somebody goes on answering: no answer should be given in vain.
-        """
-        ahead, patience = self.config.ahead, self.config.patience or float("inf")
-        while not self.session.people:
-            waiting = self._hear()
-            near = waiting <= ahead and (not last or not waiting or self._silence >= PATIENCE_AT_THE_END)
-            if (near or self._silence >= patience) and (self._taught() or not waiting):
-                return
-            self.session.commands.obey()
-            began = time.monotonic()
-            time.sleep(POLL_SECONDS)
-            self._silence += time.monotonic() - began
-
-    def _hear(self) -> int:
-        """How many questions wait; fewer than before, and the silence is over."""
-        waiting = self.session.store.pending()
-        if waiting < self._waiting:
-            self._silence = 0.0
-        self._waiting = waiting
-        return waiting
+            metrics |= reliabilities(self.trainer.people)
+        if self.config.held_out and self.trainer.fits:
+            metrics |= held_out(self.trainer, of_responses(self.session.standing("held_out")))
+        return metrics | consistency(standing, self.session.standing("repeat"))
 
     def _taught(self) -> bool:
         """Whether any answer yet tells a better option from a worse one."""

@@ -118,7 +118,9 @@ def of_feedback(
 def by_kind(judgements: Sequence[Judgement]) -> dict[Kind, list[Judgement]]:
     """Judgements apart by kind, each in their order; kinds that nobody used are left out."""
     kinds: tuple[Kind, ...] = ("comparison", "ranking", "rating")
-    apart = {kind: [one for one in judgements if one.kind == kind] for kind in kinds}
+    apart: dict[Kind, list[Judgement]] = {
+        kind: [one for one in judgements if one.kind == kind] for kind in kinds
+    }
     return {kind: some for kind, some in apart.items() if some}
 
 

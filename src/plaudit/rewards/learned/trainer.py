@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -37,11 +37,14 @@ class LearnedConfig:
     """How much one judgement of a kind counts (comparison, ranking, rating), such as {rating: 0.5}; left out: 1."""
 
 
+@runtime_checkable
 class RewardMedium(Protocol):
     """All that differs between rewards of segments and of texts."""
 
-    model: torch.nn.Module
-    """The reward model."""
+    @property
+    def model(self) -> torch.nn.Module:
+        """The reward model."""
+        ...
 
     def tensors(self, rows: Sequence[Judgement]) -> Any:
         """The options of judgements of one kind as tensors [R, C, ...]."""

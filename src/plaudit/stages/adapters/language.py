@@ -60,6 +60,11 @@ UNJUDGED = (
     "win_rate_check.stop: nobody answered the held-out judgements, so the policy of the last update was kept"
 )
 
+UNMEASURED = (
+    "nothing says what completions are worth, so the model is not compared with the one it started from; give "
+    "gold_reward, reward.start or a function"
+)
+
 
 @dataclass
 class Models:
@@ -191,7 +196,9 @@ class LanguageTask:
     def _rewards(self) -> Weighted:
         """The weighted parts of the reward, each logged apart."""
         config, made = self.config, self.models
-        if self.kind == "preference" and not _paying(config.reward) and made.gold is not None:
+        if self.kind == "preference" and not _paying(config.reward):
+            if made.gold is None:
+                self.notes.add(UNMEASURED)
             return Weighted({"gold_reward": Part(1.0, Fixed(answered_by(made.gold)))})
         source = None
         if config.feedback.labels and made.reward is not None:

@@ -1,6 +1,6 @@
 """What a medium gives to a run: the learner and what goes on around it."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from plaudit.rewards.learned.loop import FeedbackLoop
 from plaudit.rewards.learned.session import FeedbackSession
@@ -9,6 +9,7 @@ from plaudit.runs.folder import RunFolder
 from plaudit.trainers.learner import Learner
 
 
+@runtime_checkable
 class Task(Protocol):
     """A run put together from its config."""
 

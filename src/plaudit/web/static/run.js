@@ -80,14 +80,14 @@ async function command(kind) {
 }
 
 function tiles({ labels, skipped, asked, queue, leased, agreement, between, sides, series }) {
-  const foretold = series?.accuracy?.at(-1)?.[1];
+  const accuracy = series?.accuracy?.at(-1)?.[1];
   return [
     tile("tile.labels", number(labels), "tile.labels.note", { asked, skipped, n: skipped }),
     tile("tile.queue", number(queue), "tile.queue.note", { leased, n: leased }),
     share("tile.agreement", agreement, agreement?.agree, agreement?.repeats),
     share("tile.between", between, between?.agree, between?.pairs),
     share("tile.sides", sides, sides?.first_shown, sides?.decided),
-    foretold === undefined ? null : tile("tile.accuracy", percent(foretold), "tile.accuracy.note"),
+    accuracy === undefined ? null : tile("tile.accuracy", percent(accuracy), "tile.accuracy.note"),
   ].filter((node) => node !== null);
 }
 

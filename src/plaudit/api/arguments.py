@@ -1,15 +1,17 @@
-"""Arguments by name: an unknown one is an error that suggests the nearest."""
+"""Arguments by name: an unknown one is an error that suggests the nearest; and what `progress_bar=True` shows."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from torch import Tensor
 
 from plaudit.errors import Diverged, PlauditError
+from plaudit.trackers.console import ProgressBar
 
 
 def refuse_unknown(given: Collection[str], known: Collection[str], where: str) -> None:
@@ -23,7 +25,7 @@ def refuse_unknown(given: Collection[str], known: Collection[str], where: str) -
 
 @contextmanager
 def divergence_named(settings: str) -> Iterator[None]:
-    """Say with the names of a face which settings to lower where learning diverges."""
+    """Say with the names of an interface which settings to lower where learning diverges."""
     try:
         yield
     except Diverged as error:
@@ -44,3 +46,16 @@ def positive(value: Any, name: str) -> int:
     if not whole or value < 1:
         raise PlauditError(f"{name}: {value!r} is not a whole number above 0")
     return int(float(value))
+
+
+@contextmanager
+def bar(title: str, total: int, wanted: bool, counted: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A bar that is told the metrics of every update; without one they go nowhere."""
+    if not wanted:
+        yield lambda row: None
+        return
+    shown = ProgressBar(title, total, Console(stderr=True), counted)
+    try:
+        yield shown.write
+    finally:
+        shown.close()

@@ -1,30 +1,26 @@
 """A language model that learns further from a learned reward, on the prompts that people have judged answers to."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from plaudit.algorithms.on_policy import ppo
+from plaudit.api.arguments import bar, divergence_named, positive
 from plaudit.api.feedback import Feedback
-from plaudit.api.names import divergence_named, positive
 from plaudit.api.reward import RewardModel
-from plaudit.api.trainer import STEADIER, PPOConfig
-from plaudit.api.watching import bar
+from plaudit.api.trainer import STEADIER, PPOConfig, reference_of, updater_of
+from plaudit.environments.language.config import Language
 from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.environments.language.rollouts import GenerationConfig, LanguageRollouts
-from plaudit.errors import Diverged
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling
-from plaudit.models.language.policy import LanguagePolicy, as_it_was
-from plaudit.pipeline.language.config import RunConfig
+from plaudit.models.language.policy import LanguagePolicy
 from plaudit.readers.texts import TextPrompt
+from plaudit.rewards.source import Fixed
 from plaudit.rewards.text import learned
-from plaudit.seeds import seed_of
+from plaudit.runs.config import RunConfig
+from plaudit.runs.streams import generator
 from plaudit.stages.adapters.prompts import fitted, room_for
-from plaudit.trainers import on_policy
+from plaudit.trainers.on_policy import OnPolicy
 
 UPDATES = 40
 """Updates, unless `updates` says."""
@@ -55,27 +51,27 @@ class LanguageTuner:
         rest = dict(settings)
         updates = positive(rest.pop("updates", UPDATES), "updates")
         config = self._config(feedback, rest)
-        most = config.language.answer_tokens
-        speech = GenerationConfig(
-            self.vocabulary, self.vocabulary.stops(), Sampling(most, rows=config.policy.rows)
+        assert isinstance(config.environment, Language)
+        most, batch = config.environment.max_new_tokens, config.environment.batch_size
+        sampling = Sampling(most, rows=config.policy.rows)
+        generation = GenerationConfig(self.vocabulary, self.vocabulary.stops(), sampling)
+        queue = PromptQueue(self._prompts(feedback, most), generator(self.seed, "prompts"))
+        reference = reference_of(self.policy, config)
+        policy = LanguagePolicy(self.policy, config.policy, generator(self.seed, "policy"))
+        learner = OnPolicy(
+            updater_of(policy, config, self.seed),
+            LanguageRollouts(queue, generation, batch, generator(self.seed, "answers")),
+            Fixed(learned(reward.model, self.vocabulary)),
+            updates,
+            reference,
         )
-        policy = LanguagePolicy(self.policy, config.policy, self._generator("policy"))
-        reference = as_it_was(deepcopy(self.policy), config.policy) if config.settings.kl_in_reward else None
-        queue = PromptQueue(self._prompts(feedback, most), self._generator("prompts"))
-        language = LanguageRollouts(queue, speech, config.language.batch, self._generator("answers"))
-        learner = on_policy.Learner(ppo, config.settings, config.trainer)
-        state = on_policy.start(policy, config.trainer, self._generator("minibatches"))
-        judged = learned(reward.model, speech)
         memory = loading.memory_explained("batch_size, mini_batch_size or max_new_tokens")
         steady = divergence_named(STEADIER)
         with memory, steady, bar("fine-tune", updates, progress_bar, "update") as shown:
-            for update in range(updates):
-                rollout = language.collect(policy, reference, judged)
-                on_policy.update(state, rollout, learner, 1 - update / updates)
-                if not torch.isfinite(state.optimiser.flat).all():
-                    raise Diverged("the weights are")
-                shown({"update": update + 1} | state.metrics)
-        self.metrics = state.metrics
+            while not learner.done:
+                found = learner.step()
+                shown({"update": learner.updates} | found)
+        self.metrics = learner.updater.metrics
 
     def save(self, folder: Path) -> None:
         """Write the model as transformers reads it."""
@@ -109,9 +105,6 @@ class LanguageTuner:
             first.setdefault(repr(row.prompt), TextPrompt(row.prompt or "", {}, row.where))
         made = [fitted(prompt, self.vocabulary, room, "cut") for prompt in first.values()]
         return [prompt for prompt in made if prompt is not None]
-
-    def _generator(self, purpose: str) -> torch.Generator:
-        return torch.Generator().manual_seed(seed_of(self.seed, purpose))
 
 
 def _asked(prompt: Any) -> Any:

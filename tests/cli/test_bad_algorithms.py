@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.test_bad_input import SHORT, refused
+from tests.cli.test_bad_input import SHORT, policy_for, refused
 
 Run = Callable[..., tuple[int, str, str]]
 START = ("--env", "CartPole-v1", *SHORT)
@@ -60,6 +60,7 @@ def test_a_loss_with_a_part_that_is_not_one_number(tmp_path: Path) -> None:
         ("grpo --environment.envs 12", "environment.envs: 12 environments are no whole number of groups of 8; give a multiple of 8"),
         ("grpo --environment.group 1", "environment.group: this algorithm compares episodes from one initial state and needs 2 or more; raise it"),
         ("dpo", "pairs: dpo learns from pairs in a file; give it here"),
+        ("dpo --pairs p.npz", "start: dpo stays near the policy it starts from; give its folder, such as one of plaudit pretrain"),
         ("ppo --pairs p.npz", "pairs: ppo does not learn from pairs; leave this out, or take one of"),
         ("gail", "reward.demonstrations: a discriminator learns from demonstrations; give the file"),
         ("bc", "algorithm: bc learns from demonstrations alone, without acting; use plaudit pretrain"),
@@ -116,10 +117,11 @@ def test_a_reward_of_whole_rows_is_paid_at_their_end(plaudit: Run, tmp_path: Pat
 
 def test_pairs_and_demonstrations_of_another_environment(plaudit: Run, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
+    policy_for(tmp_path / "start", "CartPole-v1")
     sides = {f"obs_{i}": rng.normal(size=(12, 5, 3)) for i in (1, 2)}
     sides |= {f"action_{i}": rng.integers(0, 2, size=(12, 5)) for i in (1, 2)}
     np.savez(tmp_path / "p.npz", **sides, label=np.arange(12) % 2.0)
-    line = ("optimise", "dpo", "--env", "CartPole-v1", "--pairs", "p.npz", "--out", "r")
+    line = ("optimise", "dpo", "--env", "CartPole-v1", "--pairs", "p.npz", "--start", "start", "--out", "r")
     refused(plaudit(*line), "p.npz: observations have shape (3,), but CartPole-v1 gives (4,)")
     np.savez(
         tmp_path / "d.npz",

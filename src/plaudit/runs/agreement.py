@@ -41,8 +41,15 @@ def learner(config: Any) -> None:
     """Do the settings of the algorithm and its trainer agree with what there is?"""
     module = algorithms.find(config.algorithm)
     needs, kind = algorithms.needs(module, config.settings), algorithms.kind_of(module)
+    if kind == "preference" and config.pairs is None:
+        raise PlauditError(f"pairs: {config.algorithm} learns from pairs in a file; give it here")
     has_reference = config.reference is not None or config.medium == "language"
-    if needs.reference and not has_reference and not (kind == "preference" and config.start):
+    if needs.reference and not has_reference and kind == "preference" and not config.start:
+        raise PlauditError(
+            f"start: {config.algorithm} stays near the policy it starts from; give its folder, such as one of plaudit "
+            "pretrain"
+        )
+    if needs.reference and not has_reference and kind != "preference":
         raise PlauditError(
             "reference: a KL price is set but there is no policy to stay near; give its folder here"
         )
@@ -58,8 +65,6 @@ def learner(config: Any) -> None:
         _anneals(config)
         if isinstance(config.trainer.step, on_policy.TrustRegion):
             _trust_region(config)
-    if kind == "preference" and config.pairs is None:
-        raise PlauditError(f"pairs: {config.algorithm} learns from pairs in a file; give it here")
     if kind != "preference" and config.pairs is not None:
         others = " or ".join(algorithms.names("preference"))
         raise PlauditError(

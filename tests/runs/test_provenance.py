@@ -54,3 +54,13 @@ def test_keeping(tmp_path: Path) -> None:
         "environment.prompts: p.jsonl is no longer what this run began with; put it back as it was, or begin a new run"
     )
     assert folder.read_manifest()["made_of"] == {"start": "abc", "environment.prompts": "def"}
+
+
+def test_names_of_the_version_before_are_the_same_fields(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run", {}, "optimise", 0)
+    folder.write_manifest({"made_of": {"start": "abc", "language.prompts": "def"}})
+    provenance.keep(folder, {"start": ("lm", "abc"), "environment.prompts": ("p.jsonl", "def")})
+    with pytest.raises(
+        PlauditError, match="environment.prompts: p.jsonl is no longer what this run began with"
+    ):
+        provenance.keep(folder, {"environment.prompts": ("p.jsonl", "xyz")})

@@ -25,6 +25,11 @@ def main(argv: Sequence[str]) -> int:
     if not files:
         raise PlauditError("reward: give at least one file with comparisons before the flags")
     out, rest = arguments.take(argv[len(files) :], "out", "runs/reward")
+    if any(item.partition("=")[0] == "--epochs" for item in rest):
+        raise PlauditError(
+            "--epochs: the fit is as long as a live run's now, whatever the data; give its gradient steps by "
+            "--fit.first-steps"
+        )
     usual = reward.usual("language" if _is_text(Path(files[0])) else "control")
     config = arguments.parse_with(usual, rest, "reward", str(__doc__))
     answers = reward.read([Path(file) for file in files], config)

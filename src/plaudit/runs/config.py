@@ -282,7 +282,7 @@ def _grouped(environment: Control, least: int, given: Mapping[str, Any]) -> Cont
 
 
 def medium_of(mapping: Mapping[str, Any]) -> Literal["control", "language"]:
-    """Which medium a mapping speaks of: by the tag, by the fields of its environment, or by other fields of language."""
+    """Which medium a mapping speaks of: by the tag, by the fields of its environment, or by fields of language."""
     environment = mapping.get("environment")
     if isinstance(environment, Control | Language):
         return "control" if isinstance(environment, Control) else "language"

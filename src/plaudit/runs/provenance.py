@@ -10,6 +10,7 @@ import torch
 from plaudit.environments.language.prompts import Prompt
 from plaudit.errors import PlauditError
 from plaudit.runs.folder import RunFolder
+from plaudit.runs.old_names import LANGUAGE_KEYS
 
 FIELD = "made_of"
 """In the manifest."""
@@ -35,7 +36,8 @@ def keep(folder: RunFolder, found: Mapping[str, tuple[str, str]]) -> None:
 
     By field of the config: its value and its hash. PlauditError where a hash is another one than at the beginning.
     """
-    known: dict[str, Any] = folder.read_manifest().get(FIELD) or {}
+    written: dict[str, Any] = folder.read_manifest().get(FIELD) or {}
+    known = {LANGUAGE_KEYS.get(field, field): sha256 for field, sha256 in written.items()}
     for field, (value, sha256) in found.items():
         if known.get(field, sha256) != sha256:
             raise PlauditError(

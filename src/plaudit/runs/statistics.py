@@ -19,8 +19,8 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> 
 def share_interval(points: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     """A share of points from 0 to 1 and its 95 % interval, as if one more win and one more loss had been seen.
 
-    Bonett and Price 2012 (Journal of Educational and Behavioral Statistics 37(4), there with normal quantiles): it keeps
-    its width where everything is won, lost or tied.
+    Bonett and Price 2012 (Journal of Educational and Behavioral Statistics 37(4), there with normal quantiles): it
+    keeps its width where everything is won, lost or tied.
     """
     seen = [float(one) for one in points]
     _, low, high = mean_interval([*seen, 1.0, 0.0])

@@ -89,6 +89,6 @@ def of_run(path: Path, prompts: str | None = None) -> EvaluateText:
 
 
 def evaluate(place: str, config: EvaluateConfig) -> dict[str, Any]:
-    """Control: `return_mean`, `return_std`, `episodes`. Language: gold reward, proxy and KL on held-out prompts, and how
-    often completions beat those of another model."""
+    """Control: `return_mean`, `return_std`, `episodes`. Language: gold reward, proxy and KL on held-out prompts, and
+    how often completions beat those of another model."""
     return adapter("control" if isinstance(config, EvaluateControl) else "language").evaluated(place, config)

@@ -1,4 +1,4 @@
-"""The stage `generate`: a language model completes prompts (`plaudit sample`) or talks (`plaudit chat`); nothing learns."""
+"""The stage `generate`: a language model completes prompts (`plaudit sample`) or talks (`plaudit chat`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -131,6 +131,8 @@ def learn(answers: Answers, config: RewardFromFiles, out: Path, about: dict[str,
     of_medium = adapter(answers.medium)
     of_medium.refuse_model(out)
     settings.validate(config)
+    if answers.medium == "language" and config.fit.subsample != type(config.fit)().subsample:
+        raise PlauditError("fit.subsample: has no effect, a text has one score; leave this out")
     with threads(config.threads), of_medium.memory_explained():
         if config.repeats and not answers.test:
             results = cross_validate(answers.train, config)
@@ -225,8 +227,8 @@ def _tested(answers: Answers, config: RewardFromFiles) -> dict[str, Accuracy]:
     decided = [row for row in answers.test if row.decided]
     if len(answers.train) < 2 or len(decided) < 2:
         raise PlauditError(
-            f"{len(answers.train)} answers to learn from and {len(decided)} decided comparisons to test on are too few; "
-            "give at least 2 of each"
+            f"{len(answers.train)} answers to learn from and {len(decided)} decided comparisons to test on are too "
+            "few; give at least 2 of each"
         )
     margins = {MODEL: _margins(answers.train, decided, config)}
     margins |= adapter(answers.medium).rules(answers.train, decided)

@@ -326,9 +326,10 @@ def merged(usual: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
     """The usual values under the given ones, mapping by mapping. A union's member that is given is given whole."""
     result = dict(usual)
     for name, value in given.items():
-        below = None if name in WHOLE else usual.get(name)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        result[name] = merged(below, value) if both else value
+        below: object = None if name in WHOLE else usual.get(name)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = merged(below, value)
+        result[name] = value
     return result
 
 

@@ -186,8 +186,8 @@ def _dataclass(schema: type, value: object, where: str) -> Any:
 
 def _known_key(schema: object, key: object, where: str) -> None:
     """Raise PlauditError for a key of a mapping that has a few words for its keys and not this one."""
-    known = get_args(schema) if get_origin(schema) is Literal else (key,)
-    if key not in known:
+    known = [str(one) for one in get_args(schema)] if get_origin(schema) is Literal else None
+    if known is not None and key not in known:
         near = get_close_matches(str(key), known, 1, 0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
         raise PlauditError(f"{_join(where, key)}: unknown; {hint}")

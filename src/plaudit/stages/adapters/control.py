@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from plaudit.environments.control import make
+from plaudit.environments.control.config import Control
 from plaudit.environments.control.evaluation import true_returns
 from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.rollouts import ControlRollouts
@@ -50,6 +51,8 @@ class ControlTask:
 
     def __init__(self, config: RunConfig, folder: RunFolder):
         self.config, self.folder = config, folder
+        assert isinstance(config.environment, Control)
+        self.environment = config.environment
         self.notes: set[str] = set()
         """What somebody should know about this run."""
         self.session: FeedbackSession | None = None
@@ -63,11 +66,11 @@ class ControlTask:
         evolved = self.kind == "evolution"
         self.rollouts = ControlRollouts(
             self.source,
-            config.environment.n_steps,
+            self.environment.n_steps,
             seed_of(config.seed, "environment"),
             "episodes" if evolved else needs.unit,
-            self.source.num_envs if evolved else config.environment.group,
-            config.environment.discount,
+            self.source.num_envs if evolved else self.environment.group,
+            self.environment.discount,
         )
         self.policy = self._policy()
         self.learner = self._learner()
@@ -79,7 +82,7 @@ class ControlTask:
 
     def begin(self, folder: RunFolder) -> None:
         """Keep the policy as it was before anything was learned."""
-        saved.save_policy(folder.path / "policy-start", self.policy, self.config.environment)
+        saved.save_policy(folder.path / "policy-start", self.policy, self.environment)
 
     def after_step(self) -> dict[str, Any]:
         """The true return now and then."""
@@ -96,7 +99,7 @@ class ControlTask:
 
     def finish(self, folder: RunFolder) -> dict[str, Any]:
         """Save what was learned and say how good it is by the true return."""
-        saved.save_policy(folder.path / "policy", self.policy, self.config.environment)
+        saved.save_policy(folder.path / "policy", self.policy, self.environment)
         if self.feedback is not None:
             self.notes |= self.feedback.notes
             about = {
@@ -127,27 +130,27 @@ class ControlTask:
             self.session.store.close()
 
     def _true_returns(self, seed: int) -> Any:
-        return true_returns(self.policy, self.config.environment, self.config.evaluate_count, seed)
+        return true_returns(self.policy, self.environment, self.config.evaluate_count, seed)
 
     def _environment(self, module: Any) -> Any:
         """As many environments as evolution has perturbations; else as the config says."""
         config = self.config
         if self.kind != "evolution":
-            return config.environment
+            return self.environment
         tried = module.ask(torch.zeros(1), config.settings, torch.Generator())
-        return replace(config.environment, envs=len(tried) * config.trainer.episodes)
+        return replace(self.environment, envs=len(tried) * config.trainer.episodes)
 
     def _policy(self) -> ActorCritic:
         config, wanted = self.config, self.rollouts.spaces
         if config.start is not None:
-            return saved.load_policy(config.start, config.environment.id, wanted)
+            return saved.load_policy(config.start, self.environment.id, wanted)
         return ActorCritic(wanted, config.policy, generator(config.seed, "policy"))
 
     def _reference(self) -> ActorCritic | None:
         config = self.config
         if config.reference is None:
             return None
-        return saved.load_policy(config.reference, config.environment.id, self.rollouts.spaces)
+        return saved.load_policy(config.reference, self.environment.id, self.rollouts.spaces)
 
     def _learner(self) -> Any:
         config, shuffles = self.config, generator(self.config.seed, "minibatches")
@@ -180,7 +183,7 @@ class ControlTask:
         if not config.reward.normalise:
             return mix
         needs = config.needs
-        discount = config.environment.discount if needs.discount is None else needs.discount
+        discount = self.environment.discount if needs.discount is None else needs.discount
         return Scaled(mix, self.source.num_envs, discount)
 
     def _learned(self) -> Any:
@@ -195,7 +198,7 @@ class ControlTask:
         real = not config.feedback.people
         if real and self.source.resume != "exact":
             raise PlauditError(
-                f"environment.id: {config.environment.id} cannot be replayed as it is set up, so there are no clips to "
+                f"environment.id: {self.environment.id} cannot be replayed as it is set up, so there are no clips to "
                 "show to people; choose environment.vectorization: auto, or simulated people"
             )
         replay = self._replay if self.source.resume == "exact" else None
@@ -205,7 +208,7 @@ class ControlTask:
         draws = generator(config.seed, "questions")
         medium = SegmentReward(self._ensemble, segments.segment, config.reward.fit.subsample)
         questions = SegmentQuestions(segments, config.feedback, medium, draws, config.reward.likelihood.scale)
-        questions.early_end_matters = config.environment.horizon == "task"
+        questions.early_end_matters = self.environment.horizon == "task"
         trainer = RewardTrainer(medium, config.reward, generator(config.seed, "feedback"))
         self.feedback = FeedbackLoop(self.session, config.feedback, trainer, questions)
         return self.feedback
@@ -265,6 +268,7 @@ def evaluated(place: str, config: EvaluateControl) -> dict[str, Any]:
     else:
         run = RunFolder.open(folder)
         policy_folder, environment = run.path / "policy", configs.load(run.config).environment
+        assert isinstance(environment, Control)
     policy = saved.load_policy(policy_folder, environment.id)
     returns = true_returns(policy, environment, config.episodes, config.seed, not config.sample)
     return {

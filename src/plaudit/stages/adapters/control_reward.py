@@ -81,7 +81,8 @@ def refuse_model(out: Path) -> None:
 
 
 def _spaces(segment: Segment) -> Spaces:
-    return Spaces(*(int(array[0].size) for array in segment), "continuous")
+    observations, actions = (int(array[0].size) for array in segment)
+    return Spaces(observations, actions, "continuous")
 
 
 def _difference(one: Judged) -> Tensor:

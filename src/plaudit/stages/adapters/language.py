@@ -1,22 +1,15 @@
 """Language: a run of a language model, put together from its config."""
 
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from plaudit.environments.language.prompts import PromptQueue
-from plaudit.environments.language.rollouts import GenerationConfig, LanguageRollouts, generate
-from plaudit.errors import PlauditError
+from plaudit.environments.language.config import Language
+from plaudit.environments.language.rollouts import LanguageRollouts, generate
 from plaudit.models.language import adapters, loading, reward_model
-from plaudit.models.language.generation import Sampling
-from plaudit.models.language.policy import LanguagePolicy, as_it_was
 from plaudit.models.language.reward_model import TextReward
-from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.rewards import functions, gold
-from plaudit.rewards.gold import GoldReward
 from plaudit.rewards.learned.calibration import forecast
 from plaudit.rewards.learned.loop import FeedbackLoop
 from plaudit.rewards.learned.session import FeedbackSession, simulated_people
@@ -29,22 +22,19 @@ from plaudit.rewards.text import (
     CompletionReward,
     CompletionStore,
     answered_by,
-    learned,
-    same_tokens,
     sequence,
 )
 from plaudit.rewards.weighted import Part, Weighted
 from plaudit.runs import algorithms, provenance
-from plaudit.runs.config import RewardSettings, RunConfig
+from plaudit.runs.config import RunConfig
 from plaudit.runs.files import write_whole
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
-from plaudit.stages.adapters import language_data, language_reward, samples
+from plaudit.stages.adapters import language_data, language_evaluate, language_reward, samples
 from plaudit.stages.adapters.early_stopping import EarlyStopping
-from plaudit.stages.adapters.prompts import Prompts, prompts
+from plaudit.stages.adapters.language_models import models, paying, weighted
 from plaudit.stages.adapters.text_evaluation import Evaluation, Scorers, evaluate, measured, paid, wins
-from plaudit.stages.evaluate import EvaluateText
 from plaudit.storage import Artifacts, open_store
 from plaudit.storage.commands import Commands
 from plaudit.trainers.evolution import Evolution
@@ -64,27 +54,6 @@ UNMEASURED = (
     "nothing says what completions are worth, so the model is not compared with the one it started from; give "
     "gold_reward, reward.start or a function"
 )
-
-
-@dataclass
-class Models:
-    """What a run works with; of these only the policy and the reward model learn."""
-
-    policy: LanguagePolicy
-    start: Any
-    """The policy as it was, with `generate` and `scores`."""
-    reference: Any | None
-    """What leaving has a price; none where nothing is priced, so that no forward pass is spent on it."""
-    generation: GenerationConfig
-    prompts: Prompts
-    reward: TextReward | None
-    gold: GoldReward | None
-    made_of: dict[str, tuple[str, str]]
-    """By field of the config what was read, and the hash of it."""
-
-    def queue(self, seed: int, purpose: str) -> PromptQueue:
-        """The prompts to learn from, in an order of its own for each purpose."""
-        return PromptQueue(self.prompts.train, generator(seed, purpose))
 
 
 class LanguageTask:
@@ -196,7 +165,7 @@ class LanguageTask:
     def _rewards(self) -> Weighted:
         """The weighted parts of the reward, each logged apart."""
         config, made = self.config, self.models
-        if self.kind == "preference" and not _paying(config.reward):
+        if self.kind == "preference" and not paying(config.reward):
             if made.gold is None:
                 self.notes.add(UNMEASURED)
             return Weighted({"gold_reward": Part(1.0, Fixed(answered_by(made.gold)))})
@@ -232,6 +201,7 @@ class LanguageTask:
             rows = config.policy.rows
             sides = [with_reference(part, reference, rows) for part in (train, held_out)]
             return Supervised(made.policy, sides[0], sides[1], self.algorithm, config.trainer, shuffles)
+        assert isinstance(config.environment, Language)
         batch = config.environment.batch_size
         evolved = self.kind == "evolution"
         if evolved:
@@ -310,104 +280,6 @@ def task(config: RunConfig, folder: RunFolder) -> LanguageTask:
     return LanguageTask(config, folder)
 
 
-def models(config: RunConfig) -> Models:
-    """Load and make everything; PlauditError where something does not fit."""
-    device = loading.device(config.device)
-    lm, vocabulary = loading.load(str(config.start))
-    environment = config.environment
-    asked = prompts(environment, vocabulary, loading.context_of(lm), config.seed)
-    made_of = {
-        "start": (str(config.start), provenance.of_weights(lm)),
-        "environment.prompts": (environment.prompts, provenance.of_prompts(asked.train, asked.held_out)),
-    }
-    lm = lm.to(device)
-    start: Any = None
-    if config.policy.lora is None:
-        start = as_it_was(deepcopy(lm), config.policy)
-    policy = LanguagePolicy(lm, config.policy, generator(config.seed, "policy"))
-    if start is None:
-        start = policy.reference()
-    sampling = Sampling(environment.max_new_tokens, rows=config.policy.rows)
-    stops = vocabulary.stops(environment.stop)
-    count = environment.num_generations
-    generation = GenerationConfig(vocabulary, stops, sampling, environment.cap, count)
-    longest = max(len(p.tokens) for p in [*asked.train, *asked.held_out]) + environment.max_new_tokens
-    reference, model = _reference(config, start, vocabulary, longest), _reward_model(config, device)
-    if reference is not None and config.reference is not None:
-        made_of["reference"] = config.reference, provenance.of_weights(reference.lm)
-    if model is not None and config.reward.start is not None:
-        made_of["reward.start"] = config.reward.start, provenance.of_weights(model.model)
-    held_out = asked.held_out[: config.evaluate_count]
-    return Models(
-        policy,
-        start,
-        reference,
-        generation,
-        replace(asked, held_out=held_out),
-        model,
-        gold.find(config.gold_reward, config.reward.time_limit),
-        made_of,
-    )
-
-
-def weighted(
-    settings: RewardSettings, model: TextReward | None, generation: GenerationConfig, taught: Any = None
-) -> Weighted:
-    """The mix of a config: the learned reward (by the source that teaches it, where there is one) and functions."""
-    parts: dict[str, Part] = {}
-    if model is not None and "learned" in settings.weights:
-        source = Fixed(learned(model, generation.vocabulary)) if taught is None else taught
-        parts["learned"] = Part(settings.weights["learned"], source)
-    for name, place in settings.functions.items():
-        function = functions.adapt(functions.load(place), name, settings.time_limit)
-        parts[name] = Part(settings.weights.get(name, 0.0), Fixed(_of_answers(function)))
-    return Weighted(parts)
-
-
-def _of_answers(function: functions.Reward) -> Any:
-    return lambda said: function(said.answers)
-
-
-def _paying(settings: RewardSettings) -> bool:
-    """Whether anything is there to pay for completions."""
-    return settings.start is not None or bool(settings.functions)
-
-
-def _reference(config: RunConfig, start: Any, vocabulary: Vocabulary, longest: int) -> Any | None:
-    if not config.needs.reference:
-        return None
-    if config.reference is None:
-        return start
-    lm, own = loading.load(config.reference)
-    if not same_tokens(own, vocabulary):
-        raise PlauditError(
-            f"reference: {config.reference} has another tokenizer than {config.start}, so their tokens cannot be "
-            "compared; give a reference with the same one"
-        )
-    context = loading.context_of(lm)
-    if context is not None and context < longest:
-        raise PlauditError(
-            f"reference: {config.reference} reads {context} tokens, but the longest prompt and its answer may have "
-            f"{longest}; give one that reads more, or lower environment.max_new_tokens"
-        )
-    return as_it_was(lm.to(start.device), config.policy)
-
-
-def _reward_model(config: RunConfig, device: torch.device) -> TextReward | None:
-    """The reward model; one that nothing teaches was trained before, and without a weight it is read to be logged."""
-    settings = config.reward
-    if "learned" not in settings.weights or not (settings.weights["learned"] or settings.start):
-        return None
-    if settings.start and not config.feedback.labels:
-        made = reward_model.trained(settings.start)
-    elif config.feedback.labels:
-        made = reward_model.begin(settings.start or str(config.start), generator(config.seed, "reward"))
-    else:
-        return None
-    made.rows, made.dtype = config.policy.rows, config.policy.dtype
-    return made.to(device)
-
-
 def reward_medium(rows: Any, config: Any, known: Any) -> CompletionReward:
     """A reward to begin from, for answers in files."""
     reward = language_reward.medium(rows, config, known)
@@ -433,11 +305,4 @@ def pretraining_memory_explained() -> Any:
     return loading.memory_explained(language_data.MEMORY)
 
 
-lessons = language_data.TextLessons
-
-
-def evaluated(place: str, config: EvaluateText) -> dict[str, Any]:
-    """How good a model is on held-out prompts."""
-    from plaudit.stages.adapters import language_evaluate  # it uses this module's rewards
-
-    return language_evaluate.evaluated(place, config)
+lessons, evaluated = language_data.TextLessons, language_evaluate.evaluated

@@ -21,7 +21,7 @@ from plaudit.rewards.text import same_tokens
 from plaudit.runs import agreement
 from plaudit.runs.config import RewardSettings
 from plaudit.runs.settings import validate
-from plaudit.stages.adapters import language
+from plaudit.stages.adapters.language_models import weighted
 from plaudit.stages.adapters.prompts import held_out_for
 from plaudit.stages.adapters.text_evaluation import Evaluation, Scorers, evaluate, paid, wins
 from plaudit.stages.evaluate import EvaluateText
@@ -109,4 +109,4 @@ def _proxy(config: EvaluateText, model: TextReward | None, generation: Generatio
     if model is None and not config.functions:
         return Fixed(lambda said: Rewards(torch.zeros(len(said.answers))))
     settings = RewardSettings(weights=config.weights, functions=config.functions)
-    return language.weighted(settings, model, generation)
+    return weighted(settings, model, generation)

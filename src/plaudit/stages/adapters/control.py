@@ -10,25 +10,11 @@ import torch
 from plaudit.environments.control import make
 from plaudit.environments.control.config import Control
 from plaudit.environments.control.evaluation import true_returns
-from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.rollouts import ControlRollouts
-from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
-from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.rewards.control import (
-    SegmentQuestions,
     SegmentReward,
-    environment_reward,
-    function_reward,
-    paid,
 )
-from plaudit.rewards.discriminator import Discriminator
-from plaudit.rewards.learned.loop import FeedbackLoop
-from plaudit.rewards.learned.session import FeedbackSession, simulated_people
-from plaudit.rewards.learned.trainer import RewardTrainer
-from plaudit.rewards.segments import SegmentStore, Window
-from plaudit.rewards.source import Fixed
-from plaudit.rewards.weighted import Part, Scaled, Weighted
 from plaudit.runs import algorithms, saved
 from plaudit.runs import config as configs
 from plaudit.runs.config import RunConfig
@@ -36,9 +22,8 @@ from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
 from plaudit.stages.adapters import control_data, control_reward
+from plaudit.stages.adapters.control_sources import RewardSources
 from plaudit.stages.evaluate import EvaluateControl
-from plaudit.storage import Artifacts, open_store
-from plaudit.storage.commands import Commands
 from plaudit.trainers.evolution import Evolution
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from plaudit.trainers.supervised import Supervised
@@ -55,8 +40,6 @@ class ControlTask:
         self.environment = config.environment
         self.notes: set[str] = set()
         """What somebody should know about this run."""
-        self.session: FeedbackSession | None = None
-        self.feedback: FeedbackLoop | None = None
         module = algorithms.find(config.algorithm)
         self.kind = algorithms.kind_of(module)
         self.algorithm = Algorithm(module, config.settings, config.algorithm)
@@ -72,8 +55,10 @@ class ControlTask:
             self.source.num_envs if evolved else self.environment.group,
             self.environment.discount,
         )
+        self.sources = RewardSources(config, folder, self.source, self.rollouts.spaces)
         self.policy = self._policy()
         self.learner = self._learner()
+        self.session, self.feedback = self.sources.session, self.sources.feedback
 
     @property
     def stopped(self) -> bool:
@@ -100,14 +85,14 @@ class ControlTask:
     def finish(self, folder: RunFolder) -> dict[str, Any]:
         """Save what was learned and say how good it is by the true return."""
         saved.save_policy(folder.path / "policy", self.policy, self.environment)
-        if self.feedback is not None:
+        if self.feedback is not None and self.sources.ensemble is not None:
             self.notes |= self.feedback.notes
             about = {
                 "labels": self.feedback.labels,
                 "fits": self.feedback.fits,
                 "people": self.feedback.trainer.people.report(),
             }
-            saved.save_reward(folder.path / "reward", self._ensemble, about)
+            saved.save_reward(folder.path / "reward", self.sources.ensemble, about)
         returns = self._true_returns(seed_of(self.config.seed, "evaluation"))
         return {
             "return_mean": float(returns.mean()),
@@ -159,84 +144,13 @@ class ControlTask:
             reference = self._reference() or saved.copied(self.policy)
             train, held_out = control_data.pairs(config, self.source, reference)
             return Supervised(self.policy, train, held_out, self.algorithm, config.trainer, shuffles)
-        rewards = self._rewards()
+        rewards = self.sources.mix()
         if self.kind == "evolution":
             return Evolution(
                 self.policy, self.algorithm, config.trainer, self.rollouts, rewards, config.budget, shuffles
             )
         updater = Updater(self.policy, self.algorithm, config.trainer, shuffles)
         return OnPolicy(updater, self.rollouts, rewards, config.budget, self._reference())
-
-    def _rewards(self) -> Any:
-        """The weighted mix of all parts; `environment` alone is logged as itself."""
-        config, weights = self.config, self.config.reward.weights
-        parts: dict[str, Part] = {}
-        if weights.get("environment"):
-            parts["environment"] = Part(weights["environment"], Fixed(environment_reward))
-        if weights.get("learned"):
-            parts["learned"] = Part(weights["learned"], self._learned())
-        if weights.get("discriminator"):
-            parts["discriminator"] = Part(weights["discriminator"], self._discriminator())
-        for name, place in config.reward.functions.items():
-            parts[name] = Part(weights.get(name, 0.0), Fixed(function_reward(place, name)))
-        mix = Weighted(parts)
-        if not config.reward.normalise:
-            return mix
-        needs = config.needs
-        discount = self.environment.discount if needs.discount is None else needs.discount
-        return Scaled(mix, self.source.num_envs, discount)
-
-    def _learned(self) -> Any:
-        """People who teach a reward, or one that nobody teaches any more."""
-        config = self.config
-        self._ensemble = self._reward_model()
-        if not config.feedback.labels:
-            model = self._ensemble
-            return Fixed(lambda behaviour: paid(model.reward(behaviour.record), behaviour.mask))
-        store = open_store(self.folder.feedback, seed_of(config.seed, "sides"))
-        artifacts = Artifacts(self.folder.artifacts)
-        real = not config.feedback.people
-        if real and self.source.resume != "exact":
-            raise PlauditError(
-                f"environment.id: {self.environment.id} cannot be replayed as it is set up, so there are no clips to "
-                "show to people; choose environment.vectorization: auto, or simulated people"
-            )
-        replay = self._replay if self.source.resume == "exact" else None
-        segments = SegmentStore(artifacts, replay, drawn=real)
-        persons = simulated_people(config.feedback.people, config.seed)
-        self.session = FeedbackSession(store, artifacts, Commands(store), segments.gold_rewards, persons)
-        draws = generator(config.seed, "questions")
-        medium = SegmentReward(self._ensemble, segments.segment, config.reward.fit.subsample)
-        questions = SegmentQuestions(segments, config.feedback, medium, draws, config.reward.likelihood.scale)
-        questions.early_end_matters = self.environment.horizon == "task"
-        trainer = RewardTrainer(medium, config.reward, generator(config.seed, "feedback"))
-        self.feedback = FeedbackLoop(self.session, config.feedback, trainer, questions)
-        return self.feedback
-
-    def _replay(self, place: Window) -> Replay:
-        return self.source.tape.replay(place.row, place.start, place.start + place.length - 1)
-
-    def _reward_model(self) -> RewardEnsemble:
-        config, wanted = self.config, self.rollouts.spaces
-        if config.reward.start is not None:
-            return saved.load_reward(config.reward.start, wanted)
-        return RewardEnsemble(wanted, config.reward.model, generator(config.seed, "reward"))
-
-    def _discriminator(self) -> Discriminator:
-        config = self.config
-        reward = config.reward
-        model = RewardEnsemble(
-            self.rollouts.spaces, replace(reward.model, members=1), generator(config.seed, "discriminator")
-        )
-        demonstrations = control_data.demonstrated(Path(str(reward.demonstrations)), self.source)
-        return Discriminator(
-            model,
-            demonstrations,
-            algorithms.find(str(reward.discriminator)),
-            reward.discriminator_settings,
-            reward.discriminator_fit,
-            generator(config.seed, "discriminator draws"),
-        )
 
 
 def task(config: RunConfig, folder: RunFolder) -> ControlTask:

@@ -9,22 +9,11 @@ import torch
 from plaudit.environments.language.config import Language
 from plaudit.environments.language.rollouts import LanguageRollouts, generate
 from plaudit.models.language import adapters, loading, reward_model
-from plaudit.models.language.reward_model import TextReward
 from plaudit.rewards.learned.calibration import forecast
-from plaudit.rewards.learned.loop import FeedbackLoop
-from plaudit.rewards.learned.session import FeedbackSession, simulated_people
 from plaudit.rewards.learned.terms import of_responses
-from plaudit.rewards.learned.trainer import RewardTrainer
-from plaudit.rewards.source import Fixed
 from plaudit.rewards.text import (
-    Asking,
-    CompletionQuestions,
     CompletionReward,
-    CompletionStore,
-    answered_by,
-    sequence,
 )
-from plaudit.rewards.weighted import Part, Weighted
 from plaudit.runs import algorithms, provenance
 from plaudit.runs.config import RunConfig
 from plaudit.runs.files import write_whole
@@ -33,10 +22,9 @@ from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
 from plaudit.stages.adapters import language_data, language_evaluate, language_reward, samples
 from plaudit.stages.adapters.early_stopping import EarlyStopping
-from plaudit.stages.adapters.language_models import models, paying, weighted
+from plaudit.stages.adapters.language_models import models
+from plaudit.stages.adapters.language_sources import RewardSources
 from plaudit.stages.adapters.text_evaluation import Evaluation, Scorers, evaluate, measured, paid, wins
-from plaudit.storage import Artifacts, open_store
-from plaudit.storage.commands import Commands
 from plaudit.trainers.evolution import Evolution
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from plaudit.trainers.supervised import Supervised, with_reference
@@ -48,11 +36,6 @@ MEMORY = (
 """What to lower where memory runs out."""
 UNJUDGED = (
     "win_rate_check.stop: nobody answered the held-out judgements, so the policy of the last update was kept"
-)
-
-UNMEASURED = (
-    "nothing says what completions are worth, so the model is not compared with the one it started from; give "
-    "gold_reward, reward.start or a function"
 )
 
 
@@ -73,18 +56,16 @@ class LanguageTask:
         module = algorithms.find(config.algorithm)
         self.kind = algorithms.kind_of(module)
         self.algorithm = Algorithm(module, config.settings, config.algorithm)
-        self.session: FeedbackSession | None = None
-        self.store: CompletionStore | None = None
-        self.feedback: FeedbackLoop | None = None
-        if config.feedback.labels or config.win_rate_check.every:
-            self._meet()
-        self.rewards = self._rewards()
+        sources = RewardSources(config, folder, made)
+        self.rewards = sources.mix()
+        self.notes |= sources.notes
+        self.session, self.feedback, store = sources.session, sources.feedback, sources.store
         self.scorers = Scorers(self.rewards, made.gold, made.start)
         self.learner = self._learner()
         self.early_stopping: EarlyStopping | None = None
-        if self.session is not None and self.store is not None and config.win_rate_check.every:
+        if self.session is not None and store is not None and config.win_rate_check.every:
             place, last = folder.path / "watched", config.budget
-            self.early_stopping = EarlyStopping(config.win_rate_check, self.session, self.store, place, last)
+            self.early_stopping = EarlyStopping(config.win_rate_check, self.session, store, place, last)
         self._stopped = False
         self.evaluations: dict[int, Evaluation] = {}
         """By update, that of the start (0) and the latest."""
@@ -151,46 +132,6 @@ class LanguageTask:
         """Release the store."""
         if self.session is not None:
             self.session.store.close()
-
-    def _meet(self) -> None:
-        """Where people answer."""
-        config, made = self.config, self.models
-        opened = open_store(self.folder.feedback, seed_of(config.seed, "sides"))
-        self.store = CompletionStore(Artifacts(self.folder.artifacts), made.gold)
-        persons = simulated_people(config.feedback.people, config.seed)
-        self.session = FeedbackSession(
-            opened, self.store.artifacts, Commands(opened), self.store.gold_rewards, persons
-        )
-
-    def _rewards(self) -> Weighted:
-        """The weighted parts of the reward, each logged apart."""
-        config, made = self.config, self.models
-        if self.kind == "preference" and not paying(config.reward):
-            if made.gold is None:
-                self.notes.add(UNMEASURED)
-            return Weighted({"gold_reward": Part(1.0, Fixed(answered_by(made.gold)))})
-        source = None
-        if config.feedback.labels and made.reward is not None:
-            source = self._feedback(made.reward)
-        return weighted(config.reward, made.reward, made.generation, source)
-
-    def _feedback(self, model: TextReward) -> FeedbackLoop:
-        config, made = self.config, self.models
-        assert self.session is not None and self.store is not None
-        store, spoken = self.store, made.generation.vocabulary
-        medium = CompletionReward(model, lambda item: sequence(model, store.get(item), spoken))
-        asking = Asking(
-            made.policy,
-            made.queue(config.seed, "questions"),
-            made.generation,
-            generator(config.seed, "compared answers"),
-            config.feedback.question,
-            config.feedback.options,
-        )
-        trainer = RewardTrainer(medium, config.reward, generator(config.seed, "feedback"))
-        questions = CompletionQuestions(store, medium, asking)
-        self.feedback = FeedbackLoop(self.session, config.feedback, trainer, questions)
-        return self.feedback
 
     def _learner(self) -> Any:
         config, made = self.config, self.models

@@ -101,8 +101,8 @@ def main(lessons: int, labels: int, updates: int, seed: int) -> float:
         loading.save(Path(folder), policy.lm, code)
         model = reward_model.begin(folder, generator)
         reference = LanguagePolicy(loading.load(folder)[0], PolicyConfig(critic="none"), generator)
-    pairs = [generate(policy, asked[:labels], how, generator) for _ in range(2)]
-    said = compared(*pairs, code)  # 2. ask people about them
+    first, second = (generate(policy, asked[:labels], how, generator) for _ in range(2))
+    said = compared(first, second, code)  # 2. ask people about them
     train, kept = said[labels // 10 :], said[: labels // 10]
     trainer = RewardTrainer(CompletionReward(model, lambda text: text), LearnedConfig(fit=FIT), generator)
     trainer.fit(train, labels // 4)  # 3. learn what they want: the likelihood of Bradley and Terry
@@ -132,7 +132,7 @@ def main(lessons: int, labels: int, updates: int, seed: int) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--lessons", type=int, default=3200, help="dialogues of each kind to imitate")
     parser.add_argument("--labels", type=int, default=400, help="comparisons the person answers")
     parser.add_argument("--updates", type=int, default=40, help="updates of PPO")

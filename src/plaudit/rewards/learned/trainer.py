@@ -41,8 +41,10 @@ class LearnedConfig:
 class RewardMedium(Protocol):
     """All that differs between rewards of segments and of texts."""
 
-    model: torch.nn.Module
-    """The reward model."""
+    @property
+    def model(self) -> torch.nn.Module:
+        """The reward model."""
+        ...
 
     def tensors(self, rows: Sequence[Judgement]) -> Any:
         """The options of judgements of one kind as tensors [R, C, ...]."""

@@ -12,8 +12,8 @@ import plaudit
 from plaudit.agents import PPOAgent
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading
-from plaudit.runs import saved
 from plaudit.pipeline.language import judged
+from plaudit.runs import saved
 from tests.api.conftest import write
 from tests.api.test_reward import texts
 from tests.text_world import World

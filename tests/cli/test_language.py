@@ -11,9 +11,9 @@ import pytest
 
 from plaudit.models.language.adapters import Lora
 from plaudit.pipeline import kinds
-from plaudit.stages import optimise
 from plaudit.readers.texts import read_text_pairs
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
 from tests.cli.conftest import Run
 from tests.text_world import made_of, make_world, quiet, write_rows
 

@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from plaudit.algorithms.on_policy import ppo
-from plaudit.stages import optimise
 from plaudit.pipeline.control.config import from_mapping
 from plaudit.readers.arrays import read_pairs
 from plaudit.readers.comparisons import read_comparisons
 from plaudit.readers.lines import read_lines, write_lines
+from plaudit.stages import optimise
 from plaudit.stages.export import export_feedback
 
 Run = Callable[..., tuple[int, str, str]]

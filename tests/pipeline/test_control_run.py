@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from plaudit.errors import PlauditError
-from plaudit.stages import optimise
 from plaudit.pipeline.control import config
-from plaudit.stages.adapters.control import EARLY_END, ControlRun
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
+from plaudit.stages.adapters.control import EARLY_END, ControlRun
 from plaudit.storage import MemoryStore, commands, open_store
 
 SMALL: dict[str, Any] = {

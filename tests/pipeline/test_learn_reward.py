@@ -12,8 +12,10 @@ from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.models.transitions import Transitions
-from plaudit.stages import reward as learn_reward
+from plaudit.readers.arrays import RecordedPairs
+from plaudit.rewards.learned import fit as reward_fit
 from plaudit.runs import saved
+from plaudit.stages import reward as learn_reward
 from plaudit.stages.reward import (
     LearnRewardConfig,
     cross_validate,
@@ -22,8 +24,6 @@ from plaudit.stages.reward import (
     read,
     single,
 )
-from plaudit.readers.arrays import RecordedPairs
-from plaudit.rewards.learned import fit as reward_fit
 
 QUICK = LearnRewardConfig(
     model=RewardConfig(members=2, hidden=(8,)),

@@ -9,10 +9,10 @@ import torch
 
 from plaudit.environments.control.make import Control
 from plaudit.models.actor_critic import PolicyConfig
-from plaudit.stages import pretrain
-from plaudit.runs import saved
-from plaudit.stages.pretrain import CloneConfig, clone
 from plaudit.readers.arrays import RecordedSteps
+from plaudit.runs import saved
+from plaudit.stages import pretrain
+from plaudit.stages.pretrain import CloneConfig, clone
 from plaudit.trainers import supervised
 
 

@@ -10,10 +10,10 @@ import torch
 
 from plaudit.environments.control.vector_env import Source
 from plaudit.errors import PlauditError
-from plaudit.stages import optimise
 from plaudit.pipeline.control.config import RunConfig, from_mapping
-from plaudit.stages.adapters.control import ControlRun
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
+from plaudit.stages.adapters.control import ControlRun
 from plaudit.storage.sql import SqlStore
 from tests.processes import contents, differences, in_child, kill_me, metrics
 

@@ -8,8 +8,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from plaudit.rewards.functions import adapt
 from plaudit.errors import PlauditError
+from plaudit.rewards.functions import adapt
 from tests.environments.language.three import message, numbers, some
 
 

@@ -26,12 +26,12 @@ from plaudit.models.actor_critic import PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.pipeline.control import config as run_config
 from plaudit.pipeline.control.config import FeedbackSettings, RewardSettings, RunConfig
-from plaudit.stages.reward import LearnRewardConfig
-from plaudit.stages.pretrain import CloneConfig
+from plaudit.rewards.learned import fit as reward_fit
 from plaudit.runs.old_names import CONFIG_KEYS
 from plaudit.runs.settings import _note, build, dump, kind_of, load_yaml, meanings, renamed, validate
+from plaudit.stages.pretrain import CloneConfig
+from plaudit.stages.reward import LearnRewardConfig
 from plaudit.trainers import on_policy, supervised
-from plaudit.rewards.learned import fit as reward_fit
 
 SCHEMAS = [
     EnvironmentConfig, PolicyConfig, RewardConfig, RewardSettings, FeedbackSettings, CloneConfig, LearnRewardConfig,

@@ -8,15 +8,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Transitions:
-    """B rows of T environment steps."""
+    """B rows of T environment steps; of pairs [P, 2, T, ...]."""
 
-    observations: Float[Tensor, "B T F"]
+    observations: Float[Tensor, "*B T F"]
     """s_t, flattened, as the environment gave it (not standardised)."""
     actions: Tensor
     """The policy's choice [B, T] (index from 0) or [B, T, A] (in its own normalised space, before clipping)."""
-    executed: Float[Tensor, "B T X"]
+    executed: Float[Tensor, "*B T X"]
     """What the environment was given: one-hot for discrete actions, clipped and rescaled for continuous ones."""
-    successors: Float[Tensor, "B T F"]
+    successors: Float[Tensor, "*B T F"]
     """The true s_{t+1}, before any reset."""
-    environment_rewards: Float[Tensor, "B T"]
+    environment_rewards: Float[Tensor, "*B T"]
     """The environment's own reward: for plain RL, for simulated people and for the report."""

@@ -11,10 +11,10 @@ from plaudit.errors import PlauditError
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy
-from plaudit.stages import optimise
-from plaudit.stages.generate import AnswerConfig, EvaluateConfig, Speaker, assess, of_run
 from plaudit.pipeline.language.config import Language
 from plaudit.readers.texts import TextPrompt
+from plaudit.stages import optimise
+from plaudit.stages.generate import AnswerConfig, EvaluateConfig, Speaker, assess, of_run
 from tests.text_world import World, made_of, quiet, write_rows
 
 

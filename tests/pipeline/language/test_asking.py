@@ -10,10 +10,10 @@ from plaudit.environments.language import service
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading, vocabulary
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.stages.adapters.prompts import Prompts, fitted, generated, prompts
 from plaudit.pipeline.language.config import Language
-from plaudit.stages.split import divided
 from plaudit.readers.texts import TextPrompt
+from plaudit.stages.adapters.prompts import Prompts, fitted, generated, prompts
+from plaudit.stages.split import divided
 from tests.text_world import World, write_rows
 
 

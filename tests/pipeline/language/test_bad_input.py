@@ -17,10 +17,9 @@ from plaudit.errors import PlauditError
 from plaudit.models.language.policy import LanguagePolicy
 from plaudit.models.language.reward_model import TextReward
 from plaudit.pipeline import kinds
+from plaudit.runs.folder import RunFolder
 from plaudit.stages import optimise
 from plaudit.stages.adapters.language import LanguageRun
-from plaudit.runs.folder import RunFolder
-from plaudit.trainers.steps import AdamOptimiser
 from tests.processes import contents, differences, metrics
 from tests.text_world import World, quiet, write_rows
 

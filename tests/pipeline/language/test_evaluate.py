@@ -16,11 +16,11 @@ from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import PolicyConfig, as_it_was
 from plaudit.models.language.vocabulary import Vocabulary
+from plaudit.readers.texts import TextPrompt
 from plaudit.rewards import gold as hidden
+from plaudit.runs.statistics import mean_interval
 from plaudit.stages.adapters.prompts import fitted
 from plaudit.stages.adapters.text_evaluation import Judges, evaluate, wins
-from plaudit.readers.texts import TextPrompt
-from plaudit.runs.statistics import mean_interval
 from tests.text_world import World
 
 SHAPING = PolicyConfig(shaping=Shaping(temperature=0.8))

@@ -24,8 +24,8 @@ from plaudit.pipeline.language.learn_reward import (
     read,
     rules,
 )
-from plaudit.rewards.text import sequence
 from plaudit.readers.texts import TextPair, read_text_pairs
+from plaudit.rewards.text import sequence
 from plaudit.runs import settings
 from tests.text_world import World, made_of, write_rows
 

@@ -8,8 +8,8 @@ import torch
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import reward_model
-from plaudit.stages.adapters.language import LanguageRun
 from plaudit.runs.folder import RunFolder
+from plaudit.stages.adapters.language import LanguageRun
 from tests.text_world import World, made_of
 
 FOUR = ("trl", "trlx", "compute_score", "texts")

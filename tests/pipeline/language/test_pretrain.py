@@ -16,9 +16,9 @@ from plaudit.environments.language import service
 from plaudit.errors import PlauditError
 from plaudit.models.language.policy import LanguagePolicy
 from plaudit.pipeline.language import pretrain as stage
-from plaudit.runs.provenance import of_weights
 from plaudit.pipeline.language.pretrain import PretrainConfig, demonstrations, pretrain
 from plaudit.runs import settings
+from plaudit.runs.provenance import of_weights
 from tests.text_world import NEW, World, quiet, write_rows
 
 TEXT = "".join(f"The {noun} is {colour}.\n" for noun in ("dög", "cat", "bird", "bee", "frog") * 9

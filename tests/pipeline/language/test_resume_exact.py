@@ -9,12 +9,11 @@ import pytest
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import generation, loading
-from plaudit.stages import optimise
-from plaudit.stages.adapters.language import LanguageRun
 from plaudit.runs import checkpoint
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
+from plaudit.stages.adapters.language import LanguageRun
 from plaudit.storage.sql import SqlStore
-from plaudit.trainers.steps import AdamOptimiser
 from tests.processes import contents, differences, in_child, kill_me, metrics
 from tests.text_world import World, quiet
 

@@ -15,13 +15,13 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from plaudit.errors import PlauditError
+from plaudit.runs.folder import RunFolder
+from plaudit.runs.provenance import of_weights
+from plaudit.seeds import seed_of
 from plaudit.stages import optimise
 from plaudit.stages.adapters import language as language_run
-from plaudit.stages.adapters.text_evaluation import Evaluation
-from plaudit.runs.provenance import of_weights
 from plaudit.stages.adapters.language import LanguageRun
-from plaudit.runs.folder import RunFolder
-from plaudit.seeds import seed_of
+from plaudit.stages.adapters.text_evaluation import Evaluation
 from tests.processes import metrics
 from tests.text_world import World, quiet
 

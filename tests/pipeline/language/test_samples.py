@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from plaudit.models.language.reward_model import texts
+from plaudit.runs.folder import RunFolder
 from plaudit.stages.adapters import samples
 from plaudit.stages.adapters.language import LanguageRun
-from plaudit.runs.folder import RunFolder
 from tests.text_world import World, made_of
 
 

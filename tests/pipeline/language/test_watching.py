@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from plaudit.feedback import Comparison
-from plaudit.stages import optimise
-from plaudit.stages.adapters import language as run_module
-from plaudit.stages.adapters import early_stopping as watching
-from plaudit.stages.adapters.language import LanguageRun
-from plaudit.stages.adapters.early_stopping import START, Check, best, counted, fallen
 from plaudit.runs.checkpoint import load_tree
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
+from plaudit.stages.adapters import early_stopping as watching
+from plaudit.stages.adapters import language as run_module
+from plaudit.stages.adapters.early_stopping import START, Check, best, counted, fallen
+from plaudit.stages.adapters.language import LanguageRun
 from plaudit.storage import open_store
 from plaudit.storage.store import NewResponse, Response
 from tests.processes import metrics

@@ -16,15 +16,15 @@ from plaudit.batches import Comparisons
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
 from plaudit.likelihoods import bradley_terry
-from plaudit.stages import optimise
-from plaudit.rewards.learned import loop as preferences
-from plaudit.runs import saved
 from plaudit.pipeline.control.config import FeedbackSettings, from_mapping
-from plaudit.stages.adapters.control import ControlRun
-from plaudit.rewards.segments import Window, cut, from_bytes, stack, to_bytes
 from plaudit.rewards.control import ControlTeaching
+from plaudit.rewards.learned import loop as preferences
 from plaudit.rewards.learned.loop import schedule
+from plaudit.rewards.segments import Window, cut, from_bytes, stack, to_bytes
+from plaudit.runs import saved
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
+from plaudit.stages.adapters.control import ControlRun
 from plaudit.storage import open_store
 from plaudit.storage.store import NewResponse
 

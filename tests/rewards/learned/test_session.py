@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from plaudit.annotators.simulated import SimulatedPerson
-from plaudit.rewards.learned.session import FeedbackSession
 from plaudit.rewards.learned.loop import people
+from plaudit.rewards.learned.session import FeedbackSession
 from plaudit.storage import Artifacts
 from plaudit.storage.commands import Commands
 from plaudit.storage.memory import MemoryStore

@@ -16,17 +16,17 @@ PADDED = 96
 
 @dataclass(frozen=True)
 class Tokens:
-    """B sequences of context and decisions, each from column 0 without gaps; padding is at the right."""
+    """B sequences of context and decisions (of pairs [P, 2, ...]), each from column 0 without gaps; padding is at the right."""
 
-    ids: Int[Tensor, "B L"]
+    ids: Int[Tensor, "*B L"]
     """Token ids; padding holds 0, which no score depends on."""
-    lengths: Int[Tensor, "B"]
+    lengths: Int[Tensor, "*B"]
     """Tokens in each row."""
-    decisions: Int[Tensor, "B T"]
+    decisions: Int[Tensor, "*B T"]
     """The column in `ids` of each decision; 0: none (the first token of a sequence is never a decision)."""
 
     @property
-    def mask(self) -> Bool[Tensor, "B T"]:
+    def mask(self) -> Bool[Tensor, "*B T"]:
         """Where there is a decision."""
         return self.decisions > 0
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from plaudit.environments.language.answers import Answers, Rewards
+from plaudit.batches import Rewards
+from plaudit.environments.language.answers import Answers
 from plaudit.errors import PlauditError
 from plaudit.rewards.functions import adapt
 

@@ -16,7 +16,7 @@ PADDED = 96
 
 @dataclass(frozen=True)
 class Tokens:
-    """B sequences of context and decisions (of pairs [P, 2, ...]), each from column 0 without gaps; padding is at the right."""
+    """B sequences of context and decisions (pairs: [P, 2, ..]), from column 0 without gaps; padding is at the right."""
 
     ids: Int[Tensor, "*B L"]
     """Token ids; padding holds 0, which no score depends on."""

@@ -8,8 +8,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from plaudit.environments.control.classic import PHYSICS, place
 from plaudit.environments.control.make import Control, make
-from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.replay import Replay
+from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import Replayable
 from plaudit.errors import PlauditError
 

@@ -8,7 +8,7 @@ No loss has to be a mean over rows, and pieces may be uneven.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,7 @@ class TrustRegion:
 Step = Adam | TrustRegion
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A loss of some rows, split where the model ends and the mathematics begins."""
 

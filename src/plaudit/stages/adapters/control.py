@@ -211,7 +211,7 @@ class ControlTask:
         return self.feedback
 
     def _replay(self, place: Window) -> Replay:
-        return self.source.tape.replay(place.row, place.start, place.start + place.length - 1)
+        return self.source.recorder.replay(place.row, place.start, place.start + place.length - 1)
 
     def _reward_model(self) -> RewardEnsemble:
         config, wanted = self.config, self.rollouts.spaces

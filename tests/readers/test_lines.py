@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from plaudit.errors import PlauditError
 from plaudit.readers.judgements import read_judgements
-from plaudit.readers.lines import training_rows, numbered, read_lines, write_lines
+from plaudit.readers.lines import numbered, read_lines, training_rows, write_lines
 from plaudit.readers.texts import read_text_pairs
 
 PLAIN = st.recursive(

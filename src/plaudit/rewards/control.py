@@ -41,6 +41,8 @@ class SegmentOptions:
 class SegmentReward:
     """A `RewardMedium`: an ensemble whose members sum their rewards over a segment."""
 
+    usual_rate = 3e-3
+
     def __init__(self, model: RewardEnsemble, load: Callable[[Any], Transitions], subsample: float = 1.0):
         self.model, self.load, self.share = model, load, subsample
 

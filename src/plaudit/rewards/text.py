@@ -28,6 +28,8 @@ from plaudit.storage.store import NewQuery
 
 ATTEMPTS = 5
 """Draws of completions before a prompt is given up whose completions are always the same."""
+RATE = 0.05
+"""The usual step size times the width."""
 SCALE = {"criterion": "overall", "low": 1, "high": 5}
 """Of ratings."""
 
@@ -96,6 +98,11 @@ class CompletionReward:
     def __init__(self, model: TextReward, read: Callable[[Any], Sequence[int]]):
         self.model, self.read = model, read
         """`read` gives the tokens of an option, with its prompt."""
+
+    @property
+    def usual_rate(self) -> float:
+        """One rate over the width: wide models bear smaller steps (Yang et al. 2022, arXiv:2203.03466)."""
+        return RATE / self.model.model.score.in_features
 
     def tensors(self, rows: Sequence[Judgement]) -> TextOptions:
         """The options of judgements of one kind."""

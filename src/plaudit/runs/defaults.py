@@ -15,9 +15,8 @@ LANGUAGE: dict[str, Any] = {
     "reward": {
         "weights": {"learned": 1.0},
         "fit": {
-            "learning_rate": 5e-4,
             "weight_decay": 0.01,
-            "first_steps": 100,
+            "first_steps": 150,
             "steps": 20,
             "minibatch_size": 32,
             "schedule": "linear",

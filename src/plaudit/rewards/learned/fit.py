@@ -20,12 +20,14 @@ from plaudit.trainers.steps import AdamOptimiser, Descent, descend
 class Config:
     """How the likelihood is climbed."""
 
-    learning_rate: NonNegative = 3e-3
-    """Step size of AdamW."""
+    learning_rate: NonNegative | None = None
+    """Step size of AdamW; none: what fits the model (3e-3 for segments; for text, wide models bear smaller ones)."""
     weight_decay: NonNegative = 0.05
     """Decoupled weight decay."""
     first_steps: Whole = 200
-    """Gradient steps of the first fit."""
+    """Gradient steps of the first fit, at least."""
+    passes: NonNegative = 2.0
+    """Passes over the judgements of the first fit, at least: of many it takes more steps."""
     steps: Whole = 60
     """Gradient steps of every later fit, which goes on from the one before."""
     minibatch_size: Count = 64
@@ -76,7 +78,7 @@ def fit(
             rows = queue.next(generator)
             part = replace(term, options=take(term.options, rows), judgements=take(term.judgements, rows))
             parts.append(_Part(part, scorer.subsample(part.options, generator), len(rows), total))
-        rate = config.learning_rate * (1 - step / plan.steps if config.schedule == "linear" else 1.0)
+        rate = plan.rate * (1 - step / plan.steps if config.schedule == "linear" else 1.0)
         objective = _Objective(scorer, people, parts)
         how = Descent(rate, config.max_grad_norm, config.microbatch_size)
         taken = descend(objective, optimiser, how)
@@ -92,6 +94,8 @@ class Plan:
 
     config: Config
     steps: int
+    rate: float
+    """Step size at the start."""
 
 
 class _Queue:

@@ -46,6 +46,11 @@ class RewardMedium(Protocol):
         """The reward model."""
         ...
 
+    @property
+    def usual_rate(self) -> float:
+        """The step size that fits it, where nobody gives one."""
+        ...
+
     def tensors(self, rows: Sequence[Judgement]) -> Any:
         """The options of judgements of one kind as tensors [R, C, ...]."""
         ...
@@ -103,9 +108,10 @@ class RewardTrainer:
             self.medium.prepare(terms)
         plan = self.config.fit
         if steps is None:
-            steps = plan.first_steps if self.fits == 0 else plan.steps
+            steps = self._first_steps(len(judgements)) if self.fits == 0 else plan.steps
+        rate = self.medium.usual_rate if plan.learning_rate is None else plan.learning_rate
         metrics = fitting.fit(
-            terms, self.medium, self.optimiser, self.people, Plan(plan, steps), self.generator
+            terms, self.medium, self.optimiser, self.people, Plan(plan, steps, rate), self.generator
         )
         if not self.optimiser.finite:
             raise PlauditError(
@@ -113,6 +119,11 @@ class RewardTrainer:
             )
         self.fits += 1
         return metrics
+
+    def _first_steps(self, count: int) -> int:
+        """However few judgements there are, so many; of many, some passes."""
+        plan = self.config.fit
+        return max(plan.first_steps, round(plan.passes * count / plan.minibatch_size))
 
     @torch.no_grad()
     def returns(self, term: Term) -> torch.Tensor:

@@ -15,6 +15,7 @@ from plaudit.models.actor_critic import ActorCritic
 from plaudit.rewards.control import (
     SegmentReward,
 )
+from plaudit.rewards.weighted import Scaled
 from plaudit.runs import algorithms, saved
 from plaudit.runs import config as configs
 from plaudit.runs.config import RunConfig
@@ -107,6 +108,11 @@ class ControlTask:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
         self.notes = set(state["notes"])
+        rewards = getattr(self.learner, "rewards", None)
+        if self.resume == "statistical" and isinstance(
+            rewards, Scaled
+        ):  # fresh episodes: nothing is under way
+            rewards.running.zero_()
 
     def close(self) -> None:
         """Release environments and the store."""

@@ -9,15 +9,18 @@ BIN    := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help demo test check learn bench docs clean
+.PHONY: help demo test test-all check learn bench docs clean
 
 help:  ## Say what there is.
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 demo: .venv/.ready  ## Set up and run the main job: feedback in, a better policy and a report out.
 	$(BIN)/plaudit demo
 
-test: .venv/.ready  ## Set up and pass the tests.
+test: .venv/.ready  ## Set up and pass the tests, without those that take longer than five seconds.
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not learn and not slow'
+
+test-all: .venv/.ready  ## Every test but the learning curves, as CI runs them.
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: .venv/.ready  ## Style, types, layers and the house rules.

@@ -2,7 +2,7 @@
 
     python -m benchmarks.control [--only NAME] [--seeds 5] [--jobs 2]
 
-Every run goes through `plaudit.pipeline` as `plaudit run` does, in a process of its own with one thread.
+Every run goes through `plaudit.stages` as `plaudit run` does, in a process of its own with one thread.
 Results are kept in benchmarks/results/control.json, row by row, and written as a table to control.md.
 """
 
@@ -83,9 +83,8 @@ def run(case: Case, seed: int, demonstrations: Path) -> dict[str, Any]:
 
 
 def _optimise(case: Case, seed: int, folder: str) -> dict[str, Any]:
+    from plaudit.runs import config, settings
     from plaudit.stages import optimise
-    from plaudit.pipeline.control import config
-    from plaudit.runs import settings
 
     path = EXAMPLES / f"{case.example}.yaml"
     mapping = _merged(settings.load_yaml(path), case.changes | {"seed": seed})
@@ -93,24 +92,24 @@ def _optimise(case: Case, seed: int, folder: str) -> dict[str, Any]:
     done = optimise.start(made, Path(folder) / "run", lambda row: None)
     last = list(done.rows())[-1]
     return {
-        "environment": made.environment.id,
+        "environment": mapping["environment"]["id"],
         "algorithm": made.algorithm.upper(),
         "return": done.read_manifest()["result"]["return_mean"],
         "labels": last.get("feedback/labels", 0),
-        "steps": last["decisions"],
+        "steps": last["timesteps"],
     }
 
 
 def _clone(case: Case, seed: int, demonstrations: Path, folder: str) -> dict[str, Any]:
-    from plaudit.pipeline.control import config
-    from plaudit.stages import pretrain
-    from plaudit.readers.arrays import read_demonstrations
+    from plaudit.environments.control.config import Control
+    from plaudit.runs import config
+    from plaudit.stages.pretrain import pretrain
+    from plaudit.stages.pretrain_config import PretrainControl
 
     environment = config.load(EXAMPLES / f"{case.example}.yaml").environment
-    plan = pretrain.CloneConfig(environment, episodes=case.episodes, seed=seed)
-    result = pretrain.clone(
-        plan, read_demonstrations(demonstrations), Path(folder) / "clone", lambda row: None
-    )
+    assert isinstance(environment, Control)
+    plan = PretrainControl(environment, episodes=case.episodes, seed=seed)
+    result = pretrain(plan, str(demonstrations), Path(folder) / "clone", lambda row: None)
     return {
         "environment": environment.id,
         "algorithm": "BC",

@@ -4,7 +4,7 @@
 
 `demo`: what `plaudit demo --only language` does. `over_optimised`: the same model, but 60 labels of which a quarter
 are wrong and hardly a price for KL; held-out judgements (wrong as often) decide which policy is kept. Every run goes
-through `plaudit.pipeline`, in a process of its own with one thread. The table is written to
+through `plaudit.stages`, in a process of its own with one thread. The table is written to
 results/language.md; exit status 1 where anything must not be.
 """
 
@@ -23,14 +23,14 @@ from benchmarks.machine import RESULTS, described, merged
 
 PACKAGES = ("plaudit", "torch", "transformers", "tokenizers")
 OVER = {
-    "settings": {"kl_in_reward": 0.002},
+    "settings": {"kl": {"coef": 0.002}},
     "policy": {"shaping": {"temperature": 1.0}},
     "feedback": {"labels": 60, "first": 60, "rounds": 0, "people": [{"mistake": 0.25}]},
     "trainer": {"learning_rate": 1.0e-4, "schedule": "constant"},
     "updates": 60,
-    "watch": {"every": 2, "judgements": 400, "stop": True, "patience": 6},
+    "win_rate_check": {"every": 2, "judgements": 400, "stop": True, "patience": 6},
     "evaluate_every": 2,
-    "evaluate_prompts": 600,
+    "evaluate_count": 600,
 }
 """What differs from the demo."""
 
@@ -39,25 +39,25 @@ def runs(names: Sequence[str], seed: int, keep: Path | None = None) -> dict[str,
     """One seed of every case, all from one taught model; what came out, in plain numbers."""
     import torch
 
-    from plaudit.pipeline import kinds
-    from plaudit.stages import optimise
-    from plaudit.stages import demo
-    from plaudit.pipeline.language.pretrain import pretrain
+    from plaudit.runs import config as configs
     from plaudit.runs import settings
+    from plaudit.stages import demo, optimise
+    from plaudit.stages.pretrain import pretrain
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         folder = keep / str(seed) if keep is not None else Path(temporary)
         place, began, found = folder, time.process_time(), {}
-        for _, lesson, place in demo.lessons(folder, seed):
-            pretrain(lesson, "service", place, lambda row: None)
+        for lesson in demo.lessons(folder, seed):
+            place = lesson.folder
+            pretrain(lesson.config, "service", place, lambda row: None)
         taught = time.process_time() - began
         for name in names:
             began = time.process_time()
-            config = settings.dump(demo.run(place, seed))
+            config = settings.dump(demo.language(place, seed))
             if name == "over_optimised":
                 config = merged(config, OVER)
-            done = optimise.start(kinds.from_mapping(config, name), folder / name, lambda row: None)
+            done = optimise.start(configs.from_mapping(config, name), folder / name, lambda row: None)
             spent = {"lessons_s": taught, "run_s": time.process_time() - began}
             found[name] = (
                 {"seed": seed} | spent | done.read_manifest()["result"] | {"curve": curve(list(done.rows()))}
@@ -66,12 +66,17 @@ def runs(names: Sequence[str], seed: int, keep: Path | None = None) -> dict[str,
 
 
 def curve(rows: Sequence[dict[str, Any]]) -> list[tuple[int, float, float, float]]:
-    """(update, KL, proxy, hidden score) of every evaluation, the start first."""
-    points = [(0, 0.0, rows[0]["start/proxy_mean"], rows[0]["start/hidden_mean"])]
+    """(update, KL, proxy reward, gold reward) of every evaluation, the start first."""
+    points = [(0, 0.0, rows[0]["start/proxy_reward_mean"], rows[0]["start/gold_reward_mean"])]
     for row in rows:
-        if "eval/hidden_mean" in row:
+        if "eval/gold_reward_mean" in row:
             points.append(
-                (row["update"], row["eval/kl_per_answer"], row["eval/proxy_mean"], row["eval/hidden_mean"])
+                (
+                    row["update"],
+                    row["eval/kl_per_answer"],
+                    row["eval/proxy_reward_mean"],
+                    row["eval/gold_reward_mean"],
+                )
             )
     return points
 
@@ -79,20 +84,20 @@ def curve(rows: Sequence[dict[str, Any]]) -> list[tuple[int, float, float, float
 def demo_table(found: Sequence[dict[str, Any]]) -> list[str]:
     """Win rate of PPO over the model it started from, on held-out prompts, by the rubric nobody learned from."""
     lines = [
-        "| seed | better than before (95 %) | ties | hidden score | KL per answer | tokens | CPU s: lessons, run |",
+        "| seed | better than before (95 %) | ties | gold reward | KL per answer | tokens | CPU s: lessons, run |",
         "|---|---|---|---|---|---|---|",
     ]
     for r in found:
         lines.append(
             f"| {r['seed']} | {r['win_rate']:.3f} ({r['win_low']:.3f} to {r['win_high']:.3f}) | {r['win_ties']:.2f} "
-            f"| {r['before']['hidden_mean']:.2f} -> {r['hidden_mean']:.2f} | {r['kl_per_answer']:.1f} "
+            f"| {r['before']['gold_reward_mean']:.2f} -> {r['gold_reward_mean']:.2f} | {r['kl_per_answer']:.1f} "
             f"| {r['before']['tokens']:.0f} -> {r['tokens']:.0f} | {r['lessons_s']:.0f}, {r['run_s']:.0f} |"
         )
     return lines
 
 
 def over_table(found: Sequence[dict[str, Any]]) -> list[str]:
-    """Where the hidden score peaked, where it ended, and what the held-out judgements kept of it."""
+    """Where the gold reward peaked, where it ended, and what the held-out judgements kept of it."""
     lines = [
         "| seed | start | peak (update) | end (update) | proxy: both | kept (update) | share of it | of its gain |",
         "|---|---|---|---|---|---|---|---|",
@@ -126,7 +131,7 @@ def missed(name: str, found: Sequence[dict[str, Any]]) -> list[str]:
                 "its interval begins below .70": r["win_low"] < 0.7,
             },
             "over_optimised": {
-                "the hidden score does not rise, then fall": not start < peak > end,
+                "the gold reward does not rise, then fall": not start < peak > end,
                 "less than 90 % of the peak was kept": kept < 0.9 * peak,
             },
         }

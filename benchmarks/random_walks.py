@@ -40,18 +40,21 @@ from transformers import PreTrainedTokenizerFast
 from benchmarks.machine import RESULTS, described
 from plaudit.algorithms.imitation import bc
 from plaudit.algorithms.on_policy import ppo
-from plaudit.batches import Demonstrations
-from plaudit.environments.language.answers import Answers, Rewards
-from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig, talk
+from plaudit.batches import Demonstrations, Rewards
 from plaudit.environments.language.prompts import Prompt, PromptQueue
+from plaudit.environments.language.rollouts import Completions, GenerationConfig, LanguageRollouts, generate
 from plaudit.maths.advantage import GAE
+from plaudit.maths.kl import Kl
 from plaudit.models.language import loading, tokens
+from plaudit.models.language.config import NewModel, PolicyConfig
 from plaudit.models.language.generation import Sampling
-from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
+from plaudit.models.language.policy import LanguagePolicy
 from plaudit.models.language.tokens import Tokens
 from plaudit.models.language.vocabulary import Vocabulary
+from plaudit.rewards.source import Fixed
 from plaudit.runs.statistics import mean_interval
 from plaudit.trainers import on_policy, supervised
+from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 
 NODES, GOAL, LONGEST, WALKS, EDGE = 21, 0, 10, 1000, 0.1
 EACH, REQUIRED, GRAPHS, FIRST_SEED = 50, 0.90, (1002, 1, 2), 10
@@ -61,11 +64,16 @@ EACH, REQUIRED, GRAPHS, FIRST_SEED = 50, 0.90, (1002, 1, 2), 10
 class Plan:
     """The settings of a run."""
 
-    model: loading.NewModel = loading.NewModel(layers=2, width=64, heads=4, context=LONGEST)
+    model: NewModel = NewModel(layers=2, width=64, heads=4, context=LONGEST)
     cloning: supervised.Config = supervised.Config(
-        learning_rate=3e-3, weight_decay=0.01, epochs=20, minibatch_size=50, schedule="linear", max_grad_norm=1.0
+        learning_rate=3e-3,
+        weight_decay=0.01,
+        epochs=20,
+        minibatch_size=50,
+        schedule="linear",
+        max_grad_norm=1.0,
     )
-    settings: ppo.Config = ppo.Config(discount=1.0, advantage=GAE(0.95), value_coef=0.5, kl_in_reward=0.02)
+    settings: ppo.Config = ppo.Config(discount=1.0, advantage=GAE(0.95), value_coef=0.5, kl=Kl(0.02))
     trainer: on_policy.Config = on_policy.Config(learning_rate=6e-4, epochs=2, minibatch_size=64)
     batch: int = 128
     """Answers to learn from at a time."""
@@ -146,7 +154,9 @@ class Run:
     def __init__(self, graph: Graph, walks: list[list[int]], seed: int, plan: Plan):
         self.graph, self.walks, self.plan = graph, walks, plan
         self.vocabulary, self.generator = letters(), torch.Generator().manual_seed(seed)
-        self.speech = GenerationConfig(self.vocabulary, self.vocabulary.stops(), Sampling(LONGEST - 1, rows=256))
+        self.generation = GenerationConfig(
+            self.vocabulary, self.vocabulary.stops(), Sampling(LONGEST - 1, rows=256)
+        )
         self.prompts = [Prompt((node,), self.vocabulary.decode([node])) for node in graph.starts]
 
     def pretrained(self) -> LanguagePolicy:
@@ -155,9 +165,10 @@ class Run:
         data = Demonstrations(record.mask, record)
         lm = loading.make(self.plan.model, self.vocabulary, self.generator)
         policy = LanguagePolicy(lm, PolicyConfig(critic="none", rows=256), self.generator)
-        task = supervised.Task(bc, bc.Config(), self.plan.cloning)
-        for _ in supervised.train(policy, data, data, task, self.generator):
-            pass
+        cloning = Algorithm(bc, bc.Config(), "bc")
+        learner = supervised.Supervised(policy, data, data, cloning, self.plan.cloning, self.generator)
+        while not learner.done:
+            learner.step()
         return policy
 
     def improved(self, reference: LanguagePolicy) -> LanguagePolicy:
@@ -165,25 +176,25 @@ class Run:
         plan = self.plan
         policy = LanguagePolicy(deepcopy(reference.lm), PolicyConfig(rows=256), self.generator)
         queue = PromptQueue(self.prompts, self.generator)
-        environment = LanguageRollouts(queue, self.speech, plan.batch, self.generator)
-        learner = on_policy.Learner(ppo, plan.settings, plan.trainer)
-        state = on_policy.start(policy, plan.trainer, self.generator)
-        for update in range(plan.updates):
-            rollout = environment.collect(policy, reference, self.reward)
-            on_policy.update(state, rollout, learner, 1 - update / plan.updates)
+        environment = LanguageRollouts(queue, self.generation, plan.batch, self.generator)
+        updater = Updater(policy, Algorithm(ppo, plan.settings, "ppo"), plan.trainer, self.generator)
+        learner = OnPolicy(updater, environment, Fixed(self.reward), plan.updates, reference)
+        while not learner.done:
+            learner.step()
         return policy
 
-    def reward(self, answers: Answers) -> Rewards:
+    def reward(self, said: Completions) -> Rewards:
         """The optimality of start and answer, token by token a node."""
+        answers = said.answers
         starts = [self.vocabulary.encode(prompt)[0] for prompt in answers.prompts]
-        walks = [[start, *said] for start, said in zip(starts, answers.tokens, strict=True)]
+        walks = [[start, *onward] for start, onward in zip(starts, answers.tokens, strict=True)]
         return Rewards(torch.tensor([self.graph.optimality(walk) for walk in walks]))
 
     def answered(self, policy: LanguagePolicy, greedy: bool = False) -> tuple[float, Tokens]:
         """Mean optimality of EACH answers to every start node, or of the likeliest one; and these answers."""
-        speech = replace(self.speech, sampling=replace(self.speech.sampling, greedy=greedy))
-        said = talk(policy, self.prompts * (1 if greedy else EACH), speech, self.generator)
-        return float(self.reward(said.answers).scores.mean()), said.record
+        how = replace(self.generation, sampling=replace(self.generation.sampling, greedy=greedy))
+        said = generate(policy, self.prompts * (1 if greedy else EACH), how, self.generator)
+        return float(self.reward(said).scores.mean()), said.record
 
 
 def measured(graph: int, seed: int) -> dict[str, float]:
@@ -247,7 +258,7 @@ def table(rows: Sequence[dict[str, float]]) -> str:
         f"Optimality of walks to a goal (trlX's metric, 0 to 1; benchmarks/random_walks.py says exactly what it is), "
         f"mean over all start nodes, {EACH} answers to each. A GPT-2 of {plan.model.layers} layers x "
         f"{plan.model.width}, trained from scratch on {WALKS:,} random walks; then PPO on "
-        f"{plan.batch * plan.updates:,} answers, at a price of {plan.settings.kl_in_reward:g} per nat of KL to the "
+        f"{plan.batch * plan.updates:,} answers, at a price of {plan.settings.kl.coef:g} per nat of KL to the "
         "model before. One thread. Graph 1002 is trlX's. The settings were chosen on graphs 1002, 1 and 4 with seeds "
         "100 to 105, and nothing on graph 2.",
         "",

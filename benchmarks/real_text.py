@@ -3,7 +3,7 @@
     python -m benchmarks.real_text [--only pretrain reward ppo] [--seeds 3] [--jobs 2] [--data FOLDER]
 
 FOLDER has text_corpus/tinyshakespeare.txt and text_pairs/hh_pairs.jsonl.gz (HH-RLHF, columns source and split).
-Every model is trained through `plaudit.pipeline` as the commands in the table do it, in a process of its own with
+Every model is trained through `plaudit.stages` as the commands in the table do it, in a process of its own with
 one thread. Results are kept in results/real_text.json, part by part, and written as tables to real_text.md.
 """
 
@@ -27,62 +27,64 @@ from benchmarks.ngrams import baseline
 from benchmarks.real_text_tables import SHOWN, tables
 from plaudit import report
 from plaudit.models.language import reward_model
-from plaudit.stages import optimise
-from plaudit.pipeline.language.config import from_mapping
-from plaudit.pipeline.language.learn_reward import LearnRewardConfig, as_pairs, learn, longer_by, read, scored
-from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain
 from plaudit.readers.texts import read_text_pairs
+from plaudit.rewards.learned.trainer import RewardTrainer
 from plaudit.runs import settings
+from plaudit.runs.config import from_mapping
 from plaudit.runs.statistics import rank_correlation
+from plaudit.stages import optimise
+from plaudit.stages import reward as reward_stage
+from plaudit.stages.adapters.language import reward_medium
+from plaudit.stages.adapters.language_reward import longer_by
+from plaudit.stages.pretrain import pretrain
+from plaudit.stages.pretrain_config import PretrainText
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TEXT, PAIRS = Path("text_corpus/tinyshakespeare.txt"), Path("text_pairs/hh_pairs.jsonl.gz")
 LANGUAGE: dict[str, Any] = {
     "new": {"family": "llama", "layers": 4, "width": 192, "heads": 4, "context": 128, "vocabulary": 1024},
-    "trainer": {"learning_rate": 4e-3, "warmup": 100, "minibatch": 8, "epochs": 4, "weight_decay": 0.1},
+    "trainer": {"learning_rate": 4e-3, "warmup": 100, "minibatch_size": 8, "epochs": 4, "weight_decay": 0.1},
 }
 DIALOGUES: dict[str, Any] = {
     "learn": "everything",
     "too_long": "cut",
     "new": {"layers": 4, "width": 192, "heads": 4, "context": 256, "vocabulary": 4096},
-    "trainer": {"learning_rate": 3e-3, "warmup": 100, "minibatch": 16, "epochs": 4, "weight_decay": 0.1},
+    "trainer": {"learning_rate": 3e-3, "warmup": 100, "minibatch_size": 16, "epochs": 4, "weight_decay": 0.1},
 }
 REWARD: dict[str, Any] = {
     "split": "train",
     "test_split": "test",
-    "epochs": 2,
     "length": 128,
     "likelihood": {"mistakes": 0.2},
-    "fit": {"learning_rate": 3e-4, "weight_decay": 0.05},
+    "fit": {"learning_rate": 3e-4, "weight_decay": 0.05, "minibatch_size": 16, "first_steps": 470},
 }
-"""Chosen by cross-validation on the train split."""
+"""Chosen by cross-validation on the train split, of which 470 steps are two passes."""
 TOLD: dict[str, Any] = {"judged_by": ["source"]}
 """The two sources were asked for opposite things, full answers and refusals; a model that is told which is which can
 learn both."""
 PPO: dict[str, Any] = {
-    "language": {
+    "environment": {
         "split": "train",
         "evaluate_split": "test",
         "too_long": "cut",
-        "answer_tokens": 48,
-        "batch": 32,
+        "max_new_tokens": 48,
+        "batch_size": 32,
     },
-    "settings": {"kl_in_reward": 0.05},
+    "settings": {"kl": {"coef": 0.05}},
     "updates": 30,
-    "evaluate_prompts": 200,
+    "evaluate_count": 200,
 }
 
 
-def built(schema: Any, changes: dict[str, Any]) -> Any:
-    """A stage's config: its defaults with changes to single fields, as the flags of its command make them."""
-    base = schema("") if schema is LearnRewardConfig else schema()
-    return settings.build(schema, merged(settings.dump(base), changes), "")
+def built(usual: Any, changes: dict[str, Any]) -> Any:
+    """A stage's config: the usual one with changes to single fields, as the flags of its command make them."""
+    return settings.build(type(usual), merged(settings.dump(usual), changes), "")
 
 
 def language_model(place: Path, changes: dict[str, Any], out: Path) -> dict[str, Any]:
     """Pre-train a model in this process."""
     began = time.process_time()
-    result = pretrain(built(PretrainConfig, changes), str(place), out, lambda row: None)
+    result = pretrain(built(PretrainText(), changes), str(place), out, lambda row: None)
     return result | {"cpu_seconds": time.process_time() - began}
 
 
@@ -112,19 +114,22 @@ def shakespeare(data: Path, out: Path) -> dict[str, Any]:
     """The first part: a model and n-grams on the same held-out characters."""
     model = language_model(data / TEXT, LANGUAGE, out)
     text = (data / TEXT).read_text(encoding="utf-8")
-    return {"settings": LANGUAGE, "model": model, "n_grams": baseline(text, PretrainConfig().held_out)}
+    return {"settings": LANGUAGE, "model": model, "n_grams": baseline(text, PretrainText().held_out)}
 
 
 def reward_model_of(data: Path, base: Path, seed: int, told: bool, out: Path) -> dict[str, Any]:
     """The second part for one seed: accuracy beside simple rules, and how near it is to them."""
     began = time.process_time()
-    config = built(LearnRewardConfig, REWARD | (TOLD if told else {}) | {"start": str(base), "seed": seed})
-    train, test = read([data / PAIRS], config)
-    found = learn(train, test, config, out)
+    changes = REWARD | (TOLD if told else {}) | {"start": str(base), "seed": seed}
+    config = built(reward_stage.usual("language"), changes)
+    read = reward_stage.read([data / PAIRS], config)
+    found = reward_stage.learn(read, config, out, {})
     spent = time.process_time() - began
-    with torch.no_grad():
-        model = reward_model.begin(str(out), torch.Generator())
-        scores = scored(model, as_pairs(model, test, config.length or 0)).numpy()
+    train, test = read.train, [pair for pair in read.test if pair.decided]
+    medium = reward_medium(test, config, reward_model.begin(str(out), torch.Generator()))
+    trainer = RewardTrainer(medium, config, torch.Generator())
+    (term,) = trainer.terms(reward_stage.as_judgements(test))
+    scores = trainer.returns(term).numpy() * np.sign([[pair.said[0] - 0.5] for pair in test])
     margins, longer = scores[:, 0] - scores[:, 1], np.array([longer_by(pair) for pair in test])
     sources = np.array([pair.columns["source"] for pair in test])
     signs = {
@@ -151,7 +156,11 @@ def points(margins: np.ndarray) -> list[float]:
 def improved(data: Path, base: Path, reward: Path, out: Path) -> dict[str, Any]:
     """The third part: PPO against the learned reward, and its report."""
     began = time.process_time()
-    files = {"start": str(base), "language": {"prompts": str(data / PAIRS)}, "reward": {"start": str(reward)}}
+    files = {
+        "start": str(base),
+        "environment": {"prompts": str(data / PAIRS)},
+        "reward": {"start": str(reward)},
+    }
     done = optimise.start(from_mapping(merged(PPO, files), "real_text"), out, lambda row: None)
     manifest = done.read_manifest()
     spent = time.process_time() - began

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import described
+from plaudit.runs import old_names
 from plaudit.runs.statistics import mean_interval
 
 PACKAGES = ("plaudit", "torch", "transformers", "tokenizers", "numpy")
@@ -103,7 +104,8 @@ def _interval(values: np.ndarray) -> str:
 
 
 def _improved(row: dict[str, Any]) -> list[str]:
-    before = row["before"]
+    row = old_names.renamed(row)  # kept results may be of a version with other names
+    before = old_names.renamed(row["before"])
     return [
         "## PPO against that reward model (seed 0)",
         "",
@@ -115,7 +117,7 @@ def _improved(row: dict[str, Any]) -> list[str]:
         "| | learned reward | tokens | repetition | at the length cap | KL, nats per answer |",
         "|---|---|---|---|---|---|",
         *(
-            f"| {name} | {r['proxy_mean']:.2f} | {r['tokens']:.1f} | {r['repetition']:.2f} | {r['capped']:.2f} "
+            f"| {name} | {r['proxy_reward_mean']:.2f} | {r['tokens']:.1f} | {r['repetition']:.2f} | {r['capped']:.2f} "
             f"| {r.get('kl_per_answer', 0):.2f} |"
             for name, r in (("before", before), ("after", row))
         ),

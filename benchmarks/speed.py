@@ -44,19 +44,18 @@ def plaudit(seed: int) -> Timing:
     import torch
 
     from plaudit.environments.control.rollouts import ControlRollouts
+    from plaudit.runs import config, settings
     from plaudit.stages import optimise
-    from plaudit.pipeline.control import config
-    from plaudit.runs import settings
-    from plaudit.trainers import on_policy
+    from plaudit.trainers.on_policy import Updater
 
     torch.set_num_threads(1)
     made = config.from_mapping(
         settings.load_yaml(EXAMPLES / "cartpole.yaml") | {"seed": seed}, "cartpole.yaml"
     )
     spent = {"collecting": 0.0, "updating": 0.0}
-    Control.walk = _timed(Control.walk, spent, "collecting")
-    Control.judge = _timed(Control.judge, spent, "collecting")
-    on_policy.update = _timed(on_policy.update, spent, "updating")
+    ControlRollouts.collect = _timed(ControlRollouts.collect, spent, "collecting")
+    ControlRollouts.episodes = _timed(ControlRollouts.episodes, spent, "collecting")
+    Updater.update = _timed(Updater.update, spent, "updating")
     ends = [0.0]  # when each update was done: the last one ends the learning
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()

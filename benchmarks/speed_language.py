@@ -84,22 +84,19 @@ def measured(variant: str, updates: int, threads: int) -> dict[str, Any]:
     """Updates of plaudit in this process."""
     import torch
 
-    from plaudit.environments.language.rollouts import Language
-
     torch.set_num_threads(threads)
-    state, language, reference, reward, learner = made(variant)
+    learner = made(variant)
+    policy, rollouts = learner.policy, learner.rollouts
     imported = seen["imported"]
     wall, cpu, parts = [], [], []
-    from plaudit.trainers import on_policy
-
-    assert isinstance(language, Language)
     for _ in range(updates + 1):
         marks = [(time.perf_counter(), time.process_time())]
-        talk = language.talk(state.policy)
+        said = rollouts.collect(policy, 1)
         marks.append((time.perf_counter(), time.process_time()))
-        rollout = language.judge(talk, state.policy, reference, reward)
+        paid = learner.rewards.rewards(said)
+        rollout = rollouts.episodes(said, policy, learner.reference, paid)
         marks.append((time.perf_counter(), time.process_time()))
-        on_policy.update(state, rollout, learner, 1.0)
+        learner.updater.update(rollout, 1.0)
         marks.append((time.perf_counter(), time.process_time()))
         assert int(rollout.episodes.mask.sum()) == PROMPTS * ANSWER
         wall.append(marks[-1][0] - marks[0][0])
@@ -112,29 +109,33 @@ def measured(variant: str, updates: int, threads: int) -> dict[str, Any]:
             name: median(part[i] for part in parts[1:]) for i, name in enumerate(("answer", "judge", "learn"))
         },
         "memory_mb": {"imported": imported, "end": memory()},
-        "metrics": state.metrics,
+        "metrics": learner.updater.metrics,
     }
 
 
 seen: dict[str, Any] = {}
 
 
-def made(variant: str) -> tuple[Any, ...]:
-    """Everything an update needs: state, prompts, reference, reward, learner."""
+def made(variant: str) -> Any:
+    """The learner: everything an update needs."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     from plaudit.algorithms.on_policy import ppo
-    from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig
     from plaudit.environments.language.prompts import Prompt, PromptQueue
+    from plaudit.environments.language.rollouts import GenerationConfig, LanguageRollouts
     from plaudit.maths.advantage import GAE
+    from plaudit.maths.kl import Kl
     from plaudit.models.language import loading, reward_model
+    from plaudit.models.language.config import NewModel, PolicyConfig
     from plaudit.models.language.generation import Sampling
-    from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
+    from plaudit.models.language.policy import LanguagePolicy
     from plaudit.models.language.vocabulary import Vocabulary
+    from plaudit.rewards.source import Fixed
     from plaudit.rewards.text import learned
     from plaudit.trainers import on_policy
+    from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 
     seen["imported"] = memory()
     words = {str(i): i for i in range(VOCABULARY - 2)} | {"<pad>": VOCABULARY - 2, "<end>": VOCABULARY - 1}
@@ -144,7 +145,7 @@ def made(variant: str) -> tuple[Any, ...]:
         PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>"), "words"
     )
     generator = torch.Generator().manual_seed(0)
-    new = loading.NewModel(layers=4, width=256, heads=4, context=128)
+    new = NewModel(layers=4, width=256, heads=4, context=128)
     lm = loading.make(new, vocabulary, generator)
     base = loading.make(new, vocabulary, generator)
     base.load_state_dict(lm.state_dict())
@@ -158,22 +159,15 @@ def made(variant: str) -> tuple[Any, ...]:
     ids = torch.randint(0, VOCABULARY - 2, (PROMPTS, PROMPT), generator=generator).tolist()
     prompts = [Prompt(tuple(row), " ".join(map(str, row))) for row in ids]
     # no token ends an answer, so that all have 48, as the peer's have
-    speech = GenerationConfig(vocabulary, frozenset(), Sampling(max_new_tokens=ANSWER))
-    settings = ppo.Config(
-        discount=1.0, advantage=GAE(0.95), value_clip=0.2, value_coef=0.1, kl_in_reward=0.05
-    )
+    generation = GenerationConfig(vocabulary, frozenset(), Sampling(max_new_tokens=ANSWER))
+    settings = ppo.Config(discount=1.0, advantage=GAE(0.95), value_clip=0.2, value_coef=0.1, kl=Kl(0.05))
     how = on_policy.Config(
         learning_rate=3e-6, schedule="constant", epochs=EPOCHS, minibatch_size=MINIBATCH, max_grad_norm=None
     )
-    state = on_policy.start(policy, how, generator)
-    language = LanguageRollouts(PromptQueue(prompts, generator), speech, PROMPTS, generator)
-    return (
-        state,
-        language,
-        reference.requires_grad_(False),
-        learned(judge, speech),
-        on_policy.Learner(ppo, settings, how),
-    )
+    updater = Updater(policy, Algorithm(ppo, settings, "ppo"), how, generator)
+    rollouts = LanguageRollouts(PromptQueue(prompts, generator), generation, PROMPTS, generator)
+    rewards = Fixed(learned(judge, vocabulary))
+    return OnPolicy(updater, rollouts, rewards, budget=1, reference=reference.requires_grad_(False))
 
 
 def in_a_process(who: str, command: list[str], threads: int) -> dict[str, Any]:

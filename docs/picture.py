@@ -18,9 +18,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from plaudit.environments.control.actions import to_environment
+from plaudit.environments.control.config import Control
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.runs import saved
-from plaudit.pipeline.control.config import load
+from plaudit.runs.config import load
 from plaudit.runs.folder import RunFolder
 
 SHOWN = (0, 12, 24, 36, 48, 60, 199)
@@ -55,7 +56,7 @@ def typical(policy: ActorCritic, env: gymnasium.Env) -> int:
 def curves(run: RunFolder, returns: Axes, labels: Axes) -> int:
     """The true return and the answers so far over environment steps; returns the number of answers."""
     rows = list(run.rows())
-    steps = np.array([row["decisions"] for row in rows]) / 1000
+    steps = np.array([row["timesteps"] for row in rows]) / 1000
     asked = [row.get("feedback/labels", 0) for row in rows]
     seen = [(step, row["rollout/ep_rew_mean"]) for step, row in zip(steps, rows, strict=True)
             if "rollout/ep_rew_mean" in row]  # fmt: skip
@@ -87,7 +88,9 @@ def film(figure: SubFigure, pictures: list[np.ndarray], title: str) -> None:
 def draw(path: Path, out: Path) -> None:
     """The whole picture."""
     run = RunFolder.open(path)
-    environment = load(run.config).environment.id
+    made_in = load(run.config).environment
+    assert isinstance(made_in, Control)
+    environment = made_in.id
     figure = plt.figure(figsize=(12.4, 3.8), layout="constrained", facecolor="white")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.75), wspace=0.02)
     answers = curves(run, *left.subplots(2, 1, height_ratios=(2.2, 1), sharex=True))

@@ -7,65 +7,83 @@ reward is never given to the learner: only the simulated person below looks at i
 """
 
 import argparse
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from plaudit.algorithms.on_policy import ppo
-from plaudit.batches import Comparisons
-from plaudit.environments.control.rollouts import ControlRollouts, RewardScale, Trajectories
-from plaudit.environments.control.make import Control, make
-from plaudit.likelihoods import bradley_terry
+from plaudit.batches import Rewards
+from plaudit.environments.control.config import Control
+from plaudit.environments.control.make import make
+from plaudit.environments.control.rollouts import ControlRollouts, Trajectories
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.queries import random, segments
+from plaudit.rewards.control import SegmentReward, paid
+from plaudit.rewards.learned import fit
+from plaudit.rewards.learned.terms import Judgement, LikelihoodConfig
+from plaudit.rewards.learned.trainer import LearnedConfig, RewardTrainer
+from plaudit.rewards.segments import Window, cut
+from plaudit.rewards.weighted import Scaled
 from plaudit.trainers import on_policy
-from plaudit.rewards.learned import fit as reward_fit
-from plaudit.trainers.steps import AdamOptimiser
+from plaudit.trainers.on_policy import Algorithm, Updater
 
 STEPS, ROLLOUT, ENVS, LABELS, CLIP = 192_000, 100, 32, 200, 100
 
-PPO = ppo.Config(discount=0.97, entropy_coef=0.01)
+PPO = Algorithm(ppo, ppo.Config(discount=0.97, entropy_coef=0.01), "ppo")
 DESCENT = on_policy.Config(learning_rate=1e-3, epochs=10, minibatch_size=320)
-LIKELIHOOD = reward_fit.Likelihood(bradley_terry, bradley_terry.Config(scale=0.1))
-FIT = reward_fit.Config(subsample=0.125)
+# P(first preferred) = sigma(scale * difference of the summed rewards): Bradley-Terry
+LEARNED = LearnedConfig(LikelihoodConfig(scale=0.1), fit.Config(subsample=0.125))
 
 
-def prefers_first(first: Tensor, second: Tensor) -> Tensor:
-    """The person: knows what was paid in the clips of every pair [P, CLIP], and likes the larger sum."""
-    return (first.sum(dim=1) > second.sum(dim=1)).float()
+def prefers_first(first: Tensor, second: Tensor) -> float:
+    """The person: knows what was paid in the steps of two clips, and likes the larger sum."""
+    return float(first.sum() > second.sum())
 
 
-class Teacher:
-    """What people have said so far, and the reward model that learns from it."""
+class Person:
+    """A `RewardSource`: asks about fresh behaviour, learns from all that was said so far, and pays by it."""
 
-    def __init__(self, model: RewardEnsemble, generator: torch.Generator):
-        self.model, self.generator = model, generator
-        self.optimiser = AdamOptimiser(model.parameters(), weight_decay=FIT.weight_decay)
-        self.first, self.second, self.answers = [], [], []
+    def __init__(self, model: RewardEnsemble, updates: int, labels: int, generator: torch.Generator):
+        self.model, self.updates, self.labels, self.generator = model, updates, labels, generator
+        medium = SegmentReward(model, lambda clip: clip, LEARNED.fit.subsample)
+        self.trainer = RewardTrainer(medium, LEARNED, generator)
+        self.said: list[Judgement] = []
+        self.update = 0
 
-    def ask(self, walk: Trajectories, count: int) -> None:
-        """Cut random pairs of clips out of fresh behaviour and show them to the person."""
-        windows = segments.windows(walk.mask, walk.last, CLIP)  # (row, first step) of every possible clip
+    def observe(self, behaviour: Trajectories, progress: float) -> dict[str, Any]:
+        """Ask what is due; where something was, fit the reward model to all answers."""
+        count = questions(self.update, self.updates, self.labels)
+        self.update += 1
+        metrics: dict[str, Any] = {}
+        if count:
+            self.ask(behaviour, count)
+            metrics = self.trainer.fit(self.said) | {"feedback/refitted": True}
+        self.model.standardise(
+            behaviour.record, behaviour.mask
+        )  # what comparisons leave open: zero and scale
+        return metrics
+
+    def ask(self, behaviour: Trajectories, count: int) -> None:
+        """Cut random pairs of clips out of this behaviour and show them to the person."""
+        windows = segments.windows(behaviour.mask, behaviour.last, CLIP)  # (row, first step) of every clip
         pairs = random.pairs(len(windows), count, self.generator, segments.apart(windows, CLIP))
-        rows, starts = windows[pairs].unbind(dim=-1)
-        columns = starts[..., None] + torch.arange(CLIP)
-        paid = walk.record.environment_rewards[rows[..., None], columns]  # [pairs, 2, CLIP]
-        clips = self.model.features(walk.record)[rows[..., None], columns]  # [pairs, 2, CLIP, features]
-        self.first.append(clips[:, 0])
-        self.second.append(clips[:, 1])
-        self.answers.append(prefers_first(paid[:, 0], paid[:, 1]))
+        for pair in windows[pairs].tolist():
+            first, second = (cut(behaviour.record, Window(row, start, CLIP)) for row, start in pair)
+            answer = prefers_first(first.environment_rewards, second.environment_rewards)
+            self.said.append(Judgement("comparison", (first, second), (answer,)))
 
-    def learn(self) -> dict[str, float]:
-        """Fit the reward model to all answers: P(first preferred) = sigma(scale * difference of sums)."""
-        first, second = torch.cat(self.first), torch.cat(self.second)
-        if len(self.answers) == 1:
-            self.model.scale_inputs(torch.cat([first, second]).flatten(end_dim=-2))
-        whole = torch.ones(first.shape[:2], dtype=torch.bool)  # every clip has all its steps
-        pairs = reward_fit.Pairs(first, second, whole, whole, Comparisons(torch.cat(self.answers)))
-        steps = FIT.first_steps if len(self.answers) == 1 else FIT.steps
-        returns = reward_fit.drawn_returns(self.model, CLIP, FIT.drawn)
-        return reward_fit.fit(returns, self.optimiser, pairs, LIKELIHOOD, (FIT, steps), self.generator)
+    def rewards(self, behaviour: Trajectories) -> Rewards:
+        """What the reward model pays for every step."""
+        return paid(self.model.reward(behaviour.record), behaviour.mask)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing is saved here; a run does (`plaudit run`)."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to go on from."""
 
 
 def questions(update: int, updates: int, labels: int) -> int:
@@ -82,42 +100,33 @@ def main(steps: int, labels: int, seed: int) -> float:
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(seed)
     pendulums = make(Control("Pendulum-v1", envs=ENVS))
-    scale = RewardScale(ENVS, PPO.discount)
-    world = ControlRollouts(pendulums, ROLLOUT, seed, scale)
+    world = ControlRollouts(pendulums, ROLLOUT, seed)
     policy = ActorCritic(world.spaces, PolicyConfig(), generator)
-    reward = RewardEnsemble(world.spaces, RewardConfig(), generator)
-    teacher = Teacher(reward, generator)
-    learner = on_policy.Learner(ppo, PPO, DESCENT)
-    state = on_policy.start(policy, DESCENT, generator)
-    updates = -(-steps // (ROLLOUT * ENVS))
+    model = RewardEnsemble(world.spaces, RewardConfig(), generator)
+    person = Person(model, -(-steps // (ROLLOUT * ENVS)), labels, generator)
+    rewards = Scaled(person, ENVS, PPO.settings.discount)  # in units of the spread of the return
+    learner = Updater(policy, PPO, DESCENT, generator)
     recent: list[float] = []
 
-    while state.decisions < steps:
-        walk, seen = world.walk(policy, steps - state.decisions)  # 1. behave
-        if count := questions(state.updates, updates, labels):
-            teacher.ask(walk, count)  # 2. ask people about it
-            seen |= teacher.learn()  # 3. learn what they want
-            scale.reset()  # the reward has changed, so has its size
-        reward.standardise(walk.record, walk.mask)
-        rollout = world.judge(walk, policy, None, reward.reward, seen)  # 4. judge the behaviour by it
-        on_policy.update(
-            state, rollout, learner, max(0.0, 1 - state.decisions / steps)
-        )  # 5. do more of what they want
-        report(state, sum(map(len, teacher.answers)))
-        recent = [*recent[-9:], state.metrics.get("rollout/ep_rew_mean", float("nan"))]
+    while (left := steps - learner.decisions) > 0:
+        behaviour = world.collect(policy, left)  # 1. behave
+        rewards.observe(behaviour, 1 - left / steps)  # 2. ask people about it, 3. learn what they want
+        worth = rewards.rewards(behaviour)  # 4. judge the behaviour by it
+        rollout = world.episodes(behaviour, policy, None, worth)
+        learner.update(rollout, left / steps)  # 5. do more of what they want
+        report(learner, len(person.said))
+        recent = [*recent[-9:], learner.metrics.get("rollout/ep_rew_mean", float("nan"))]
     pendulums.close()
     true_return = torch.tensor(recent).nanmean().item()
     print(f"mean true return of the last episodes: {true_return:.0f} (at random -1200, done well -150)")
     return true_return
 
 
-def report(state: on_policy.State, labels: int) -> None:
-    """One line for every tenth update."""
-    if state.updates % 10 == 0:
-        true = state.metrics.get(
-            "rollout/ep_rew_mean", float("nan")
-        )  # for us to watch, nobody learns from it
-        print(f"{state.decisions:7,} steps  {labels:3} labels  true return {true:6.0f}")
+def report(learner: Updater, labels: int) -> None:
+    """One line for every tenth update; the true return is for us to watch, nobody learns from it."""
+    if learner.updates % 10 == 0:
+        true = learner.metrics.get("rollout/ep_rew_mean", float("nan"))
+        print(f"{learner.decisions:7,} steps  {labels:3} labels  true return {true:6.0f}")
 
 
 if __name__ == "__main__":

@@ -19,28 +19,31 @@ from torch import Tensor
 from plaudit.algorithms.imitation import bc
 from plaudit.algorithms.on_policy import ppo
 from plaudit.annotators import rubric
-from plaudit.batches import Comparisons, Demonstrations
+from plaudit.batches import Demonstrations, Rewards
 from plaudit.batches.rows import take
 from plaudit.environments.language import service
-from plaudit.environments.language.answers import Answers, Rewards
-from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig, Completions, talk
 from plaudit.environments.language.prompts import Prompt, PromptQueue
-from plaudit.likelihoods import bradley_terry
+from plaudit.environments.language.rollouts import Completions, GenerationConfig, LanguageRollouts, generate
+from plaudit.maths.kl import Kl
 from plaudit.models.language import loading, reward_model, tokens
+from plaudit.models.language.config import NewModel, PolicyConfig
 from plaudit.models.language.generation import Sampling
-from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
-from plaudit.models.language.reward_model import TextPairs, TextReward, Texts, pair_scores, texts
+from plaudit.models.language.policy import LanguagePolicy
+from plaudit.models.language.reward_model import texts
 from plaudit.models.language.vocabulary import Vocabulary, train_bpe
+from plaudit.rewards.learned import fit
+from plaudit.rewards.learned.calibration import forecast
+from plaudit.rewards.learned.terms import Judgement
+from plaudit.rewards.learned.trainer import LearnedConfig, RewardTrainer
+from plaudit.rewards.source import Fixed
+from plaudit.rewards.text import CompletionReward
 from plaudit.trainers import on_policy, supervised
-from plaudit.rewards.learned import fit as reward_fit
-from plaudit.trainers.steps import AdamOptimiser
-from plaudit.rewards.learned.fit import Likelihood
+from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 
-SMALL = loading.NewModel(layers=2, width=208, heads=4, vocabulary=512, context=192)
-PPO = ppo.Config(discount=1.0, kl_in_reward=0.05, value_coef=0.1)
+SMALL = NewModel(layers=2, width=208, heads=4, vocabulary=512, context=192)
+PPO = Algorithm(ppo, ppo.Config(kl=Kl(0.05), value_coef=0.1), "ppo")
 DESCENT = on_policy.Config(learning_rate=3e-4, epochs=4, minibatch_size=16, max_grad_norm=1.0)
-LIKELIHOOD = Likelihood(bradley_terry, bradley_terry.Config())
-FIT = reward_fit.Config(learning_rate=5e-4, minibatch_size=32, schedule="linear", max_grad_norm=1.0)
+FIT = fit.Config(learning_rate=5e-4, minibatch_size=32, schedule="linear", max_grad_norm=1.0)
 
 
 def imitate(
@@ -48,12 +51,13 @@ def imitate(
 ) -> None:
     """Learn to write what is in the cases, token by token (cloning; of tokens it is called fine-tuning)."""
     record = tokens.whole([[*code.encode(c.prompt + c.completion), code.end] for c in cases])
-    data = Demonstrations(record.mask, record)
+    data, shuffles = Demonstrations(record.mask, record), torch.Generator().manual_seed(0)
     how = supervised.Config(
         rate, weight_decay=0.0, epochs=1, minibatch_size=16, schedule="linear", max_grad_norm=1.0
     )
-    task, generator = supervised.Task(bc, bc.Config(), how), torch.Generator().manual_seed(0)
-    for seen in supervised.train(model, data, take(data, slice(0, 100)), task, generator):
+    cloning = Algorithm(bc, bc.Config(), "bc")
+    learner = supervised.Supervised(model, data, take(data, slice(0, 100)), cloning, how, shuffles)
+    for seen in supervised.run(learner):
         print(f"imitation: {seen['val/nll_avg']:.3f} nats per token")
 
 
@@ -68,25 +72,17 @@ def felt(said: Completions) -> Tensor:
     return torch.tensor([rubric.score(c, f) for c, f in zip(said.answers.completions, facts, strict=True)])
 
 
-def tokens_of(answers: Answers, code: Vocabulary) -> Texts:
+def tokens_of(said: Completions, code: Vocabulary) -> list[tuple[int, ...]]:
     """Prompts with their answers, as the reward model reads them."""
-    return texts([[*code.encode(p), *t] for p, t in zip(answers.prompts, answers.tokens, strict=True)])
+    answers = said.answers
+    return [(*code.encode(p), *t) for p, t in zip(answers.prompts, answers.tokens, strict=True)]
 
 
-def learn_reward(
-    model: TextReward, first: Completions, second: Completions, steps: int, generator: torch.Generator
-) -> float:
-    """Ask which of two answers is better, learn from what is said; returns the accuracy on a tenth kept aside."""
-    said = Comparisons((felt(first) - felt(second)).sign() / 2 + 0.5)
-    sides = [tokens_of(answered.answers, model.vocabulary) for answered in (first, second)]
-    pairs, count = TextPairs(sides[0], sides[1], said), len(said.preference)
-    train, test = take(pairs, slice(count // 10, count)), take(pairs, slice(0, count // 10))
-    optimiser, plan = AdamOptimiser(model.parameters(), weight_decay=FIT.weight_decay), (FIT, steps)
-    scores = lambda _: lambda part: pair_scores(model, part)[None]  # noqa: E731
-    reward_fit.fit(scores, optimiser, train, LIKELIHOOD, plan, generator)
-    model.standardise(train.first)
-    with torch.no_grad():
-        return reward_fit.assess(pair_scores(model, test), test.judgements, LIKELIHOOD)["reward/accuracy"]
+def compared(first: Completions, second: Completions, code: Vocabulary) -> list[Judgement]:
+    """Ask which of two answers is better: 1 the first, 0 the second, .5 neither."""
+    said = ((felt(first) - felt(second)).sign() / 2 + 0.5).tolist()
+    pairs = zip(tokens_of(first, code), tokens_of(second, code), strict=True)
+    return [Judgement("comparison", pair, (one,)) for pair, one in zip(pairs, said, strict=True)]
 
 
 def main(lessons: int, labels: int, updates: int, seed: int) -> float:
@@ -99,29 +95,35 @@ def main(lessons: int, labels: int, updates: int, seed: int) -> float:
     policy = LanguagePolicy(loading.make(SMALL, code, generator), PolicyConfig(), generator)
     imitate(policy, code, [*plain, *clerks], 6e-3)  # 1. learn to write, and to answer as clerks do
 
-    speech = GenerationConfig(code, code.stops(), Sampling(max_new_tokens=96))
+    how = GenerationConfig(code, code.stops(), Sampling(max_new_tokens=96))
     asked, test = prompts(clerks, code), prompts(unseen, code)
     with tempfile.TemporaryDirectory() as folder:
         loading.save(Path(folder), policy.lm, code)
-        reward = reward_model.begin(folder, generator)
+        model = reward_model.begin(folder, generator)
         reference = LanguagePolicy(loading.load(folder)[0], PolicyConfig(critic="none"), generator)
-    pairs = [talk(policy, asked[:labels], speech, generator) for _ in range(2)]  # 2. ask people about them
-    right = learn_reward(reward, *pairs, labels // 4, generator)  # 3. learn what they want
+    first, second = (generate(policy, asked[:labels], how, generator) for _ in range(2))
+    said = compared(first, second, code)  # 2. ask people about them
+    train, kept = said[labels // 10 :], said[: labels // 10]
+    trainer = RewardTrainer(CompletionReward(model, lambda text: text), LearnedConfig(fit=FIT), generator)
+    trainer.fit(train, labels // 4)  # 3. learn what they want: the likelihood of Bradley and Terry
+    right = forecast(trainer, kept)["reward/held_out_accuracy"]
     print(f"the reward model foresees {right:.0%} of answers it has not learned from")
 
-    world = LanguageRollouts(PromptQueue(asked, generator), speech, 64, generator)
-    learner, state = on_policy.Learner(ppo, PPO, DESCENT), on_policy.start(policy, DESCENT, generator)
-    while state.updates < updates:  # 4. do more of it, at a price for leaving the reference
-        with torch.no_grad():
-            rollout = world.collect(policy, reference, lambda a: Rewards(reward(tokens_of(a, code))))
-        on_policy.update(state, rollout, learner, 1 - state.updates / updates)
-        if state.updates % 5 == 0:
-            seen = state.metrics
-            print(f"update {state.updates:3}  reward {seen['objective/scores']:5.2f}  "
+    @torch.no_grad()
+    def pay(said: Completions) -> Rewards:
+        return Rewards(model(texts(tokens_of(said, code))))
+
+    world = LanguageRollouts(PromptQueue(asked, generator), how, 64, generator)
+    learner = OnPolicy(Updater(policy, PPO, DESCENT, generator), world, Fixed(pay), updates, reference)
+    while not learner.done:  # 4. do more of it, at a price for leaving the reference
+        seen = learner.step()
+        if learner.updates % 5 == 0:
+            print(f"update {learner.updates:3}  reward {seen['objective/scores']:5.2f}  "
                   f"KL {seen['objective/kl_per_answer']:5.1f} nats per answer")  # fmt: skip
 
-    said = [talk(model, test, speech, torch.Generator().manual_seed(1)) for model in (reference, policy)]
-    before, after = map(felt, said)
+    before, after = (
+        felt(generate(one, test, how, torch.Generator().manual_seed(1))) for one in (reference, policy)
+    )
     wins = ((after > before).float() + 0.5 * (after == before).float()).mean().item()
     print(
         f"better than before on {wins:.0%} of new prompts; rubric {before.mean():.2f} -> {after.mean():.2f}"
@@ -130,7 +132,7 @@ def main(lessons: int, labels: int, updates: int, seed: int) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--lessons", type=int, default=3200, help="dialogues of each kind to imitate")
     parser.add_argument("--labels", type=int, default=400, help="comparisons the person answers")
     parser.add_argument("--updates", type=int, default=40, help="updates of PPO")

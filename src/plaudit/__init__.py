@@ -7,6 +7,8 @@ and `plaudit.PPOConfig` are imported when they are first asked for: `import plau
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from plaudit import old_python_names
+
 if TYPE_CHECKING:
     from plaudit import agents, envs, ppo
     from plaudit.api.feedback import load_feedback
@@ -21,6 +23,7 @@ _HOMES = {
     "RewardModel": "plaudit.api.reward",
     "load_feedback": "plaudit.api.feedback",
 }
+old_python_names.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -14,9 +14,9 @@ from plaudit.api import hyper_parameters
 from plaudit.envs import GymEnv
 from plaudit.errors import PlauditError
 from plaudit.runs import config as configs
-from plaudit.stages.adapters.control import ControlTask
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.settings import dump
+from plaudit.stages.adapters.control import ControlTask
 
 SMALL: dict[str, Any] = {"n_envs": 2, "n_steps": 8, "batch_size": 8, "n_epochs": 2}
 

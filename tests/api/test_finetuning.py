@@ -1,5 +1,6 @@
 """PPO(path).finetune_with_rlhf: both kinds of policy, every kind of feedback, what comes out, what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from plaudit.agents import PPOAgent
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading
 from plaudit.runs import saved
-from plaudit.pipeline.language import judged
+from plaudit.stages import reward as stage
 from tests.api.conftest import write
 from tests.api.test_reward import texts
 from tests.text_world import World
@@ -23,7 +24,10 @@ from tests.text_world import World
 def briefly(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Few steps of the fit where nothing depends on what was learned."""
     if request.node.get_closest_marker("slow") is None:
-        monkeypatch.setattr(judged, "LEAST_STEPS", 4)
+        usual = stage.usual("language")
+        few = replace(usual, fit=replace(usual.fit, first_steps=4))
+        real = stage.usual
+        monkeypatch.setattr(stage, "usual", lambda medium: few if medium == "language" else real(medium))
 
 
 FEW: dict[str, Any] = {"updates": 2, "batch_size": 8, "max_new_tokens": 6}

@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, compared: Path, spoken: Wo
     control = plaudit.load_feedback(compared)
     text = plaudit.load_feedback(write(tmp_path / "t.jsonl", texts("rating")))
     cases: list[tuple[Any, str]] = [
-        (lambda: RewardModel.fit(control, env="CartPole-v1"), r"line 1: .* but CartPole-v1 has 4 and 2"),
+        (lambda: RewardModel.fit(control, env="CartPole-v1"), r"^a reward for CartPole-v1: .*line 1: .* but 4 and 2 are wanted"),
         (lambda: RewardModel.fit(control, like=plaudit.ppo.PPO(spoken.lm)), "the policy is a language model"),
         (lambda: RewardModel.fit(text, env="CartPole-v1"), "this feedback is about texts"),
         (lambda: RewardModel.fit(text, like=3), "this feedback is about texts"),

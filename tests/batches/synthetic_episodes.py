@@ -45,7 +45,10 @@ def rubbish(x: Tensor, mask: Tensor, seed: int) -> Tensor:
 def refilled(e: Episodes, seed: int) -> Episodes:
     """The same episodes with other rubbish at every masked position, ends included."""
     rng = np.random.default_rng(seed)
-    changed = {name: rubbish(getattr(e, name), e.mask, seed + i) for i, name in enumerate(FLOATS)}
+    given = {name: getattr(e, name) for name in FLOATS}
+    changed = {
+        name: rubbish(x, e.mask, seed + i) for i, (name, x) in enumerate(given.items()) if x is not None
+    }
     for name in ("terminated", "last"):
         flags = torch.from_numpy(rng.random(tuple(e.mask.shape)) < 0.5)
         changed[name] = torch.where(e.mask, getattr(e, name), flags)

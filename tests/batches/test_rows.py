@@ -9,7 +9,7 @@ from synthetic_episodes import random_episodes
 from torch import Tensor
 
 from plaudit.batches import Comparisons, Demonstrations, Episodes, Loss, Rollout
-from plaudit.batches.rows import as_decisions, take
+from plaudit.batches.rows import as_decisions, count, flattened, take
 
 seeds = st.integers(0, 2**20)
 
@@ -79,3 +79,14 @@ def test_the_optional_fields_of_episodes_default_to_none() -> None:
     x, yes = torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool)
     e = Episodes(x, x, yes, yes, yes)
     assert e.values is e.next_values is e.ref_logp is e.behaviour_logp is e.group is None
+
+
+def test_the_sides_of_pairs_become_rows_and_come_back() -> None:
+    record = Inner(torch.arange(24).reshape(3, 2, 4))
+    flat = flattened(record)
+    assert flat.observations.shape == (6, 4) and flat.name == "kept"
+    for p in range(3):
+        for side in range(2):
+            assert torch.equal(flat.observations[2 * p + side], record.observations[p, side])
+    assert torch.equal(flat.observations.unflatten(0, (3, 2)), record.observations)
+    assert count(record) == 3 and count(flat) == 6

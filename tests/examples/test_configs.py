@@ -1,26 +1,45 @@
 """Every example config loads, and so does every row of the learning benchmark; its table is right."""
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import control
-from plaudit.pipeline.control import config
-from plaudit.runs import settings
+from plaudit.errors import Renamed
+from plaudit.runs import algorithms, config, settings
+from plaudit.stages import demo, optimise
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_loads_and_says_what_it_is(path):
-    made = config.load(path)
+def test_an_example_loads_without_a_note_and_says_what_it_is(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Renamed)
+        made = config.load(path)
     assert path.read_text(encoding="utf-8").startswith("# ")
-    assert made.steps >= 100_000
+    assert made.timesteps >= 100_000
+
+
+def test_every_algorithm_for_behaviour_has_an_example():
+    """By its own name, or on Pendulum, Acrobot and the like for ppo."""
+    told = {config.load(path).algorithm for path in EXAMPLES}
+    assert told >= {*algorithms.names("on_policy"), *algorithms.names("evolution")}
+    assert any(config.load(path).reward.discriminator == "gail" for path in EXAMPLES)
+
+
+@pytest.mark.parametrize("name", ["rloo", "grpo", "trpo", "es"])
+def test_an_example_runs(name, tmp_path):
+    made = config.load(EXAMPLES[0].with_name(f"{name}_cartpole.yaml"))
+    run = optimise.start(replace(made, timesteps=5000, evaluate_count=2), tmp_path / "run", lambda row: None)
+    assert run.read_manifest()["result"]["return_mean"] > 5
 
 
 def test_the_one_for_people_is_the_demo_that_asks_you():
     (path,) = (path for path in EXAMPLES if path.stem == "pendulum_people")
-    assert config.load(path) == config.demo_with_me(0)
+    assert config.load(path) == demo.control_with_me(0)
 
 
 @pytest.mark.parametrize("case", control.CASES, ids=lambda case: case.name)

@@ -37,22 +37,22 @@ def test_every_label_is_asked_once_in_the_first_half(loop, updates, labels):
 
 def test_the_learner_sees_the_persons_answers_and_no_reward(loop, monkeypatch):
     """A person who answers the same whatever was paid hides the reward: other rewards, same learning."""
-    monkeypatch.setattr(loop, "prefers_first", lambda first, second: (first[:, 0] == first[:, 0]).float())
+    monkeypatch.setattr(loop, "prefers_first", lambda first, second: 1.0)
     learned = []
-    step = loop.on_policy.update
+    update = loop.Updater.update
     monkeypatch.setattr(
-        loop.on_policy, "update", lambda state, *rest: (step(state, *rest), learned.append(state))
+        loop.Updater, "update", lambda learner, *rest: (update(learner, *rest), learned.append(learner))
     )
     loop.main(steps=6400, labels=8, seed=0)
     honest = learned[-1].policy.state_dict()
-    walk = loop.Control.walk
+    collect = loop.ControlRollouts.collect
 
     def paid_otherwise(self, policy, limit=None):
-        found, metrics = walk(self, policy, limit)
+        found = collect(self, policy, limit)
         found.record.environment_rewards.mul_(-3.0)
-        return found, metrics
+        return found
 
-    monkeypatch.setattr(loop.Control, "walk", paid_otherwise)
+    monkeypatch.setattr(loop.ControlRollouts, "collect", paid_otherwise)
     loop.main(steps=6400, labels=8, seed=0)
     other = learned[-1].policy.state_dict()
     assert all((honest[name] == other[name]).all() for name in honest)

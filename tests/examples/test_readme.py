@@ -18,8 +18,8 @@ from plaudit.cli.main import COMMANDS
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ("README.md", "README.zh.md")
 SMALL = {
-    "run": ["--steps", "6400", "--feedback.labels", "8", "--feedback.first", "8", "--evaluate_episodes", "2"],
-    "optimise": ["--steps", "1024", "--evaluate_episodes", "2"],
+    "run": ["--timesteps", "6400", "--feedback.labels", "8", "--feedback.first", "8", "--evaluate_count", "2"],
+    "optimise": ["--timesteps", "1024", "--evaluate_count", "2"],
     "reward": ["--folds", "2", "--fit.first_steps", "5"],
     "evaluate": ["--episodes", "2"],
 }
@@ -27,8 +27,8 @@ SMALL = {
 QUICK = {
     "stories.txt": "--new.layers 1 --new.width 16 --new.heads 2 --new.vocabulary 300 --trainer.steps 2",
     "demonstrations.jsonl": "--trainer.steps 2",
-    "pairs.jsonl": "--epochs 0.5",
-    "prompts.jsonl": "--updates 1 --language.batch 4 --language.answer-tokens 4 --evaluate-prompts 2",
+    "pairs.jsonl": "--fit.first_steps 5",
+    "prompts.jsonl": "--updates 1 --environment.batch-size 4 --environment.max-new-tokens 4 --evaluate-count 2",
     "runs/ppo-lm": "--count 2",
 }
 """The same for language, by a word of the command."""

@@ -18,18 +18,24 @@ from tests.house.reading import (
 
 SIGNATURES = {
     "on_policy": {
+        "needs": ["config"],
         "advantages": ["episodes", "config"],
         "loss": ["new", "episodes", "advantages", "config"],
     },
-    "preference": {"loss": None},
+    "preference": {"needs": ["config"], "loss": ["new", "pairs", "config"]},
     "imitation": {"loss": None},
-    "evolution": {"ask": None, "tell": None},
+    "evolution": {
+        "ask": ["centre", "config", "generator"],
+        "tell": ["centre", "tried", "fitness", "config"],
+    },
     "likelihoods": {"loss": ["rewards", "judgements", "config"]},
 }
 """What a module offers, by the folder that holds it; None: any arguments."""
+ADVERSARIAL = {"loss": ["expert", "policy", "config"], "reward": ["logits", "config"]}
+"""What an imitation algorithm offers that looks at the policy's own behaviour as well."""
 
 PAPER = re.compile(r"arXiv:\s?\d{4}\.\d{4,5}|doi:?\s?10\.\d{4,}/\S+|\b(18|19|20)\d\d\b")
-PLACE = re.compile(r"\b(eqs?|algs?)\.", re.IGNORECASE)
+PLACE = re.compile(r"\b(eqs?|algs?)\.|\balgorithm \d", re.IGNORECASE)
 MOST_FIELDS, MOST_SWITCHES = 15, 3
 
 
@@ -96,7 +102,10 @@ def config_faults(source: Source) -> list[str]:
 def signature_faults(source: Source, folder: str) -> list[str]:
     """The functions that its folder promises, with the arguments every caller relies on."""
     offered, found = top_level(source), []
-    for name, expected in SIGNATURES.get(folder, {}).items():
+    wanted: dict[str, list[str] | None] = dict(SIGNATURES.get(folder, {}))
+    if folder == "imitation" and "loss" in offered and "policy" in arguments(offered["loss"]):
+        wanted |= ADVERSARIAL
+    for name, expected in wanted.items():
         if name not in offered:
             found.append(f"{source.where} offers no function {name}, which every module of {folder} has")
         elif expected and arguments(offered[name]) != expected:

@@ -1,8 +1,16 @@
 """The rules about algorithms and likelihoods notice a bad file and leave a good one alone."""
 
+import re
 from pathlib import Path
 
-from tests.house.test_algorithms import algorithm_faults, likelihood_faults, mutable_configs, undocumented
+from tests.house.reading import Source
+from tests.house.test_algorithms import (
+    algorithm_faults,
+    likelihood_faults,
+    mutable_configs,
+    signature_faults,
+    undocumented,
+)
 
 GOOD = '''"""Proximal policy optimisation (Schulman et al. 2017,
 arXiv:1707.06347, eq. 7).
@@ -15,6 +23,8 @@ class Config:
 
     clip: float = 0.2
     """Range."""
+
+def needs(config): ...
 
 def advantages(episodes, config): ...
 
@@ -76,6 +86,19 @@ def test_functions(tmp_path: Path) -> None:
     )
     assert "no function advantages" in only(GOOD.replace("def advantages", "def _advantages"), tmp_path / "b")
     assert likelihood_faults(tmp_path / "a")[0].endswith("loss(rewards, judgements, config)")
+
+
+def test_each_kind_has_its_functions(tmp_path: Path) -> None:
+    def missing(folder: str, text: str) -> list[str]:
+        (tmp_path / "a.py").write_text(text)
+        found = signature_faults(Source(tmp_path, tmp_path / "a.py"), folder)
+        return [re.sub(r".*(offers no function|the arguments are) (\w+).*", r"\2", fault) for fault in found]
+
+    assert "no function needs" in only(GOOD.replace("def needs(config): ...", ""), tmp_path / "b")
+    assert missing("preference", "def loss(new, pairs, config): ...\n") == ["needs"]
+    assert missing("imitation", "def loss(new, demonstrations, config): ...\n") == []
+    assert missing("imitation", "def loss(expert, policy, config): ...\n") == ["reward"]
+    assert missing("evolution", "def ask(centre, config): ...\n") == ["ask", "tell"]
 
 
 def test_alone_tested_and_documented(tmp_path: Path) -> None:

@@ -42,27 +42,36 @@ BREACHES = {
     "impure": ("algorithms/ppo.py", "import numpy", "The formulas know torch"),
     "impure by a detour": ("maths/gae.py", "import plaudit.batches.rows", "The formulas know torch"),
     "trainer": ("trainers/on_policy.py", "from plaudit.algorithms import ppo", "Trainers know no algorithm"),
+    "reward of a stage": ("rewards/control.py", "import plaudit.stages", "Imports go down only"),
+    "heavy label": ("cli/label.py", "import torch", "Labelling and serving start without torch"),
     "heavy web": ("web/server.py", "import plaudit.models", "The web server never imports torch"),
 }
+
+
+def made_up_package(root: Path) -> Path:
+    """A package that keeps the contracts: every layer, every module that a contract names, and nothing else."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    contracts = {contract["id"]: contract for contract in settings["contracts"]}
+    package = root / "src" / "plaudit"
+    for name in [name.strip() for layer in contracts["layers"]["layers"] for name in re.split("[:|]", layer)]:
+        if not name.startswith("("):
+            (package / name).mkdir(parents=True)
+            (package / name / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    shutil.rmtree(package / "errors")  # a module, not a package
+    (package / "errors.py").touch()
+    (package / "algorithms" / "ppo.py").touch()
+    (package / "models" / "net.py").write_text("import torch\n")
+    (package / "models" / "__init__.py").write_text("import plaudit.models.net\n")
+    for module in contracts["light-commands"]["source_modules"]:
+        (root / "src" / module.replace(".", "/")).with_suffix(".py").touch()
+    return package
 
 
 @pytest.mark.parametrize("breach", BREACHES)
 def test_contracts_notice(breach: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
-    layers = next(contract["layers"] for contract in settings["contracts"] if contract["id"] == "layers")
-    package = tmp_path / "src" / "plaudit"
-    for name in [name.strip() for layer in layers for name in re.split("[:|]", layer)]:
-        if not name.startswith("("):
-            (package / name).mkdir(parents=True)
-            (package / name / "__init__.py").touch()
-    (package / "__init__.py").touch()
-    (package / "errors").rename(package / "mistakes")  # errors is a module, not a package
-    shutil.rmtree(package / "mistakes")
-    (package / "errors.py").touch()
-    (package / "algorithms" / "ppo.py").touch()
-    (package / "models" / "net.py").write_text("import torch\n")
-    (package / "models" / "__init__.py").write_text("import plaudit.models.net\n")
+    package = made_up_package(tmp_path)
     (package / "batches" / "rows.py").write_text("import numpy\n" if breach == "impure by a detour" else "")
     where, line, contract = BREACHES[breach]
     (package / where).parent.mkdir(exist_ok=True)

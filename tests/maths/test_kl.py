@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from synthetic_episodes import random_episodes, refilled
 
 from plaudit.batches import Episodes
 from plaudit.maths import kl
+from plaudit.maths.kl import Kl
 
 two = st.integers(2, 6).flatmap(
     lambda n: st.tuples(*[st.lists(st.floats(-3, 3), min_size=n, max_size=n)] * 2)
@@ -88,7 +90,7 @@ def test_published_reward_assembly_of_torchtune() -> None:
     e = Episodes(logp, scores, end, end, torch.ones_like(end), ref_logp=ref)
     assert torch.allclose(kl.k1(logp, ref).mean(dim=1), torch.tensor([-0.1, -0.2, -0.3]), atol=1e-6)
     expected = torch.tensor([[0.05, 0.05, 1.05], [0.1, 0.1, 2.1], [0.15, 0.15, 3.15]])
-    assert torch.allclose(kl.in_reward(e, 0.5).rewards, expected, atol=1e-6)
+    assert torch.allclose(kl.in_reward(e, Kl(0.5)).rewards, expected, atol=1e-6)
 
 
 @settings(max_examples=50, deadline=None)
@@ -96,7 +98,7 @@ def test_published_reward_assembly_of_torchtune() -> None:
 def test_the_rewards_of_an_episode_are_its_score_minus_the_summed_kl(seed: int, coefficient: float) -> None:
     e = random_episodes(seed)
     e = replace(e, rewards=torch.where(e.mask, e.rewards, 0.0))
-    charged = kl.in_reward(e, coefficient).rewards
+    charged = kl.in_reward(e, Kl(coefficient)).rewards
     assert e.ref_logp is not None
     for b in range(3):
         paid = sum(float(e.logp[b, t] - e.ref_logp[b, t]) for t in range(7) if e.mask[b, t])
@@ -105,19 +107,19 @@ def test_the_rewards_of_an_episode_are_its_score_minus_the_summed_kl(seed: int, 
         )
     assert torch.equal(charged[~e.mask], torch.zeros_like(charged[~e.mask]))
     dirty = replace(refilled(e, seed + 1), rewards=e.rewards)
-    assert torch.equal(kl.in_reward(dirty, coefficient).rewards, charged)
+    assert torch.equal(kl.in_reward(dirty, Kl(coefficient)).rewards, charged)
 
 
 def test_a_price_of_zero_needs_no_reference_and_any_other_does() -> None:
     e = replace(random_episodes(0), ref_logp=None)
-    assert kl.in_reward(e, 0.0) is e
+    assert kl.in_reward(e, Kl(0.0)) is e
     with pytest.raises(ValueError, match="reference"):
-        kl.in_reward(e, 0.1)
+        kl.in_reward(e, Kl(0.1))
 
 
 def test_a_policy_at_its_reference_pays_nothing() -> None:
     e = random_episodes(0)
-    assert torch.equal(kl.in_reward(replace(e, ref_logp=e.logp.clone()), 0.3).rewards, e.rewards)
+    assert torch.equal(kl.in_reward(replace(e, ref_logp=e.logp.clone()), Kl(0.3)).rewards, e.rewards)
 
 
 def test_published_steps_of_the_controller() -> None:
@@ -162,3 +164,47 @@ def test_the_distance_of_the_best_of_n_is_that_of_an_enumeration(n: int) -> None
 def test_the_best_of_none_is_refused() -> None:
     with pytest.raises(ValueError, match="give 1 or more"):
         kl.best_of_n_kl(0)
+
+
+def slow_estimate(name: str, logp: float, logq: float) -> float:
+    """Of one decision, from the definitions."""
+    log_r = logq - logp
+    return {"k1": -log_r, "k2": log_r**2 / 2, "k3": math.exp(log_r) - 1 - log_r}[name]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=st.integers(0, 2**20), estimator=st.sampled_from(["k1", "k2", "k3", None]), coef=st.floats(0.01, 2)
+)
+def test_the_price_by_any_estimator_in_the_reward_or_in_the_loss(
+    seed: int, estimator: Any, coef: float
+) -> None:
+    e = random_episodes(seed)
+    assert e.ref_logp is not None
+    kept = [(b, t) for b in range(3) for t in range(7) if e.mask[b, t]]
+    charged = kl.in_reward(e, Kl(coef, "reward", estimator)).rewards
+    for b, t in kept:
+        price = coef * slow_estimate(estimator or "k1", float(e.logp[b, t]), float(e.ref_logp[b, t]))
+        assert float(charged[b, t]) == pytest.approx(float(e.rewards[b, t]) - price, abs=1e-9)
+    logp = (e.logp + 0.3).requires_grad_()
+    found = kl.in_loss(logp, e, Kl(coef, "loss", estimator))
+    slow = [slow_estimate(estimator or "k3", logp[b, t].item(), float(e.ref_logp[b, t])) for b, t in kept]
+    assert list(found) == ["kl"]
+    assert found["kl"].item() == pytest.approx(coef * sum(slow) / len(slow), abs=1e-9)
+    (clean,) = torch.autograd.grad(found["kl"], logp)
+    (dirty,) = torch.autograd.grad(
+        kl.in_loss(logp, refilled(e, seed + 1), Kl(coef, "loss", estimator))["kl"], logp
+    )
+    assert torch.equal(clean, dirty) and not clean[~e.mask].any()
+    for b, t in kept:  # k3 by default: d/dlogp = 1 - exp(log q - log p)
+        log_r = float(e.ref_logp[b, t]) - logp[b, t].item()
+        slope = {"k1": 1.0, "k2": -log_r}.get(estimator or "k3", 1 - math.exp(log_r))
+        assert float(clean[b, t]) == pytest.approx(coef * slope / len(kept), abs=1e-9)
+
+
+def test_a_price_is_charged_in_one_place_only() -> None:
+    e = random_episodes(3)
+    assert kl.in_reward(e, Kl(0.3, "loss")) is e and kl.in_reward(e, Kl(0.0)) is e
+    assert kl.in_loss(e.logp, e, Kl(0.3)) == {} == kl.in_loss(e.logp, e, Kl(0.0, "loss"))
+    with pytest.raises(ValueError, match="reference"):
+        kl.in_loss(e.logp, replace(e, ref_logp=None), Kl(0.1, "loss"))

@@ -117,3 +117,36 @@ def test_explained_variance_by_hand() -> None:
     assert masked.explained_variance(target, target, mask).item() == 1
     assert masked.explained_variance(torch.full((4,), 7.0), target, mask).item() == pytest.approx(0)
     assert masked.explained_variance(-target, target, mask).item() == pytest.approx(-3)  # residual 2y
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 9999), rows=st.integers(1, 4), columns=st.integers(1, 5))
+def test_totals_of_rows_and_the_mean_of_their_means(seed: int, rows: int, columns: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
+    mask = torch.rand(rows, columns, generator=generator) < 0.5
+    dirty = rubbish(x, mask, seed)
+    kept = [[float(v) for v, m in zip(*row, strict=True) if m] for row in zip(x, mask, strict=True)]
+    assert masked.row_total(dirty, mask).tolist() == pytest.approx([math.fsum(row) for row in kept])
+    means = [statistics.fmean(row) for row in kept if row]
+    expected = statistics.fmean(means) if means else 0.0
+    assert masked.row_mean(dirty, mask).item() == pytest.approx(expected)
+    order = torch.randperm(rows, generator=generator)
+    assert masked.row_mean(dirty[order], mask[order]).item() == pytest.approx(expected)
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(masked.row_mean(x, mask), x)
+    for b in range(rows):
+        for t in range(columns):
+            share = 1 / len(means) / len(kept[b]) if mask[b, t] else 0.0
+            assert float(gradient[b, t]) == pytest.approx(share)
+
+
+def test_published_mean_of_sequences() -> None:
+    x = torch.tensor([[1.0, 3, 9], [2, 4, 0], [8, 0, 0]])
+    mask = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])
+    assert masked.row_mean(x, mask).item() == pytest.approx((13 / 3 + 3 + 8) / 3)
+    # rows without any decision are left out
+    x = torch.tensor([[1.0, 3], [5, 7]])
+    assert masked.row_mean(x, torch.tensor([[True, True], [False, False]])).item() == 2.0
+    pairs = torch.arange(12.0).reshape(2, 2, 3)
+    assert masked.row_total(pairs, pairs > 1).tolist() == [[2, 12], [21, 30]]

@@ -10,7 +10,7 @@ from synthetic_episodes import episode_indices, random_episodes, refilled
 
 from plaudit.maths.advantage import GAE, MonteCarlo, advantage, with_estimate
 from plaudit.maths.gae import gae
-from plaudit.maths.returns import complete, returns_to_go
+from plaudit.maths.returns import complete, returns_to_go, row_returns
 
 seeds = st.integers(0, 2**20)
 
@@ -84,3 +84,27 @@ def test_gae_is_dispatched_with_its_lambda() -> None:
     e = random_episodes(3)
     assert torch.equal(advantage(e, 0.9, GAE(0.4)), gae(e, 0.9, 0.4))
     assert pytest.approx(0.95) == GAE().lam
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=seeds, discount=st.sampled_from([0.0, 0.5, 0.97, 1.0]))
+def test_the_return_of_a_row_is_discounted_by_its_own_decisions(seed: int, discount: float) -> None:
+    e = replace(random_episodes(seed), discount=discount)
+    expected = []
+    for b in range(3):
+        total = k = 0
+        for t in range(7):
+            if e.mask[b, t]:  # a gap inside a row is no decision and takes no time
+                total, k = total + discount**k * float(e.rewards[b, t]), k + 1
+        expected.append(total)
+    assert row_returns(e).tolist() == pytest.approx(expected, abs=1e-10)
+    assert torch.equal(row_returns(refilled(e, seed + 1)), row_returns(e))
+
+
+def test_a_row_by_hand() -> None:
+    # .5: 1 + .5 * 2 + .25 * 4 = 3, and the masked 99 in between counts for nothing
+    e = random_episodes(0, rows=1, columns=4, present=1.0)
+    mask = torch.tensor([[True, True, False, True]])
+    e = replace(e, rewards=torch.tensor([[1.0, 2, 99, 4]]), mask=mask, discount=0.5)
+    assert row_returns(e).tolist() == [3.0]
+    assert row_returns(replace(e, discount=1.0)).tolist() == [7.0]

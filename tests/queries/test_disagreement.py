@@ -72,3 +72,22 @@ def test_errors_say_how_to_mend_them() -> None:
         disagreement.pairs(torch.zeros(1, 3), candidates, 1, generator)
     with pytest.raises(PlauditError, match="3 pairs wanted but only 2"):
         disagreement.pairs(torch.zeros(2, 3), candidates, 3, generator)
+
+
+def test_well_separated_pairs_are_still_told_apart() -> None:
+    """In single precision sigma(20) and sigma(40) are both 1: double precision sees that one is less sure."""
+    # differences of the two members: 20 and 24 for the pair (0, 1), 30 and 40 for the pair (2, 3)
+    returns = torch.tensor([[20.0, 0.0, 30.0, 0.0], [24.0, 0.0, 40.0, 0.0]])
+    candidates = torch.tensor([[2, 3], [0, 1]])
+    found = disagreement.variance(returns, candidates).tolist()
+    expected = []
+    for one, other in ((30.0, 40.0), (20.0, 24.0)):
+        p = [
+            -math.expm1(-math.log1p(math.exp(-d))) for d in (one, other)
+        ]  # 1 - sigma(d), of the same variance
+        mean = sum(p) / 2
+        expected.append(sum((x - mean) ** 2 for x in p))
+    assert found[1] == pytest.approx(expected[1], rel=1e-4) and 0 < found[0] < found[1]
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        assert disagreement.pairs(returns, candidates, 1, generator).tolist() == [[0, 1]]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from plaudit.errors import PlauditError
 from plaudit.readers.judgements import read_judgements
-from plaudit.readers.lines import lessons, numbered, read_lines, write_lines
+from plaudit.readers.lines import training_rows, numbered, read_lines, write_lines
 from plaudit.readers.texts import read_text_pairs
 
 PLAIN = st.recursive(
@@ -198,7 +198,7 @@ def test_what_measures_is_not_learned_from(tmp_path: Path) -> None:
     pair = {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
     rows = [pair | {"held_out": said} for said in (True, False, None)] + [pair]
     write_lines(rows, tmp_path / "pairs.jsonl")
-    assert [where[-1] for where, _ in lessons(tmp_path / "pairs.jsonl")] == ["2", "3", "4"]
+    assert [where[-1] for where, _ in training_rows(tmp_path / "pairs.jsonl")] == ["2", "3", "4"]
     assert (
         len(read_text_pairs(tmp_path / "pairs.jsonl")) == len(read_judgements(tmp_path / "pairs.jsonl")) == 3
     )
@@ -220,7 +220,7 @@ def test_a_mark_that_became_text_still_holds(tmp_path: Path, said: Any, ending: 
             table.writerows(rows)
     else:
         write_lines(rows, path)
-    assert [row["held_out"] for _, row in lessons(path)] == taught
+    assert [row["held_out"] for _, row in training_rows(path)] == taught
     assert len(read_text_pairs(path)) == len(read_judgements(path)) == len(taught)
 
 
@@ -230,4 +230,4 @@ def test_a_mark_that_is_neither_is_refused(tmp_path: Path, said: Any) -> None:
         [{"prompt": "Why?", "chosen": "So.", "rejected": "No.", "held_out": said}], tmp_path / "p.jsonl"
     )
     with pytest.raises(PlauditError, match=r"p\.jsonl, line 1: `held_out` is .*; write true or false"):
-        list(lessons(tmp_path / "p.jsonl"))
+        list(training_rows(tmp_path / "p.jsonl"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from plaudit.environments.language.answers import Answers
-from plaudit.rewards.functions import SIGNATURES, adapt, load
 from plaudit.errors import PlauditError
+from plaudit.rewards.functions import SIGNATURES, adapt, load
 from tests.environments.language.three import COMPLETIONS, PROMPTS, TOKENS, message, numbers, some
 
 

@@ -21,11 +21,11 @@ from plaudit.likelihoods import bradley_terry
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.reward_model import TextPairs, pair_scores, texts
 from plaudit.models.language.vocabulary import CHAT, Vocabulary
+from plaudit.rewards.learned.loop import foretold
+from plaudit.rewards.text import LanguageTeaching, learned, question, same_tokens, sequence
+from plaudit.runs.folder import RunFolder
 from plaudit.stages import optimise
 from plaudit.stages.adapters.language import LanguageRun
-from plaudit.rewards.text import LanguageTeaching, learned, question, same_tokens, sequence
-from plaudit.rewards.learned.loop import foretold
-from plaudit.runs.folder import RunFolder
 from plaudit.storage import Artifacts, open_store
 from plaudit.storage.store import NewResponse, Response
 from tests.text_world import World, made_of, quiet, write_rows

@@ -8,8 +8,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from plaudit.rewards.functions import adapt
 from plaudit.errors import PlauditError
+from plaudit.rewards.functions import adapt
 from tests.environments.language.three import message, numbers, some
 
 
@@ -19,7 +19,7 @@ def test_an_exception_is_one_sentence_that_says_where() -> None:
 
     line = reward.__code__.co_firstlineno + 1
     text = message(reward)
-    assert f"it raised KeyError in line {line} of test_waiting.py: 'label\\n'" in text
+    assert f"it raised KeyError in line {line} of test_timeout.py: 'label\\n'" in text
     assert "the run can be resumed after mending it" in text
 
     def quits(texts):

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plaudit.environments.language.answers import Answers, Rewards
-from plaudit.rewards.functions import adapt
 from plaudit.environments.language.mixture import Mixture
 from plaudit.errors import PlauditError
+from plaudit.rewards.functions import adapt
 
 
 def constant(scores: list[float], **metrics: float):

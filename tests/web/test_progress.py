@@ -128,7 +128,7 @@ def test_the_stream_sends_what_progress_says_and_ends_with_the_server(site: Site
 
 
 def test_the_stream_ends_with_the_session(site: Site, root: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plaudit.web.routes.watching.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("plaudit.web.routes.progress.LOOK_SECONDS", 0.05)
     other = site.let_in("Other", "admin")
     now, looks = site.state.progress.now, []
 

@@ -1,4 +1,4 @@
-"""The hidden rubric by which simulated people judge answers: polite, short, truthful and fluent.
+"""The rubric, a gold reward, by which simulated people judge answers: polite, short, truthful and fluent.
 
 An optimiser searches for the holes of whatever it is paid for, so each mark is made for that: two polite
 phrases are enough and more than three too many, a value that is not in the facts makes the answer untrue, and

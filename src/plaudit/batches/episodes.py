@@ -44,13 +44,13 @@ class Episodes:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a policy says now about recorded decisions; differentiable."""
+    """What a policy says now about recorded decisions; differentiable. Of pairs, [P, 2, T]."""
 
-    logp: Float[Tensor, "B T"]
+    logp: Float[Tensor, "*B T"]
     """log pi(a_t | s_t)."""
-    entropy: Float[Tensor, "B T"]
+    entropy: Float[Tensor, "*B T"]
     """Entropy of pi(. | s_t), in nats."""
-    values: Float[Tensor, "B T"] | None = None
+    values: Float[Tensor, "*B T"] | None = None
     """V(s_t); None where there is no critic."""
 
 

@@ -25,17 +25,17 @@ def main(argv: Sequence[str]) -> int:
     plain = "--plain" in argv
     rest = [item for item in argv[1:] if item != "--plain"]
     torch.set_num_threads(1)
-    speaker = Generator(argv[0], arguments.parse(GenerateConfig, rest, "chat", str(__doc__)))
+    generator = Generator(argv[0], arguments.parse(GenerateConfig, rest, "chat", str(__doc__)))
     turns: list[dict[str, str]] = []
     whole = True
     while line := _read():
         turns = [*([] if plain else turns), {"role": "user", "content": line.replace("\\n", "\n")}]
-        recent = turns if plain else speaker.recent(turns)
+        recent = turns if plain else generator.recent(turns)
         if whole and len(recent) < len(turns):
             whole = False
             print("(the model's context is full: it no longer reads the oldest turns)", file=sys.stderr)
         turns = recent
-        said = speaker.reply(turns, plain)
+        said = generator.reply(turns, plain)
         turns.append({"role": "assistant", "content": said})
         print(said, flush=True)
     return 0

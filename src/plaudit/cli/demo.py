@@ -11,10 +11,9 @@ from typing import Literal
 import torch
 
 from plaudit.cli import arguments
-from plaudit.cli.running import length, reported, run_one
+from plaudit.cli.running import bar_of, reported, run_one
 from plaudit.errors import PlauditError
 from plaudit.runs.folder import RunFolder
-from plaudit.trackers.console import ProgressBar
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def _language(out: Path, seed: int) -> RunFolder:
     )
     place = out
     for lesson in demo.lessons(out, seed):
-        place, bar = lesson.folder, ProgressBar(lesson.title, *length(lesson.config.trainer))
+        place, bar = lesson.folder, bar_of(lesson.title, lesson.config.trainer)
         try:
             pretrain(lesson.config, "service", place, bar.write)
         finally:

@@ -18,7 +18,7 @@ COMMANDS = {
     "pretrain": "clone a policy from demonstrations, or train a language model on texts or demonstrations",
     "reward": "learn a reward model from comparisons in a file",
     "optimise": "optimise a policy by an on-policy algorithm: plaudit optimise ppo --env CartPole-v1",
-    "evaluate": "how good a run or a saved policy is: true return, or hidden score and win rate",
+    "evaluate": "how good a run or a saved policy is: true return, or gold reward and win rate",
     "sample": "let a language model answer prompts",
     "chat": "talk with a language model",
     "compare": "two or more runs side by side, with intervals",

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.cli import arguments
-from plaudit.cli.running import length
+from plaudit.cli.running import bar_of
 from plaudit.environments.control.config import Control
 from plaudit.errors import PlauditError
 from plaudit.stages.pretrain import pretrain
 from plaudit.stages.pretrain_config import PretrainConfig, PretrainControl, PretrainText
-from plaudit.trackers.console import ProgressBar
 
 
 def main(argv: Sequence[str]) -> int:
@@ -31,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     out, rest = arguments.take(argv[1:], "out", "runs/clone" if control else "runs/pretrained")
     usual: PretrainConfig = PretrainControl(Control("CartPole-v1")) if control else PretrainText()
     config = arguments.parse_with(usual, rest, "pretrain", str(__doc__))
-    bar = ProgressBar("pretrain", *length(config.trainer))
+    bar = bar_of("pretrain", config.trainer)
     try:
         result = pretrain(config, file, Path(str(out)), bar.write)
     finally:

@@ -105,26 +105,23 @@ def reported(write: Callable[[Any], Path]) -> str:
         return "no report (matplotlib is missing: pip install 'plaudit[report]', then plaudit report RUN)"
 
 
-def length(trainer: Any) -> tuple[int, Console, str]:
-    """How long imitation takes, for a progress bar: steps, or passes."""
-    return (trainer.steps, CONSOLE, "step") if trainer.steps else (trainer.epochs, CONSOLE, "epoch")
+def bar_of(title: str, trainer: supervised.Config) -> ProgressBar:
+    """A bar over learning from a file: its steps, or passes."""
+    if trainer.steps:
+        return ProgressBar(title, trainer.steps, CONSOLE, "step")
+    return ProgressBar(title, trainer.epochs, CONSOLE, "epoch")
 
 
 def _name(config: RunConfig) -> str:
     return getattr(config.environment, "id", "language")
 
 
-def _budget(config: RunConfig) -> tuple[int, Console, str]:
-    """How far a run goes, and in which field of its metrics that is counted."""
+def _watched(title: str, config: RunConfig, work: Callable[[optimise.Watch], RunFolder]) -> RunFolder:
+    counted = "timesteps" if config.medium == "control" else "update"
     if isinstance(config.trainer, supervised.Config):
-        if config.trainer.steps:
-            return config.trainer.steps, CONSOLE, "step"
-        return config.trainer.epochs, CONSOLE, "epoch"
-    return config.budget, CONSOLE, "timesteps" if config.medium == "control" else "update"
-
-
-def _watched(title: str, config: RunConfig, work: Any) -> RunFolder:
-    bar = ProgressBar(title, *_budget(config))
+        bar = bar_of(title, config.trainer)
+    else:
+        bar = ProgressBar(title, config.budget, CONSOLE, counted)
     try:
         return work(bar.write)
     finally:

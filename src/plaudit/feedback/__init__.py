@@ -64,7 +64,7 @@ def to_json(feedback: Feedback) -> dict[str, Any]:
     return {"kind": kind_of(feedback), **values}
 
 
-def from_json(data: Any) -> Feedback:
+def from_json(data: object) -> Feedback:
     """The feedback in what `json.loads` gave; every field must be there, and no other."""
     if not isinstance(data, Mapping):
         raise PlauditError(f"feedback: {data!r} is not an object with a kind and its fields")
@@ -83,9 +83,9 @@ def from_json(data: Any) -> Feedback:
     return KINDS[kind](**{name: _tuples(data[name]) for name in wanted})
 
 
-def _lists(value: Any) -> Any:
+def _lists(value: object) -> Any:
     return [_lists(part) for part in value] if isinstance(value, tuple) else value
 
 
-def _tuples(value: Any) -> Any:
+def _tuples(value: object) -> Any:
     return tuple(_tuples(part) for part in value) if isinstance(value, list) else value

@@ -39,4 +39,4 @@ def row_returns(episodes: Episodes) -> Float[Tensor, "B"]:
     """The return of every row that is one episode, by the environment's discount: sum_t discount^t r_t."""
     e = episodes
     step = (e.mask.long().cumsum(dim=1) - 1).clamp(min=0)
-    return torch.where(e.mask, e.discount**step * e.rewards, 0.0).sum(dim=1)
+    return torch.where(e.mask, e.discount ** step.to(e.rewards.dtype) * e.rewards, 0.0).sum(dim=1)

@@ -145,7 +145,7 @@ class ActorCritic(nn.Module):
 
 
 class Population:
-    """Policies of one shape that act side by side, the rows of a batch shared out evenly, each by its likeliest action."""
+    """Policies of one shape that act side by side, rows shared out evenly, each by its likeliest action."""
 
     def __init__(self, policy: ActorCritic, vectors: Float[Tensor, "M D"]):
         self.policy, self.members = policy, len(vectors)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Transitions:
-    """B rows of T environment steps; of pairs [P, 2, T]."""
+    """B rows of T environment steps; of pairs [P, 2, T, ...]."""
 
     observations: Float[Tensor, "*B T F"]
     """s_t, flattened, as the environment gave it (not standardised)."""

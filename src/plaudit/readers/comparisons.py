@@ -12,7 +12,7 @@ import numpy as np
 
 from plaudit.errors import PlauditError
 from plaudit.readers.arrays import RecordedPairs
-from plaudit.readers.lines import lessons
+from plaudit.readers.lines import training_rows
 
 LABELS = {"first": 1.0, "second": 0.0, "equal": 0.5}
 UNDECIDED = ("both_bad", "skip")
@@ -22,7 +22,7 @@ def read_comparisons(path: Path) -> RecordedPairs:
     """The decided and equal comparisons as arrays; skipped and `both bad` ones are left out."""
     sides: tuple[list[Any], ...] = ([], [], [], [])
     labels = []
-    for where, row in lessons(path):
+    for where, row in training_rows(path):
         answer = row.get("answer")
         if row.get("kind") != "comparison" or answer not in (*LABELS, *UNDECIDED):
             raise PlauditError(

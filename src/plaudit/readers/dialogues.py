@@ -15,7 +15,7 @@ TURN = "\n\nAssistant:"
 AGREE = "give both as text, or both as lists of messages"
 
 
-def as_text(value: Any, name: str, where: str) -> Text:
+def as_text(value: object, name: str, where: str) -> Text:
     """The text or the messages of one field; of a message only `role` and `content` are kept."""
     if isinstance(value, str):
         return value
@@ -28,7 +28,7 @@ def as_text(value: Any, name: str, where: str) -> Text:
     return tuple(_message(item, f"{name}[{i}]", where) for i, item in enumerate(value))
 
 
-def _message(value: Any, name: str, where: str) -> Message:
+def _message(value: object, name: str, where: str) -> Message:
     if not isinstance(value, dict):
         raise PlauditError(f"{where}: `{name}` is {_kind(value)}, not a message; give `role` and `content`")
     for key in ("role", "content"):
@@ -40,7 +40,7 @@ def _message(value: Any, name: str, where: str) -> Message:
     return {"role": value["role"], "content": value["content"]}
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return "missing" if value is None else f"of type {type(value).__name__}"
 
 

@@ -248,7 +248,7 @@ def _scale(row: dict[str, Any], where: str) -> tuple[float, float] | None:
     return low, high
 
 
-def _answer(prompt: Text, value: Any, name: str, where: str) -> Text:
+def _answer(prompt: Text, value: object, name: str, where: str) -> Text:
     answer = as_text(value, name, where)
     check_compared(prompt, answer, name, where)
     return answer

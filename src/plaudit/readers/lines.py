@@ -69,7 +69,7 @@ def numbered(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     return _of_lines(text, path)
 
 
-def lessons(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def training_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows from which something may be learned: `numbered` without those that are `held_out`.
 
     An export marks so what measures instead: held-out judgements, and questions that were put to somebody again. Other
@@ -78,7 +78,7 @@ def lessons(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     return ((where, row) for where, row in numbered(path) if not _held_out(row.get("held_out"), where))
 
 
-def _held_out(said: Any, where: str) -> bool:
+def _held_out(said: object, where: str) -> bool:
     """Whether a mark in whatever form says so; learning from a row whose mark was misread would spoil a measure."""
     word = str(said).strip().lower()
     if word not in MARKED and word not in UNMARKED:
@@ -216,7 +216,7 @@ def _parsed(line: str, where: str) -> Any:
     return value
 
 
-def _refuse_halves(value: Any, where: str) -> None:
+def _refuse_halves(value: object, where: str) -> None:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     try:
         text.encode()

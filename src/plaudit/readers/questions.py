@@ -62,7 +62,7 @@ def _question(row: Row, where: str, ask: Ask | None) -> TextQuestion:
     return TextQuestion(_kind(len(options), where, ask), prompt, tuple(options), others(row, *used), where)
 
 
-def _completions(value: Any, where: str) -> list[Text]:
+def _completions(value: object, where: str) -> list[Text]:
     if not isinstance(value, list) or not 2 <= len(value) <= MOST:
         raise PlauditError(f"{where}: `completions` must be a list of 2 to {MOST} answers")
     return [as_text(one, f"completions[{i}]", where) for i, one in enumerate(value)]

@@ -23,7 +23,7 @@ from plaudit.readers.dialogues import (
     refuse_empty,
     restates,
 )
-from plaudit.readers.lines import lessons, whole_text
+from plaudit.readers.lines import training_rows, whole_text
 
 __all__ = [
     "Message",
@@ -141,7 +141,7 @@ def read_raw(path: Path) -> str:
 
 def rows_of(path: Path, split: str | None) -> Iterator[tuple[str, Row]]:
     """The rows of a file, or of one split of it, each with its place; PlauditError where there is none."""
-    rows = list(lessons(path))
+    rows = list(training_rows(path))
     if not rows:
         raise PlauditError(f"{path}: there is not a single row in it; give a file with rows")
     if split is None:

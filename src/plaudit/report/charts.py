@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -228,7 +229,7 @@ def _legend(lines: Sequence[Curve]) -> tuple[tuple[str, str], ...]:
     return tuple((NAMES[line.colour], line.label) for line in lines if line.label)
 
 
-def _short(axis: Any, value: float, _: int) -> str:
+def _short(axis: Axis, value: float, _: int) -> str:
     """Ticks in the unit of the largest one: 50k, 150k; −1,200; 0.25."""
     largest = max(map(abs, axis.get_view_interval()))
     scale, unit = (1e6, "M") if largest >= 2e6 else (1e3, "k") if largest >= 2e4 else (1.0, "")

@@ -50,10 +50,11 @@ def change(before: Returns, after: Returns) -> Change | None:
 
 def part(run: RunData, say: Texts) -> Part:
     """What there is to say about a run, finished or not."""
-    models, returns, troubles = _played(run)
+    played = _played(run)
+    models, returns = played.models, played.returns
     forecasts = calibration.read(run.rows)
     top = _headline(run, forecasts, returns, say)
-    top += "".join(page.paragraph(say("trouble", reason=trouble), "notice") for trouble in troubles)
+    top += "".join(page.paragraph(say("trouble", reason=trouble), "notice") for trouble in played.troubles)
     cards = [film(run, models, say), learning_curve(run, say)]
     if run.asks_people:
         cards.append(by_labels(run, say))
@@ -101,16 +102,24 @@ def _summary(run: RunData, name: str, returns: tuple[Returns, Returns] | None, s
     return Summary(what, run.labels, say("true_return"), values, say(f"joint_{verdict(run, returns)}"))
 
 
-def _played(run: RunData) -> tuple[Models | None, tuple[Returns, Returns] | None, list[str]]:
+@dataclass(frozen=True)
+class _Played:
     """The models and the true returns before and after, or why there are none."""
+
+    models: Models | None = None
+    returns: tuple[Returns, Returns] | None = None
+    troubles: tuple[str, ...] = ()
+
+
+def _played(run: RunData) -> _Played:
     try:
         models = rollouts.models(run)
     except PlauditError as error:
-        return None, None, [str(error)]
+        return _Played(troubles=(str(error),))
     try:
-        return models, rollouts.returns(run, models), []
+        return _Played(models, rollouts.returns(run, models))
     except PlauditError as error:
-        return models, None, [str(error)]
+        return _Played(models, troubles=(str(error),))
 
 
 def _headline(run: RunData, forecasts: Forecasts, returns: tuple[Returns, Returns] | None, say: Texts) -> str:

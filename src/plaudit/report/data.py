@@ -145,7 +145,7 @@ def series(rows: Sequence[Row], name: str, by: str = "timesteps") -> Series:
     return np.array(steps, dtype=np.float64), np.array(values, dtype=np.float64)
 
 
-def is_number(value: Any) -> TypeGuard[int | float]:
+def is_number(value: object) -> TypeGuard[int | float]:
     """A finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 

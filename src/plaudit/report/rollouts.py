@@ -146,13 +146,13 @@ def scored(run: RunData, models: Models) -> Scored:
     assert models.reward is not None, "ask only where a reward was learned"
     reward: RewardEnsemble = models.reward
     trajectories = [_played(run, models.before, "before"), _played(run, models.after, "after")]
-    longest = min(int(run_lengths(walk.mask, walk.last).max()) for walk in trajectories)
+    longest = min(int(run_lengths(one.mask, one.last).max()) for one in trajectories)
     wanted = int((run.config.get("feedback") or {}).get("segment", 100))
     length = min(wanted, longest)
-    before, after = (_returns_by_both(walk, reward, _segments(walk, length)) for walk in trajectories)
+    before, after = (_returns_by_both(one, reward, _segments(one, length)) for one in trajectories)
     if np.ptp(np.concatenate([before.true, after.true])) > 0:
         return Scored(before, after, length)
-    before, after = (_returns_by_both(walk, reward, _episodes(walk)) for walk in trajectories)
+    before, after = (_returns_by_both(one, reward, _episodes(one)) for one in trajectories)
     return Scored(before, after, None)
 
 
@@ -161,26 +161,26 @@ def _played(run: RunData, policy: ActorCritic, which: str) -> Trajectories:
     try:
         steps = min(source.horizon or LONGEST, LONGEST)
         control = ControlRollouts(source, steps, seed_of(run.seed, "report", "walk", which))
-        return control.collect(deepcopy(policy))  # a copy: walking updates observation statistics
+        return control.collect(deepcopy(policy))  # a copy: acting updates observation statistics
     finally:
         source.close()
 
 
-def _segments(walk: Trajectories, length: int) -> list[tuple[int, int, int]]:
+def _segments(trajectories: Trajectories, length: int) -> list[tuple[int, int, int]]:
     """(row, first step, step after the last) of stretches that share no step."""
     free: dict[int, int] = {}
     chosen = []
-    for row, start in windows(walk.mask, walk.last, length).tolist():
+    for row, start in windows(trajectories.mask, trajectories.last, length).tolist():
         if start >= free.get(row, 0):
             free[row] = start + length
             chosen.append((row, start, start + length))
     return chosen
 
 
-def _episodes(walk: Trajectories) -> list[tuple[int, int, int]]:
+def _episodes(trajectories: Trajectories) -> list[tuple[int, int, int]]:
     """The same of the episodes that both began and ended here."""
     places = []
-    for row, ended in enumerate(walk.ended & walk.mask):
+    for row, ended in enumerate(trajectories.ended & trajectories.mask):
         start = 0
         for end in torch.nonzero(ended).flatten().tolist():
             places.append((row, start, end + 1))
@@ -189,12 +189,13 @@ def _episodes(walk: Trajectories) -> list[tuple[int, int, int]]:
 
 
 def _returns_by_both(
-    walk: Trajectories, reward: RewardEnsemble, places: list[tuple[int, int, int]]
+    trajectories: Trajectories, reward: RewardEnsemble, places: list[tuple[int, int, int]]
 ) -> BothReturns:
-    sides = [walk.record.environment_rewards.double(), reward.reward(walk.record).double()]
+    record = trajectories.record
+    sides = [record.environment_rewards.double(), reward.reward(record).double()]
     every = max(1, len(places) // POINTS)
     both = [
-        [float((side * walk.mask)[row, start:end].sum()) for row, start, end in places[::every]]
+        [float((side * trajectories.mask)[row, start:end].sum()) for row, start, end in places[::every]]
         for side in sides
     ]
     return BothReturns(np.array(both[0]), np.array(both[1]))
@@ -218,7 +219,7 @@ def _play(policy: ActorCritic, environment: Control, seed: int) -> _Episode:
     source = make(environment)
     try:
         observations = source.reset(seed)
-        source.tape.begin_rollout()
+        source.recorder.begin_rollout()
         total, steps, limit = 0.0, 0, source.horizon or LONGEST
         ended = False
         while not ended and steps < limit:
@@ -228,8 +229,8 @@ def _play(policy: ActorCritic, environment: Control, seed: int) -> _Episode:
             total, steps = total + float(step.rewards[0]), steps + 1
             ended = bool(step.terminated[0] | step.truncated[0])
             observations = step.observations
-        shown = min(steps, round(SECONDS * _speed(source.tape.replay(0, 0, 0))))
-        return _Episode(source.tape.replay(0, 0, shown - 1), total, shown == steps)
+        shown = min(steps, round(SECONDS * _speed(source.recorder.replay(0, 0, 0))))
+        return _Episode(source.recorder.replay(0, 0, shown - 1), total, shown == steps)
     finally:
         source.close()
 

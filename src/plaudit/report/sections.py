@@ -138,7 +138,7 @@ def _titled(title: str, body: str) -> str:
     return f"<h3>{page.text(title)}</h3>\n{body}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """Numbers in a table; nothing for lists."""
     if isinstance(value, int):
         return f"{value:,}"

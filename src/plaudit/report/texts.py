@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from math import isfinite
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 
@@ -25,7 +25,7 @@ class Texts:
         self.language: Language = language
         self._texts, self._given = load(language), given
 
-    def __call__(self, name: str, /, **values: Any) -> str:
+    def __call__(self, name: str, /, **values: object) -> str:
         """The text of this name with its values filled in; floats are written with three digits or so."""
         shown = {key: number(value) if isinstance(value, float) else value for key, value in values.items()}
         shown = {key: f"{value:,}" if isinstance(value, int) else value for key, value in shown.items()}

@@ -237,7 +237,7 @@ class Store(Protocol):
         ...
 
 
-def whole(name: str, value: Any, least: int) -> int:
+def whole(name: str, value: object, least: int) -> int:
     """A whole number from `least` to what databases hold; True and False are not numbers."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
         raise PlauditError(f"{name}: {value!r} is not a whole number of {least} or more")

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-from typing import Any
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import to_json
 from plaudit.storage.store import NewResponse
 
 
-def canonical(name: str, value: Any) -> str:
+def canonical(name: str, value: object) -> str:
     """JSON with sorted keys and no spaces; `name` is the field to name where it cannot be written."""
     try:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -20,7 +19,7 @@ def canonical(name: str, value: Any) -> str:
     return text
 
 
-def as_object(name: str, value: Any) -> str:
+def as_object(name: str, value: object) -> str:
     """Canonical JSON of a dictionary."""
     if not isinstance(value, dict):
         raise PlauditError(f"{name}: {value!r} is not a dictionary")

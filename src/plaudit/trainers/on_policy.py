@@ -19,6 +19,7 @@ from plaudit.errors import Diverged, PlauditError
 from plaudit.maths import kl, masked
 from plaudit.maths.advantage import with_estimate
 from plaudit.maths.kl import Kl
+from plaudit.old_python_names import of_training
 from plaudit.trainers.learner import RewardSource, Rollouts
 from plaudit.trainers.steps import Adam, AdamOptimiser, Descent, Step, TrustRegion, descend, move_within
 
@@ -322,3 +323,8 @@ def _scaled(settings: Any, path: list[str], factor: float) -> Any:
     first, *rest = path
     value = getattr(settings, first)
     return replace(settings, **{first: _scaled(value, rest, factor) if rest else value * factor})
+
+
+def __getattr__(name: str) -> Any:
+    """`Learner`, `start` and `update` of the version before."""
+    return of_training(name)

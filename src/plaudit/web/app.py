@@ -8,11 +8,11 @@ from fastapi.staticfiles import StaticFiles
 from plaudit.web import refusals
 from plaudit.web.address import LOOPBACK
 from plaudit.web.guard import App, Guard
-from plaudit.web.routes import labelling, pages, people, watching
+from plaudit.web.routes import labelling, pages, people, progress
 from plaudit.web.schemas import Trouble
 from plaudit.web.state import AppState
 
-ROUTERS = (people.router, labelling.router, watching.router)
+ROUTERS = (people.router, labelling.router, progress.router)
 
 TROUBLES = {
     status: {"model": Trouble}

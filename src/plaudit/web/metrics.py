@@ -83,5 +83,5 @@ def thinned(points: Sequence[list[float]], most: int = MOST) -> list[list[float]
     return [*points[: len(points) - 1 : step], *points[-1:]]
 
 
-def _number(value: Any) -> bool:
+def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

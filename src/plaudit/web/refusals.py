@@ -52,7 +52,7 @@ def install(app: FastAPI, page: Callable[[Request, int, str], Response]) -> None
     def refused(request: Request, refusal: Any) -> Response:
         return answer(request, refusal.status, refusal.error, refusal.message)
 
-    def plaudit_error(request: Request, error: Any) -> Response:
+    def plaudit_error(request: Request, error: Exception) -> Response:
         status, word = next((s, word) for kind, s, word in STATUSES if isinstance(error, kind))
         if status in (500, 507):
             LOG.error("%s", error)
@@ -70,7 +70,7 @@ def install(app: FastAPI, page: Callable[[Request, int, str], Response]) -> None
         response.headers.update(error.headers or {})  # which methods there are, for one
         return response
 
-    def mistake(request: Request, error: Any) -> Response:
+    def mistake(request: Request, error: Exception) -> Response:
         return answer(
             request, 500, "failed", "The server made a mistake; nothing was stored. Try again later."
         )

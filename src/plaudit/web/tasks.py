@@ -71,7 +71,7 @@ class TaskView:
         return found if isinstance(found, dict) and "completion" in found else None
 
 
-def _view(text: dict[str, Any] | None, clip: Any) -> dict[str, Any]:
+def _view(text: dict[str, Any] | None, clip: dict[str, Any] | None) -> dict[str, Any]:
     if clip is not None:
         return {"kind": "clip", "clip": clip}
     if text is None:

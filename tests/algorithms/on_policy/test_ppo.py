@@ -16,6 +16,7 @@ from plaudit.batches import Episodes, Loss, Scores
 from plaudit.batches.rows import as_decisions, take
 from plaudit.maths.advantage import GAE, MonteCarlo, advantage, with_estimate
 from plaudit.maths.constraint import NoLimit, Penalty, StopAt
+from plaudit.maths.kl import Kl
 from plaudit.maths.returns import returns_to_go
 
 seeds = st.integers(0, 2**20)
@@ -27,7 +28,7 @@ configs = st.builds(
     value_clip=st.sampled_from([None, 0.1, 0.5]),
     value_coef=st.sampled_from([0.0, 0.5, 2.0]),
     entropy_coef=st.sampled_from([0.0, 0.01]),
-    kl_in_loss=st.sampled_from([0.0, 0.3]),
+    kl=st.sampled_from([Kl(), Kl(0.3, "loss"), Kl(0.3, "loss", "k2")]),
     constraint=st.sampled_from([NoLimit(), Penalty(0.7), StopAt(0.01)]),
 )
 
@@ -67,8 +68,9 @@ def slow_loss(new: Scores, e: Episodes, adv: Tensor, config: ppo.Config) -> Tens
         loss = -surrogate + config.value_coef * error / 2 - config.entropy_coef * new.entropy[b, t]
         if isinstance(config.constraint, Penalty):  # KL(old || new): x ~ old, r = new / old
             loss = loss + config.constraint.coefficient * (ratio - 1 - torch.log(ratio))
-        to_reference = torch.exp(float(e.ref_logp[b, t]) - new.logp[b, t])
-        loss = loss + config.kl_in_loss * (to_reference - 1 - torch.log(to_reference))
+        log_ratio = float(e.ref_logp[b, t]) - new.logp[b, t]
+        distance = log_ratio**2 / 2 if config.kl.estimator == "k2" else torch.exp(log_ratio) - 1 - log_ratio
+        loss = loss + config.kl.coef * distance
         losses.append(loss)
     return torch.stack(losses).sum() / len(losses)
 
@@ -217,7 +219,7 @@ def test_the_kl_price_lowers_the_rewards_the_advantages_are_made_of() -> None:
     e = random_episodes(8)
     assert e.ref_logp is not None
     charged = replace(e, rewards=e.rewards - 0.3 * (e.logp - e.ref_logp))
-    config = ppo.Config(kl_in_reward=0.3, discount=0.9, advantage=GAE(0.7))
+    config = ppo.Config(kl=Kl(0.3), discount=0.9, advantage=GAE(0.7))
     expected = advantage(charged, 0.9, GAE(0.7))
     assert torch.allclose(ppo.advantages(e, config), expected, atol=1e-12)
 
@@ -239,9 +241,9 @@ def test_stop_at_says_stop_only_beyond_its_limit() -> None:
 def test_a_price_in_the_loss_without_a_reference_is_told_so() -> None:
     new, e, adv = ratios([1.0], [1.0])
     with pytest.raises(ValueError, match="reference"):
-        ppo.loss(new, e, adv, ppo.Config(kl_in_loss=0.1))
+        ppo.loss(new, e, adv, ppo.Config(kl=Kl(0.1, "loss")))
     with pytest.raises(ValueError, match="reference"):
-        ppo.advantages(e, ppo.Config(kl_in_reward=0.1))
+        ppo.advantages(e, ppo.Config(kl=Kl(0.1)))
 
 
 def test_decisions_monte_carlo_cannot_judge_have_no_weight_in_the_loss() -> None:

@@ -13,6 +13,7 @@ from plaudit.algorithms.on_policy import ppo, reinforce
 from plaudit.algorithms.on_policy.reinforce import CriticQ, ReturnToGo
 from plaudit.batches import Episodes, Scores
 from plaudit.maths.advantage import GAE, MonteCarlo, with_estimate
+from plaudit.maths.kl import Kl
 
 seeds = st.integers(0, 2**20)
 weights = st.sampled_from([ReturnToGo(), CriticQ(), GAE(0.8), MonteCarlo()])
@@ -78,7 +79,7 @@ def test_the_return_and_q_multiply_the_log_probability_without_a_baseline(
 @given(seed=seeds, kind=weights, standardise=st.booleans())
 def test_padding_is_invisible(seed: int, kind: object, standardise: bool) -> None:
     e = random_episodes(seed)
-    config = reinforce.Config(weight=kind, standardise_weights=standardise, kl_in_reward=0.1)  # type: ignore[arg-type]
+    config = reinforce.Config(weight=kind, standardise_weights=standardise, kl=Kl(0.1))  # type: ignore[arg-type]
     dirty, adv, new = refilled(e, seed + 1), reinforce.advantages(e, config), scores(e, seed + 2)
     torch.testing.assert_close(reinforce.advantages(dirty, config), adv, rtol=0, atol=0, equal_nan=True)
     (dirty, _), (e, adv) = with_estimate(dirty, adv), with_estimate(e, adv)

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from plaudit.environments.control.actions import to_environment
+from plaudit.environments.control.evaluation import true_returns
 from plaudit.environments.control.make import Control
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
-from plaudit.environments.control.evaluation import true_returns
 
 
 def policy(observation: int, action: int, kind: str, seed: int = 0) -> ActorCritic:

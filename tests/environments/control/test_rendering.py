@@ -24,7 +24,7 @@ def recorded(id, vectorization="auto", first=4, last=9, **kwargs):
     source.reset(30), env.reset(seed=31)
     for t in range(3 + last + 1):
         if t == 3:
-            source.tape.begin_rollout()
+            source.recorder.begin_rollout()
         if hasattr(source.action_space, "n"):
             actions = generator.integers(0, source.action_space.n, 2)
         else:
@@ -35,7 +35,7 @@ def recorded(id, vectorization="auto", first=4, last=9, **kwargs):
         source.step(actions), env.step(actions[1])
     pictures.append(env.render())
     env.close()
-    return source.tape.replay(1, first, last), pictures[3 + first :]
+    return source.recorder.replay(1, first, last), pictures[3 + first :]
 
 
 @pytest.mark.parametrize("vectorization", ["numpy", "sync"])
@@ -68,11 +68,11 @@ def test_hopper_is_drawn_or_says_what_is_missing():
     pytest.importorskip("mujoco")
     source = make(Control("Hopper-v5", 1))
     source.reset(0)
-    source.tape.begin_rollout()
+    source.recorder.begin_rollout()
     for _ in range(3):
         source.step(np.zeros((1, 3), np.float32))
     try:
-        drawn = frames(source.tape.replay(0, 0, 2), (100, 100))
+        drawn = frames(source.recorder.replay(0, 0, 2), (100, 100))
     except PlauditError as error:
         assert "MUJOCO_GL" in str(error)
         pytest.skip(f"no OpenGL here: {error}")
@@ -111,13 +111,13 @@ def test_the_last_picture_stays_after_the_end():
     pytest.importorskip("pygame")
     source = make(Control("CartPole-v1", 1, "sync", horizon="fixed", kwargs={"max_episode_steps": 30}))
     source.reset(0)
-    source.tape.begin_rollout()
+    source.recorder.begin_rollout()
     fallen = None
     for t in range(30):
         step = source.step(np.array([1]))
         if fallen is None and step.rewards[0] == 0:
             fallen = t
-    drawn = frames(source.tape.replay(0, 0, 29), (100, 100))
+    drawn = frames(source.recorder.replay(0, 0, 29), (100, 100))
     assert len(drawn) == 31 and fallen is not None
     assert (drawn[fallen:] == drawn[fallen]).all() and (drawn[fallen] != drawn[fallen - 1]).any()
 

@@ -8,8 +8,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from plaudit.environments.control.classic import PHYSICS, place
 from plaudit.environments.control.make import Control, make
-from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.replay import Replay
+from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import Replayable
 from plaudit.errors import PlauditError
 
@@ -33,7 +33,7 @@ def roll(source, act, before, steps):
     observations, columns = source.reset(5), []
     for t in range(before + steps):
         if t == before:
-            source.tape.begin_rollout()
+            source.recorder.begin_rollout()
         step = source.step(act(observations))
         if t >= before:
             columns.append((observations, step))
@@ -53,10 +53,10 @@ def check_segments(source, columns, fresh):
                     with pytest.raises(
                         PlauditError, match="hold no decision" if not live else "cross the end"
                     ):
-                        source.tape.replay(row, first, last)
+                        source.recorder.replay(row, first, last)
                     refused += 1
                     continue
-                replay = Replay.from_bytes(source.tape.replay(row, first, last).to_bytes())
+                replay = Replay.from_bytes(source.recorder.replay(row, first, last).to_bytes())
                 expected = [columns[live[0]][0][row]] + [columns[t][1].successors[row] for t in live]
                 seen = watched(replay, fresh())
                 assert len(seen) == len(expected) == len(replay.actions) - replay.first_frame + 1
@@ -99,11 +99,11 @@ def test_after_a_restore():
         first.step(generator.integers(0, 2, 2))
     second.restore(first.snapshot())
     for source in (first, second):
-        source.tape.begin_rollout()
+        source.recorder.begin_rollout()
         for t in range(6):
             source.step(np.full(2, t % 2))
     waited = int(np.flatnonzero(first.snapshot()["lengths"] < 10)[0])  # dead at step 0: five decisions since
-    a, b = (source.tape.replay(waited, 0, 5) for source in (first, second))
+    a, b = (source.recorder.replay(waited, 0, 5) for source in (first, second))
     assert a.to_bytes() == b.to_bytes() and len(a.actions) == 5 and a.first_frame == 0
 
 
@@ -111,22 +111,22 @@ def test_outside_the_rollout():
     source = make(Control("CartPole-v1", 1))
     source.reset(0)
     with pytest.raises(PlauditError, match="steps 0 to 0 lie outside the rollout's 0"):
-        source.tape.replay(0, 0, 0)
-    source.tape.begin_rollout()
+        source.recorder.replay(0, 0, 0)
+    source.recorder.begin_rollout()
     source.step(np.array([1]))
-    source.tape.replay(0, 0, 0)
+    source.recorder.replay(0, 0, 0)
     for first, last in ((0, 1), (-1, 0), (1, 0)):
         with pytest.raises(PlauditError, match="lie outside the rollout's 1"):
-            source.tape.replay(0, first, last)
+            source.recorder.replay(0, first, last)
 
 
 def test_what_cannot_be_replayed_says_so():
     source = make(Control("CartPole-v1", 2, "vector_entry_point"))
     source.reset(0)
-    source.tape.begin_rollout()
+    source.recorder.begin_rollout()
     source.step(np.zeros(2, int))
     with pytest.raises(PlauditError, match="cannot be replayed.*vectorization: sync"):
-        source.tape.replay(0, 0, 0)
+        source.recorder.replay(0, 0, 0)
 
 
 def test_bytes_round_trip_and_damage():

@@ -12,23 +12,32 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from torch import Tensor
 
 from plaudit.algorithms.on_policy import ppo
-from plaudit.batches import Rollout
-from plaudit.environments.control.rollouts import ControlRollouts, RewardScale, environment_reward, mixed
+from plaudit.batches import Rewards, Rollout
+from plaudit.environments.control.evaluation import true_returns
 from plaudit.environments.control.make import Control, make
+from plaudit.environments.control.rollouts import ControlRollouts, Trajectories
 from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import Replayable
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig
-from plaudit.models.transitions import Transitions
-from plaudit.environments.control.evaluation import true_returns
+from plaudit.rewards.control import environment_reward, paid
+from plaudit.rewards.source import Fixed
+from plaudit.rewards.weighted import Scaled
 from plaudit.trainers import on_policy
+from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from tests.environments.control.counting import Counting, oracle, policy
 
 ROWS = 3
 KINDS = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}
 
 
-def network(control: Control, **settings: Any) -> ActorCritic:
+def episodes(control: ControlRollouts, model: ActorCritic, reward: Any = environment_reward) -> Rollout:
+    """A rollout of the model, paid for."""
+    walk = control.collect(model)
+    return control.episodes(walk, model, None, reward(walk))
+
+
+def network(control: ControlRollouts, **settings: Any) -> ActorCritic:
     settings = {"hidden": (5,)} | settings
     return ActorCritic(control.spaces, PolicyConfig(**settings), torch.Generator().manual_seed(2))
 
@@ -50,23 +59,23 @@ class Determined(ActorCritic):
         return Chosen(observations)
 
 
-def counting(kind: str, mode: AutoresetMode, steps: int, **kwargs: Any) -> Control:
+def counting(kind: str, mode: AutoresetMode, steps: int, **kwargs: Any) -> ControlRollouts:
     vector = KINDS[kind]([lambda: Replayable(Counting(**kwargs))] * ROWS, autoreset_mode=mode)
     return ControlRollouts(Source(vector, "Counting"), steps, 11)
 
 
-def determined(control: Control) -> Determined:
+def determined(control: ControlRollouts) -> Determined:
     return Determined(control.spaces, PolicyConfig(hidden=(4,)), torch.Generator().manual_seed(5))
 
 
-def rollouts(control: Control, count: int, limit: int | None = None) -> Iterator[tuple[Any, Rollout]]:
+def rollouts(control: ControlRollouts, count: int, limit: int | None = None) -> Iterator[tuple[Any, Rollout]]:
     model = determined(control)
     for _ in range(count):
-        walk, metrics = control.walk(model, limit)
-        yield walk, control.judge(walk, model, model, environment_reward, metrics)
+        walk = control.collect(model, limit)
+        yield walk, control.episodes(walk, model, model, environment_reward(walk))
 
 
-def decisions(control: Control, count: int) -> list[list[tuple[Any, ...]]]:
+def decisions(control: ControlRollouts, count: int) -> list[list[tuple[Any, ...]]]:
     """Of every environment, one after another, without what is masked."""
     rows: list[list[tuple[Any, ...]]] = [[] for _ in range(ROWS)]
     for walk, rollout in rollouts(control, count):
@@ -140,7 +149,7 @@ def test_a_budget_is_met_exactly(mode: AutoresetMode, budget: int) -> None:
     model = determined(control)
     seen, sizes = 0, []
     while seen < budget:
-        walk, _ = control.walk(model, budget - seen)
+        walk = control.collect(model, budget - seen)
         assert walk.mask.any() and walk.mask.shape[1] <= 8
         sizes.append(int(walk.mask.sum()))
         seen += sizes[-1]
@@ -150,27 +159,26 @@ def test_a_budget_is_met_exactly(mode: AutoresetMode, budget: int) -> None:
 def test_sixty_parts_of_five_thousand_are_five_thousand() -> None:
     control = ControlRollouts(make(Control("CartPole-v1", 8)), 16, 1)
     model = network(control)
-    learner = on_policy.Learner(ppo, ppo.Config(), on_policy.Config(epochs=1, minibatch_size=64))
-    state = on_policy.start(model, learner.config, torch.Generator().manual_seed(0))
-
-    def collect(limit: int) -> Rollout:
-        return control.collect(model, None, environment_reward, limit)
-
-    marks = [round(5000 * (i + 1) / 60) for i in range(60)]
-    for mark in marks:
-        for now in on_policy.train(state, collect, learner, mark):
-            assert now.decisions <= mark
-        assert state.decisions == mark
-    assert state.decisions == 5000 and state.updates == 60
+    updater = Updater(
+        model, Algorithm(ppo, ppo.Config()), on_policy.Config(epochs=1, minibatch_size=64), torch.Generator()
+    )
+    learner = OnPolicy(updater, control, Fixed(environment_reward), 0)
+    for mark in [round(5000 * (i + 1) / 60) for i in range(60)]:
+        learner.budget = mark
+        while not learner.done:
+            learner.step()
+            assert learner.spent <= mark
+        assert learner.spent == updater.decisions == mark
+    assert updater.decisions == 5000 and updater.updates == 60
 
 
 def test_a_rollout_goes_on_where_the_one_before_was_cut() -> None:
     control = counting("sync", AutoresetMode.SAME_STEP, 4)
     model = determined(control)
     cut = 0
-    before, _ = control.walk(model)
+    before = control.collect(model)
     for _ in range(12):
-        after, _ = control.walk(model)
+        after = control.collect(model)
         for row in range(ROWS):
             if not before.ended[row, -1]:
                 assert torch.equal(after.record.observations[row, 0], before.record.successors[row, -1])
@@ -221,15 +229,14 @@ def test_a_rollout_of_dead_steps_alone_is_gone_past() -> None:
     control = counting("sync", AutoresetMode.NEXT_STEP, 1, longest=1)
     model, seen = determined(control), 0
     for _ in range(4):
-        walk, metrics = control.walk(model, 100)
-        rollout = control.judge(walk, model, None, environment_reward, metrics)
-        assert walk.mask.any()
-        assert np.isfinite(rollout.metrics["rollout/reward_mean"])
+        walk = control.collect(model, 100)
+        rollout = control.episodes(walk, model, None, environment_reward(walk))
+        assert walk.mask.any() and torch.isfinite(rollout.episodes.rewards).all()
         seen += int(walk.mask.sum())
     assert seen == 4 * ROWS
 
 
-def sampled_logp(control: Control, model: ActorCritic) -> tuple[Any, dict[str, float], Tensor]:
+def sampled_logp(control: ControlRollouts, model: ActorCritic) -> tuple[Any, Tensor]:
     """A walk, and the log-probability of every action at the moment it was drawn."""
     noted: list[Tensor] = []
     distribution = ActorCritic.distribution
@@ -246,35 +253,34 @@ def sampled_logp(control: Control, model: ActorCritic) -> tuple[Any, dict[str, f
         return Heard()
 
     model.distribution = listen  # type: ignore[method-assign]
-    walk, metrics = control.walk(model)
+    walk = control.collect(model)
     del model.distribution
-    return walk, metrics, torch.stack(noted, dim=1)
+    return walk, torch.stack(noted, dim=1)
 
 
 @pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1"])
 def test_the_first_ratio_is_one_also_with_normalised_observations(id: str) -> None:
-    control = ControlRollouts(make(Control(id, 4)), 60, 1, RewardScale(4, 0.99))
-    model = network(control, normalise_observations=True)
-    learner = on_policy.Learner(
-        ppo, ppo.Config(), on_policy.Config(epochs=2, minibatch_size=100, learning_rate=1e-2)
-    )
-    state = on_policy.start(model, learner.config, torch.Generator().manual_seed(0))
+    control = ControlRollouts(make(Control(id, 4)), 60, 1)
+    model, source = network(control, normalise_observations=True), Scaled(Fixed(environment_reward), 4, 0.99)
+    config = on_policy.Config(epochs=2, minibatch_size=100, learning_rate=1e-2)
+    updater = Updater(model, Algorithm(ppo, ppo.Config()), config, torch.Generator().manual_seed(0))
     moments = []
-    for _ in range(3):
-        walk, metrics, drawn = sampled_logp(control, model)
-        rollout = control.judge(walk, model, None, environment_reward, metrics)
+    for update in range(3):
+        walk, drawn = sampled_logp(control, model)
+        source.observe(walk, 0.0)
+        rollout = control.episodes(walk, model, None, source.rewards(walk))
         assert (rollout.episodes.logp - drawn).abs().max() < 1e-5
         assert ((model.scores(rollout.record).logp - rollout.episodes.logp).exp() - 1).abs().max() <= 1e-5
         moments.append(model.moments.count.item())
-        on_policy.update(state, rollout, learner, max(0.0, 1 - state.decisions / 10_000))
+        updater.update(rollout, 1 - 240 * update / 10_000)
     assert moments == [0, 240, 480]  # each observation once, in the rollout after its own
 
 
 def test_evaluation_changes_no_statistics() -> None:
     control = ControlRollouts(make(Control("Pendulum-v1", 4)), 30, 1)
     model = network(control, normalise_observations=True)
-    control.walk(model)
-    control.walk(model)
+    control.collect(model)
+    control.collect(model)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     one = true_returns(model, Control("Pendulum-v1"), 3, 5, greedy=False)
     for name, tensor in model.state_dict().items():
@@ -309,7 +315,7 @@ def test_unclipped_actions_are_stored_and_clipped_ones_executed() -> None:
         3,
     )
     model = network(control, log_std=0.5)
-    rollout = control.collect(model, None, environment_reward)
+    rollout = episodes(control, model)
     actions, given = rollout.record.actions, rollout.record.executed
     taken = torch.from_numpy(np.stack([one.taken for one in made]))
     assert torch.equal(given, taken)
@@ -327,12 +333,13 @@ def test_a_learned_reward_sees_the_true_successor_at_an_end(mode: AutoresetMode)
     control = counting("sync", mode, 12)
     model, ends = determined(control), 0
 
-    def reward(record: Transitions) -> Tensor:
-        return record.successors[..., 0] * 100 + record.successors[..., 1]
+    def reward(walk: Trajectories) -> Rewards:
+        successors = walk.record.successors
+        return paid(successors[..., 0] * 100 + successors[..., 1], walk.mask)
 
     for _ in range(3):
-        walk, metrics = control.walk(model)
-        rewards = control.judge(walk, model, None, reward, metrics).episodes.rewards
+        walk = control.collect(model)
+        rewards = control.episodes(walk, model, None, reward(walk)).episodes.rewards
         steps, length = walk.record.observations[..., 0], walk.record.observations[..., 1]
         expected = torch.where(walk.mask, (steps + 1) * 100 + length, 0.0)
         assert torch.equal(rewards, expected)
@@ -341,108 +348,131 @@ def test_a_learned_reward_sees_the_true_successor_at_an_end(mode: AutoresetMode)
     assert ends > 5
 
 
-def slow_scale(parts: list[tuple[Tensor, Tensor, Tensor]], discount: float, limit: float) -> list[Tensor]:
-    """Row by row and step by step, all returns kept in a list."""
-    running, seen, scaled = None, [], []
-    for rewards, ended, mask in parts:
-        running = [0.0] * len(rewards) if running is None else running
-        for row in range(len(rewards)):
-            for t in range(rewards.shape[1]):
-                if mask[row, t]:
-                    running[row] = running[row] * discount + float(rewards[row, t])
-                    seen.append(running[row])
-                if ended[row, t]:
-                    running[row] = 0.0
-        mean = sum(seen) / len(seen)
-        variance = sum((x - mean) ** 2 for x in seen) / len(seen)
-        scaled.append((rewards.double() / (variance + 1e-8) ** 0.5).clamp(-limit, limit))
-    return scaled
-
-
-def test_reward_scale_against_a_slow_one() -> None:
-    generator = torch.Generator().manual_seed(4)
-    parts = []
-    for _ in range(4):
-        rewards = torch.randn(3, 20, generator=generator) * 5 + 1
-        mask = torch.rand(3, 20, generator=generator) < 0.8
-        ended = (torch.rand(3, 20, generator=generator) < 0.1) & mask
-        parts.append((torch.where(mask, rewards, 0.0), ended, mask))
-    scale, expected = RewardScale(3, 0.9, 1.5), slow_scale(parts, 0.9, 1.5)
-    for i, (part, wanted) in enumerate(zip(parts, expected, strict=True)):
-        torch.testing.assert_close(scale(*part).double(), wanted, rtol=1e-5, atol=1e-6)
-        if i == 1:  # a saved scale goes on in the same way
-            saved = scale.state_dict()
-            scale = RewardScale(3, 0.9, 1.5)
-            scale.load_state_dict(saved)
-    assert max(float(part.abs().max()) for part in expected) == 1.5
-    scale.reset()
-    first = slow_scale(parts[:1], 0.9, 1.5)[0]
-    torch.testing.assert_close(scale(*parts[0]).double(), first, rtol=1e-5, atol=1e-6)
-
-
-def test_reward_scale_by_hand() -> None:
-    # returns 1, 1.5, then anew 2: variance of (1, 1.5, 2) = 1/6
-    rewards = torch.tensor([[1.0, 1.0, 99.0, 2.0]])
-    ended, mask = torch.tensor([[False, True, False, False]]), torch.tensor([[True, True, False, True]])
-    scaled = RewardScale(1, 0.5)(torch.where(mask, rewards, 0.0), ended, mask)
-    torch.testing.assert_close(scaled, torch.tensor([[1.0, 1.0, 0.0, 2.0]]) * 6**0.5)
-
-
 def test_an_end_beyond_the_budget_restarts_the_return() -> None:
     """The budget drops the decision that ended an episode: its successor belongs to a new one all the same."""
     control = counting("sync", AutoresetMode.SAME_STEP, 1, longest=1)
-    control.reward_scale = RewardScale(ROWS, 0.9)
+    source = Scaled(Fixed(environment_reward), ROWS, 0.9)
     model = determined(control)
-    walk, metrics = control.walk(model, 1)
+    walk = control.collect(model, 1)
     assert walk.mask.tolist() == [[True], [False], [False]]
     assert walk.ended.tolist() == [[True], [True], [True]] and walk.last.tolist() == walk.mask.tolist()
-    control.reward_scale.running += 5
-    rollout = control.judge(walk, model, None, environment_reward, metrics)
-    assert control.reward_scale.running.tolist() == [0, 0, 0]
+    source.running += 5
+    source.observe(walk, 0.0)
+    assert source.running.tolist() == [0, 0, 0]
+    rollout = control.episodes(walk, model, None, source.rewards(walk))
     assert not (rollout.episodes.terminated & ~rollout.episodes.mask).any()
-
-
-def test_mixing_rewards() -> None:
-    record = Transitions(*(torch.ones(2, 3, 1),) * 4, torch.full((2, 3), 4.0))
-    learned = lambda r: r.observations[..., 0] * 10  # noqa: E731
-    assert torch.equal(mixed({"environment": 1.0}, None)(record), torch.full((2, 3), 4.0))
-    assert torch.equal(mixed({"environment": 0.5, "learned": 2.0}, learned)(record), torch.full((2, 3), 22.0))
-    assert torch.equal(mixed({}, learned)(record), torch.zeros(2, 3))
-    for weights, sentence in (
-        ({"learned": 1.0}, "no reward model"),
-        ({"enviroment": 1.0}, "unknown name 'enviroment'"),
-    ):
-        with pytest.raises(PlauditError, match=sentence):
-            mixed(weights, None)
 
 
 def test_no_critic_no_values() -> None:
     control = ControlRollouts(make(Control("CartPole-v1", 2)), 5, 1)
-    rollout = control.collect(network(control, critic=False), None, environment_reward)
+    rollout = episodes(control, network(control, critic=False))
     assert rollout.episodes.values is rollout.episodes.next_values is rollout.episodes.ref_logp is None
 
 
 def test_a_saved_control_refuses_another_environment() -> None:
     control = ControlRollouts(make(Control("CartPole-v1", 2)), 5, 1)
-    control.walk(network(control))
+    control.collect(network(control))
     saved = control.state_dict()
     for other in (Control("CartPole-v1", 3), Control("Pendulum-v1", 2)):
         with pytest.raises(PlauditError, match="cannot be restored"):
             ControlRollouts(make(other), 5, 1).load_state_dict(saved)
-    fresh = ControlRollouts(
-        make(Control("CartPole-v1", 2, "sync", resume="statistical")), 5, 1, RewardScale(2, 0.9)
-    )
-    fresh.collect(network(fresh), None, environment_reward)
-    assert (
-        fresh.returns.tolist() == [5, 5]
-        and fresh.reward_scale is not None
-        and fresh.reward_scale.running.min() > 1
-    )
+    fresh = ControlRollouts(make(Control("CartPole-v1", 2, vectorization="sync", resume="statistical")), 5, 1)
+    fresh.collect(network(fresh))
+    assert fresh.returns.tolist() == [5, 5]
     fresh.load_state_dict(fresh.state_dict())
-    assert fresh.returns.tolist() == fresh.lengths.tolist() == fresh.reward_scale.running.tolist() == [0, 0]
-    assert fresh.reward_scale.moments.count == 10
+    assert fresh.returns.tolist() == fresh.lengths.tolist() == [0, 0]  # nothing is under way
     again = ControlRollouts(make(Control("CartPole-v1", 2)), 5, 99)
     again.load_state_dict(saved)
-    one, other = (c.collect(network(c), None, environment_reward) for c in (control, again))
+    one, other = (episodes(c, network(c)) for c in (control, again))
     assert torch.equal(one.record.observations, other.record.observations)
     assert torch.equal(one.episodes.logp, other.episodes.logp)
+
+
+# ------------------------------------------------------------------------------------------- by whole episodes
+
+
+def by_episodes(mode: AutoresetMode, group: int, seed: int = 11) -> ControlRollouts:
+    vector = SyncVectorEnv([lambda: Replayable(Counting())] * 6, autoreset_mode=mode)
+    return ControlRollouts(Source(vector, "Counting", horizon=6), 4, seed, "episodes", group, 0.9)
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("group", [1, 2, 3, 6])
+def test_every_row_is_one_whole_episode_and_groups_begin_alike(mode: AutoresetMode, group: int) -> None:
+    control = by_episodes(mode, group)
+    model, seen = determined(control), set()
+    for _ in range(5):
+        walk = control.collect(model)
+        rollout = control.episodes(walk, model, None, environment_reward(walk))
+        e, states = rollout.episodes, walk.record.observations
+        assert e.group is not None and e.group.tolist() == [row // group for row in range(6)]
+        assert e.discount == 0.9 and walk.timesteps == control.cost(walk) == int(walk.mask.sum())
+        for row in range(6):
+            length, kind = int(states[row, 0, 1]), int(states[row, 0, 2])
+            # one episode from its beginning to its end, nothing after it, no dead step
+            assert walk.mask[row].tolist() == [t < length for t in range(walk.mask.shape[1])]
+            assert states[row, :length, 0].tolist() == list(range(length))
+            assert e.last[row].nonzero().flatten().tolist() == [length - 1]
+            assert bool(e.terminated[row].any()) == (kind != 1)
+            assert walk.record.successors[row, length - 1, 0] == length
+            rewards = [10.0 * (t + 1) + int(walk.record.actions[row, t]) for t in range(length)]
+            assert e.rewards[row, :length].tolist() == rewards
+            leader = row - row % group
+            assert torch.equal(states[row, 0], states[leader, 0])
+        firsts = {tuple(states[row, 0].tolist()) for row in range(0, 6, group)}
+        assert len(firsts) == 6 // group and not firsts & seen  # groups differ, and so do rollouts
+        seen |= firsts
+        metrics = rollout.metrics
+        assert metrics["rollout/episodes"] == 6
+        assert metrics["rollout/ep_len_mean"] == pytest.approx(float(walk.mask.sum()) / 6)
+        assert metrics["rollout/ep_rew_mean"] == pytest.approx(float(e.rewards.sum()) / 6)
+
+
+def test_whole_episodes_are_the_same_whatever_the_autoreset() -> None:
+    found = []
+    for mode in AutoresetMode:
+        control = by_episodes(mode, 2)
+        walks = [control.collect(determined(control)) for _ in range(3)]
+        found.append(
+            [(w.mask, w.record.observations[w.mask], w.record.actions[w.mask], w.last) for w in walks]
+        )
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("budget", [1, 5, 17, 60, 61])
+def test_a_budget_of_whole_episodes_is_met_exactly(mode: AutoresetMode, budget: int) -> None:
+    """What is unfinished at the end took steps, and nobody learns from it."""
+    control, spent = by_episodes(mode, 2), 0
+    model = determined(control)
+    while spent < budget:
+        walk = control.collect(model, budget - spent)
+        spent += control.cost(walk)
+        assert control.cost(walk) > 0
+        for row in range(6):
+            length = int(walk.record.observations[row, 0, 1])
+            assert int(walk.mask[row].sum()) in (0, length)  # all of it, or nothing
+            assert bool(walk.last[row].any()) == bool(walk.mask[row].any())
+        if spent < budget:
+            assert walk.mask.any(dim=1).all() and walk.timesteps == int(walk.mask.sum())
+    assert spent == budget
+
+
+def test_groups_that_do_not_fit_are_one_sentence() -> None:
+    with pytest.raises(
+        PlauditError, match="6 environments are no whole number of groups of 4; give a multiple of 4"
+    ):
+        by_episodes(AutoresetMode.SAME_STEP, 4)
+
+
+def test_whole_episodes_go_on_after_a_resume() -> None:
+    one = by_episodes(AutoresetMode.SAME_STEP, 3)
+    model = determined(one)
+    one.collect(model)
+    saved = one.state_dict()
+    expected = one.collect(model)
+    other = by_episodes(AutoresetMode.SAME_STEP, 3, seed=99)
+    other.load_state_dict(saved)
+    assert torch.equal(other.collect(model).record.observations, expected.record.observations)

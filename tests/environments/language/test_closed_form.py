@@ -14,21 +14,27 @@ three tokens 150 of its steps end at a distance of about .02, 600 at .005.
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from plaudit.algorithms.on_policy import ppo, reinforce
-from plaudit.environments.language.answers import Answers, Rewards
-from plaudit.environments.language.rollouts import LanguageRollouts, GenerationConfig
+from plaudit.algorithms.on_policy import grpo, ppo, reinforce, rloo, trpo
+from plaudit.algorithms.preference import dpo
+from plaudit.batches import Episodes, Pairs, Rewards, Rollout, Scores
 from plaudit.environments.language.prompts import Prompt, PromptQueue
+from plaudit.environments.language.rollouts import Completions, GenerationConfig, LanguageRollouts
 from plaudit.maths.advantage import GAE, MonteCarlo
+from plaudit.maths.kl import Kl
+from plaudit.models.language import tokens
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy
-from plaudit.trainers import on_policy
-from plaudit.trainers.on_policy import Learner
+from plaudit.trainers import on_policy, supervised
+from plaudit.trainers.on_policy import Algorithm, Updater
+from plaudit.trainers.steps import TrustRegion
 from tests.environments.language.letters import (
     every_answer,
     generator,
@@ -72,36 +78,64 @@ class World:
         reference = self.log_distribution(self.policy("none"))
         return (reference + self.rewards().double() / self.beta).softmax(dim=0)
 
-    def language(self, batch: int) -> Language:
+    def language(self, batch: int) -> LanguageRollouts:
         """No letter ends an answer: the cap does, and by `Score` the answer is then complete."""
         prompts = PromptQueue([Prompt(PROMPT, "a")], generator(1))
-        speech = GenerationConfig(
+        generation = GenerationConfig(
             vocabulary(self.count), frozenset(), Sampling(max_new_tokens=self.length, rows=512)
         )
-        return LanguageRollouts(prompts, speech, batch, generator(2 + self.seed))
+        return LanguageRollouts(prompts, generation, batch, generator(2 + self.seed))
 
-    def score(self, said: Answers) -> Rewards:
+    def rollout(self, language: LanguageRollouts, learning: LanguagePolicy, reference: Any) -> Rollout:
+        said = language.collect(learning)
+        return language.episodes(said, learning, reference, self.pay(said))
+
+    def pay(self, said: Completions) -> Rewards:
         reward = dict(zip(self.answers(), self.rewards().tolist(), strict=True))
-        return Rewards(torch.tensor([reward[answer] for answer in said.tokens]))
+        return Rewards(torch.tensor([reward[answer] for answer in said.answers.tokens]))
 
 
 ONE = World(count=8, length=1, beta=0.5, seed=0)
 THREE = World(count=4, length=3, beta=1.0, seed=0)
 
 
-def by_ppo(beta: float, rate: float = 1e-2) -> Learner:
+@dataclass(frozen=True)
+class Learning:
+    """An algorithm and how its loss is descended."""
+
+    algorithm: Algorithm
+    config: on_policy.Config
+
+
+def by_ppo(beta: float, rate: float = 1e-2) -> Learning:
     """As it comes, but for discount and lambda; two passes in minibatches of 128."""
-    settings = ppo.Config(discount=1.0, advantage=GAE(1.0), kl_in_reward=beta)
-    return Learner(ppo, settings, on_policy.Config(learning_rate=rate, epochs=2, minibatch_size=128))
-
-
-def by_reinforce(beta: float, critic: bool) -> Learner:
-    """One step per rollout; plain returns, standardised, or the plain advantage of a critic."""
-    weight = GAE(1.0) if critic else MonteCarlo()
-    settings = reinforce.Config(
-        discount=1.0, weight=weight, standardise_weights=not critic, kl_in_reward=beta
+    settings = ppo.Config(discount=1.0, advantage=GAE(1.0), kl=Kl(beta))
+    return Learning(
+        Algorithm(ppo, settings), on_policy.Config(learning_rate=rate, epochs=2, minibatch_size=128)
     )
-    return Learner(reinforce, settings, on_policy.Config(learning_rate=1e-2, epochs=1, minibatch_size=256))
+
+
+def once(module: Any, settings: Any, rate: float = 1e-2) -> Learning:
+    """One step per rollout."""
+    config = on_policy.Config(learning_rate=rate, epochs=1, minibatch_size=256)
+    return Learning(Algorithm(module, settings), config)
+
+
+def by_reinforce(beta: float, critic: bool) -> Learning:
+    """Plain returns, standardised, or the plain advantage of a critic."""
+    weight = GAE(1.0) if critic else MonteCarlo()
+    return once(
+        reinforce, reinforce.Config(discount=1.0, weight=weight, standardise_weights=not critic, kl=Kl(beta))
+    )
+
+
+def by_trpo(beta: float) -> Learning:
+    """Natural gradient steps on returns without a critic."""
+    settings = trpo.Config(discount=1.0, advantage=MonteCarlo(), kl=Kl(beta))
+    return Learning(
+        Algorithm(trpo, settings),
+        on_policy.Config(step=TrustRegion(delta=0.02, damping=1e-3, cg_iterations=8)),
+    )
 
 
 def distance(p: Tensor, q: Tensor) -> float:
@@ -109,15 +143,20 @@ def distance(p: Tensor, q: Tensor) -> float:
     return float((p - q).abs().sum()) / 2
 
 
-def learned(world: World, learner: Learner, critic: str, updates: int) -> Tensor:
+def learned(world: World, how: Learning, critic: str, updates: int) -> Tensor:
     """The probability of every answer after so many updates from 256 answers each."""
     learning = world.policy(critic)
     reference = deepcopy(learning)
     language = world.language(256)
-    state = on_policy.start(learning, learner.config, generator(3))
+    updater = Updater(learning, how.algorithm, how.config, generator(3))
     for update in range(updates):
-        rollout = language.collect(learning, reference, world.score)
-        on_policy.update(state, rollout, learner, 1 - update / updates)
+        left = 1 - update / updates
+        if isinstance(
+            how.config.step, TrustRegion
+        ):  # which has no rate to fall: the noise of a step is its length
+            region = replace(how.config.step, delta=how.config.step.delta * left**4)
+            updater.config = replace(how.config, step=region)
+        updater.update(world.rollout(language, learning, reference), left)
     return world.log_distribution(learning).exp()
 
 
@@ -151,6 +190,152 @@ def test_reinforce_on_answers_of_three_tokens(seed: int) -> None:
     world = replace(THREE, seed=seed)
     found = learned(world, by_reinforce(world.beta, critic=True), "shared", 400)
     assert distance(found, world.optimum()) <= NEAR
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("world", "updates"), [(ONE, 100), (THREE, 250)])
+def test_rloo(world: World, updates: int, seed: int) -> None:
+    world = replace(world, seed=seed)
+    found = learned(world, once(rloo, rloo.Config(kl=Kl(world.beta))), "none", updates)
+    assert distance(found, world.optimum()) <= NEAR
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("world", "updates"), [(ONE, 40), (THREE, 60)])
+def test_trpo(world: World, updates: int, seed: int) -> None:
+    world = replace(world, seed=seed)
+    assert distance(learned(world, by_trpo(world.beta), "none", updates), world.optimum()) <= NEAR
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_grpo_with_the_price_in_the_reward_and_no_division(seed: int) -> None:
+    """A constant factor of RLOO, so the same optimum."""
+    world = replace(ONE, seed=seed)
+    settings = grpo.Config(divide_by_spread=False, kl=Kl(world.beta))
+    assert distance(learned(world, once(grpo, settings), "none", 100), world.optimum()) <= NEAR
+
+
+def fixed_point(world: World, beta: float, divide: bool) -> Tensor:
+    """Where GRPO with k3 in the loss comes to rest on answers of one token and large groups.
+
+    Its expected step in the logit of an answer a is pi(a) (r(a) - mean) / std - beta (pi(a) - pi_ref(a)), as the
+    gradient of k3 on pi's own actions is that of KL(pi_ref || pi). It vanishes where
+    pi(a) = pi_ref(a) beta / (beta - (r(a) - mean) / std), with mean and std of r under pi itself.
+    """
+    reference, r = world.log_distribution(world.policy("none")).exp(), world.rewards().double()
+    p = reference.clone()
+    for _ in range(5000):
+        mean = (p * r).sum()
+        spread = (p * (r - mean) ** 2).sum().sqrt() if divide else 1.0
+        gap = beta - (r - mean) / spread
+        assert gap.min() > 0, "the price is too low for a point inside"
+        p = 0.9 * p + 0.1 * reference * beta / gap
+        p = p / p.sum()
+    return p
+
+
+PRICE = 4.0
+"""Of a nat where advantages have the spread 1: high enough that no answer is given up."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("divide", [True, False])
+def test_grpo_comes_to_rest_at_its_own_fixed_point(divide: bool, seed: int) -> None:
+    world = replace(ONE, seed=seed)
+    rest = fixed_point(world, PRICE, divide)
+    start = world.log_distribution(world.policy("none")).exp()
+    assert distance(rest, start) > 4 * NEAR
+    settings = grpo.Config(divide_by_spread=divide, kl=Kl(PRICE, "loss"))
+    assert distance(learned(world, once(grpo, settings), "none", 100), rest) <= NEAR
+
+
+@pytest.mark.parametrize("divide", [True, False])
+def test_the_expected_step_of_grpo_vanishes_at_its_fixed_point_by_enumeration(divide: bool) -> None:
+    """Over all groups of three out of three answers: where the formula of the paper rests, so does the code."""
+    reference = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    r, beta = torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64), 3.0
+    config = grpo.Config(divide_by_spread=divide, kl=Kl(beta, "loss"))
+    groups = list(product(range(3), repeat=3))
+
+    def by_the_paper(theta: Tensor) -> Tensor:
+        p = theta.softmax(0)
+        step = -beta * (p - reference)  # the KL's part, exact
+        for group in groups:
+            paid = r[list(group)]
+            a = paid - paid.mean()
+            if divide:
+                a = a / (paid.std() + 1e-4)
+            chance = p[list(group)].prod()
+            for i, one in enumerate(group):
+                score = -p.clone()
+                score[one] += 1
+                step = step + chance * a[i] * score / 3
+        return step
+
+    def by_the_code(theta: Tensor) -> Tensor:
+        step, p = torch.zeros(3, dtype=torch.float64), theta.softmax(0)
+        yes = torch.ones(3, 1, dtype=torch.bool)
+        for group in groups:
+            logits = theta.clone().requires_grad_()
+            chosen = torch.tensor(group)
+            logp = logits.log_softmax(0)[chosen][:, None]
+            e = Episodes(
+                logp.detach(), r[chosen][:, None], yes, yes, yes,
+                ref_logp=reference.log()[chosen][:, None], group=torch.zeros(3, dtype=torch.long),
+            )  # fmt: skip
+            loss = grpo.loss(Scores(logp, torch.zeros_like(logp)), e, grpo.advantages(e, config), config)
+            step -= p[chosen].prod() * torch.autograd.grad(loss.total, logits)[0]
+        return step
+
+    theta = reference.log()
+    assert by_the_paper(theta).abs().max() > 0.01
+    assert torch.allclose(by_the_paper(theta), by_the_code(theta), atol=1e-9)
+    for _ in range(400):
+        theta = theta + 0.3 * by_the_paper(theta)
+    assert by_the_paper(theta).abs().max() < 1e-9
+    assert by_the_code(theta).abs().max() < 1e-9
+    assert distance(theta.softmax(0), reference) > 0.05
+
+
+def preferences(world: World) -> Pairs:
+    """Every answer beside four others, each pair preferred as often as Bradley-Terry of the rewards says."""
+    answers, r = world.answers(), world.rewards()
+    first = [i for i in range(len(answers)) for _ in range(4)]
+    second = [(i + hop) % len(answers) for i in range(len(answers)) for hop in (1, 2, 3, 5)]
+    said = [answers[i] for pair in zip(first, second, strict=True) for i in pair]
+    flat = tokens.answers([PROMPT] * len(said), said)
+    record = tokens.Tokens(
+        flat.ids.unflatten(0, (-1, 2)),
+        flat.lengths.unflatten(0, (-1, 2)),
+        flat.decisions.unflatten(0, (-1, 2)),
+    )
+    return Pairs(flat.mask.unflatten(0, (-1, 2)), (r[first] - r[second]).sigmoid(), record)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("world", [ONE, THREE])
+def test_dpo_finds_the_odds_of_its_pairs(world: World, seed: int) -> None:
+    """Where all pairs agree with scores r, beta log(pi / pi_ref) is r but for a constant: the optimum of RLHF."""
+    world = replace(world, seed=seed)
+    learning, reference = world.policy("none"), world.policy("none")
+    pairs = supervised.with_reference(preferences(world), reference, 64)
+    config = supervised.Config(
+        learning_rate=1e-2, weight_decay=0.0, steps=400, minibatch_size=512, schedule="linear"
+    )
+    algorithm = Algorithm(dpo, dpo.Config(beta=world.beta))
+    reports = list(
+        supervised.run(supervised.Supervised(learning, pairs, pairs, algorithm, config, generator(4)))
+    )
+    found = world.log_distribution(learning).exp()
+    assert distance(found, world.optimum()) <= NEAR
+    p = pairs.preference.double()
+    entropy = float(-(p * p.log() + (1 - p) * (1 - p).log()).mean())  # the least that the loss can be
+    assert reports[-1]["loss/total"] == pytest.approx(entropy, abs=2e-3)
 
 
 @pytest.mark.slow
@@ -224,7 +409,7 @@ def test_the_optimum_is_neither_the_reference_nor_one_answer(world: World, seed:
 @pytest.mark.parametrize("world", [ONE, THREE])
 def test_an_answer_that_nothing_stops_is_complete_at_the_cap(world: World) -> None:
     learning = world.policy("shared")
-    rollout = world.language(64).collect(learning, deepcopy(learning), world.score)
+    rollout = world.rollout(world.language(64), learning, deepcopy(learning))
     e = rollout.episodes
     assert e.mask.shape == (64, world.length) and e.mask.all()
     end = torch.tensor([False] * (world.length - 1) + [True]).expand(64, -1)

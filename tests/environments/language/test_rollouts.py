@@ -3,7 +3,7 @@
 import math
 from copy import deepcopy
 from dataclasses import replace
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,29 +11,30 @@ import torch
 from torch import Tensor
 
 from plaudit.algorithms.on_policy import ppo
-from plaudit.batches import Episodes, Rollout
-from plaudit.environments.language.answers import Answers, Rewards
-from plaudit.rewards.functions import adapt
+from plaudit.batches import Episodes, Rewards, Rollout
+from plaudit.environments.language.answers import Answers
 from plaudit.environments.language.caps import Bootstrap, Penalty, Score
+from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.environments.language.rollouts import (
-    LanguageRollouts,
-    GenerationConfig,
     Completions,
+    GenerationConfig,
+    LanguageRollouts,
+    generate,
     place,
     repetition,
-    talk,
 )
-from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.errors import PlauditError
 from plaudit.maths import kl
 from plaudit.maths.advantage import GAE
+from plaudit.maths.kl import Kl
 from plaudit.models.language import tokens
 from plaudit.models.language.adapters import Lora
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
+from plaudit.rewards.functions import adapt
 from plaudit.trainers import on_policy
-from plaudit.trainers.on_policy import Learner
+from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from tests.environments.language.letters import generator, model, policy, vocabulary
 
 COUNT, STOP = 5, 4
@@ -50,9 +51,21 @@ PROMPTS = [prompt(text) for text in ("a", "bc", "dab", "cadba", "d", "bb", "acd"
 
 def language(
     batch: int = 12, cap: Any = None, each: int = 1, prompts: list[Prompt] | None = None
-) -> Language:
-    speech = GenerationConfig(WORDS, WORDS.stops(), Sampling(max_new_tokens=6), cap or Score(), each)
-    return LanguageRollouts(PromptQueue(prompts or PROMPTS, generator(1)), speech, batch, generator(2))
+) -> LanguageRollouts:
+    generation = GenerationConfig(WORDS, WORDS.stops(), Sampling(max_new_tokens=6), cap or Score(), each)
+    return LanguageRollouts(PromptQueue(prompts or PROMPTS, generator(1)), generation, batch, generator(2))
+
+
+def scored(
+    environment: LanguageRollouts, said: Completions, policies: tuple[Any, Any], reward: Any
+) -> Rollout:
+    """Episodes of what was said by (learning, reference)."""
+    return environment.episodes(said, *policies, reward(said.answers))
+
+
+def rolled(environment: LanguageRollouts, learning: Any, reference: Any, reward: Any) -> Rollout:
+    """Fresh episodes."""
+    return scored(environment, environment.collect(learning), (learning, reference), reward)
 
 
 def worth(answers: Answers) -> Rewards:
@@ -94,7 +107,7 @@ def rows_of(rollout: Rollout, name: str) -> list[list[float]]:
 
 def test_record_and_texts_are_what_was_sampled() -> None:
     learning, _ = learner_and_reference()
-    said = language(30).talk(learning)
+    said = language(30).collect(learning)
     assert said.answers.prompts == tuple(
         "".join(chr(97 + i) for i in ids[: length - len(answer)])
         for ids, length, answer in zip(
@@ -117,8 +130,8 @@ def test_record_and_texts_are_what_was_sampled() -> None:
 
 def test_a_text_that_stops_an_answer_is_no_part_of_it() -> None:
     learning, _ = learner_and_reference()
-    speech = replace(language().speech, stops=WORDS.stops(["b"]))
-    said = talk(learning, PROMPTS * 6, speech, generator(3))
+    speech = replace(language().generation, stops=WORDS.stops(["b"]))
+    said = generate(learning, PROMPTS * 6, speech, generator(3))
     endings = {answer[-1] for answer in said.answers.tokens}
     assert {1, STOP} < endings  # both kinds of stop, and the cap
     for answer, text, ended in zip(said.answers.tokens, said.answers.completions, said.ended, strict=True):
@@ -128,14 +141,14 @@ def test_a_text_that_stops_an_answer_is_no_part_of_it() -> None:
 
 def test_answers_to_one_prompt_share_a_number() -> None:
     learning, _ = learner_and_reference()
-    said = language(batch=8, each=3).talk(learning)
+    said = language(batch=8, each=3).collect(learning)
     assert said.group.tolist() == [0, 0, 0, 1, 1, 1, 2, 2]  # the last prompt gets what is left
     assert len({said.answers.prompts[i] for i in (0, 1, 2)}) == 1
     assert said.answers.prompts[0] != said.answers.prompts[3] != said.answers.prompts[6]
     assert len(set(said.answers.tokens[:3])) > 1  # drawn apart
-    many = language(batch=5, prompts=PROMPTS[:1]).talk(learning)
+    many = language(batch=5, prompts=PROMPTS[:1]).collect(learning)
     assert many.group.tolist() == [0] * 5  # the same prompt taken again is the same prompt
-    rollout = language(batch=8, each=3).collect(learning, None, worth)
+    rollout = rolled(language(batch=8, each=3), learning, None, worth)
     assert rollout.episodes.group is not None
     assert rollout.episodes.group.tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
 
@@ -155,21 +168,21 @@ def test_columns_and_messages_reach_the_reward() -> None:
         return [1.0] * len(prompts)
 
     environment = language(2, prompts=asked)
-    said = talk(learning, asked, environment.speech, generator(0))
+    said = generate(learning, asked, environment.generation, generator(0))
     assert said.answers.messages == tuple(turns)
-    environment.judge(said, learning, None, adapt(reward, "mine"))
+    scored(environment, said, (learning, None), adapt(reward, "mine"))
     assert seen["prompts"] == [[{"role": "user", "content": "ab"}], [{"role": "user", "content": "c"}]]
     assert seen["completions"] == [
         [{"role": "assistant", "content": text}] for text in said.answers.completions
     ]
     assert seen["label"] == ["x", None] and seen["other"] == [None, 3]  # a row without the column says None
-    mixed = talk(learning, [asked[0], PROMPTS[0]], environment.speech, generator(0))
+    mixed = generate(learning, [asked[0], PROMPTS[0]], environment.generation, generator(0))
     assert mixed.answers.messages is None
 
 
 def test_nothing_asked_is_nothing_said() -> None:
     learning, _ = learner_and_reference()
-    said = talk(learning, [], language().speech, generator(0))
+    said = generate(learning, [], language().generation, generator(0))
     assert len(said.answers) == 0 and said.ended.dtype == torch.bool and said.group.dtype == torch.long
 
 
@@ -185,18 +198,18 @@ def test_published_reward_assembly_of_torchtune() -> None:
     last = mask & torch.tensor([False, False, True])
     e = Episodes(logp, rewards, last, last, mask, ref_logp=ref)
     expected = torch.tensor([[0.05, 0.05, 1.05], [0.1, 0.1, 2.1], [0.15, 0.15, 3.15]])
-    assert torch.allclose(kl.in_reward(e, 0.5).rewards, expected, atol=1e-6)
+    assert torch.allclose(kl.in_reward(e, Kl(0.5)).rewards, expected, atol=1e-6)
     assert torch.allclose(kl.k1(logp, ref).mean(dim=1), torch.tensor([-0.1, -0.2, -0.3]), atol=1e-6)
 
 
 def test_the_rewards_of_an_answer_are_its_score_minus_the_price_of_its_kl() -> None:
     learning, reference = learner_and_reference(moved=0.1)
     environment, beta = language(24), 0.3
-    said = environment.talk(learning)
-    rollout = environment.judge(said, learning, reference, worth)
+    said = environment.collect(learning)
+    rollout = scored(environment, said, (learning, reference), worth)
     e = rollout.episodes
     assert torch.equal(e.rewards[~e.mask], torch.zeros_like(e.rewards[~e.mask]))
-    charged = replace(rollout, episodes=kl.in_reward(e, beta))
+    charged = replace(rollout, episodes=kl.in_reward(e, Kl(beta)))
     assert torch.equal(charged.episodes.rewards[~e.mask], torch.zeros_like(e.rewards[~e.mask]))
     scores = worth(said.answers).scores.tolist()
     plain, paid = rows_of(rollout, "rewards"), rows_of(charged, "rewards")
@@ -213,7 +226,7 @@ def test_the_rewards_of_an_answer_are_its_score_minus_the_price_of_its_kl() -> N
 
 def test_log_probabilities_are_those_of_the_model_on_the_text_alone() -> None:
     learning, reference = learner_and_reference(moved=0.1)
-    rollout = language(12).collect(learning, reference, worth)
+    rollout = rolled(language(12), learning, reference, worth)
     logp, ref, entropy = rows_of(rollout, "logp"), rows_of(rollout, "ref_logp"), []
     for b, answer in enumerate(logp):
         length = int(rollout.record.lengths[b])
@@ -231,32 +244,32 @@ def test_log_probabilities_are_those_of_the_model_on_the_text_alone() -> None:
 @pytest.mark.parametrize("shaping", [Shaping(), Shaping(temperature=0.7), Shaping(top_p=0.8)])
 def test_a_policy_at_its_reference_is_at_distance_0_exactly(shaping: Shaping) -> None:
     learning, reference = (policy(model(COUNT, 0), critic, shaping) for critic in ("shared", "none"))
-    rollout = language(20).collect(learning, reference, worth)
+    rollout = rolled(language(20), learning, reference, worth)
     assert rollout.episodes.ref_logp is not None
     assert torch.equal(rollout.episodes.logp, rollout.episodes.ref_logp)
     assert rollout.metrics["objective/kl_per_answer"] == 0.0
-    assert torch.equal(kl.in_reward(rollout.episodes, 0.7).rewards, rollout.episodes.rewards)
+    assert torch.equal(kl.in_reward(rollout.episodes, Kl(0.7)).rewards, rollout.episodes.rewards)
 
 
 def test_adapters_start_at_distance_0_exactly() -> None:
     learning = LanguagePolicy(model(COUNT, 0), PolicyConfig(lora=Lora(rank=2)), generator(0))
-    rollout = language(20).collect(learning, learning.reference(), worth)
+    rollout = rolled(language(20), learning, learning.reference(), worth)
     assert rollout.metrics["objective/kl_per_answer"] == 0.0
 
 
 def test_without_a_reference_there_is_no_distance() -> None:
     learning, _ = learner_and_reference()
-    rollout = language().collect(learning, None, worth)
+    rollout = rolled(language(), learning, None, worth)
     assert rollout.episodes.ref_logp is None and "objective/kl_per_answer" not in rollout.metrics
 
 
 def test_metrics_by_name_and_by_hand() -> None:
     learning, reference = learner_and_reference(moved=0.1)
     said = told([("a", "abab."), ("bc", "aaaaaa"), ("d", ".")])
-    rollout = language().judge(
+    rollout = scored(
+        language(),
         said,
-        learning,
-        reference,
+        (learning, reference),
         lambda answers: Rewards(torch.tensor([1.0, 2.0, 6.0]), metrics={"own": 7.0}),
     )
     metrics = dict(rollout.metrics)
@@ -307,7 +320,7 @@ def test_caps_by_hand(cap: Any, expected: list[list[float]]) -> None:
 )
 def test_dense_rewards_by_hand(cap: Any, expected: list[list[float]]) -> None:
     mask, ended = torch.stack([ONE, TWO]), torch.tensor([True, False])
-    dense = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0, 5.0])
+    dense = torch.tensor([[1.0, 2.0, 0.0], [3.0, 4.0, 5.0]])
     graded = Rewards(torch.tensor([3.0, 12.0]), dense)
     assert place(graded, mask, ended, cap).tolist() == expected
 
@@ -315,9 +328,9 @@ def test_dense_rewards_by_hand(cap: Any, expected: list[list[float]]) -> None:
 def test_dense_rewards_of_a_function_stand_at_their_tokens() -> None:
     learning, _ = learner_and_reference()
     environment = language(12)
-    said = environment.talk(learning)
+    said = environment.collect(learning)
     reward = adapt(lambda answers: [[float(t) for t in row] for row in answers.tokens], "tokens")
-    rollout = environment.judge(said, learning, None, reward)
+    rollout = scored(environment, said, (learning, None), reward)
     assert rows_of(rollout, "rewards") == [[float(t) for t in row] for row in said.answers.tokens]
 
 
@@ -326,7 +339,7 @@ def test_what_a_cap_means_for_learning(cap: Any) -> None:
     learning, _ = learner_and_reference()
     said = told([("a", "bd."), ("cab", "dcba")])
     scores = Rewards(torch.tensor([5.0, 7.0]))
-    rollout = language(cap=cap).judge(said, learning, None, lambda answers: scores)
+    rollout = scored(language(cap=cap), said, (learning, None), lambda answers: scores)
     e, paid = rollout.episodes, {Score(): 12.0, Penalty(2.0): 10.0, Bootstrap(): 5.0}[cap]
     assert rollout.metrics["objective/scores"] == 6 and rollout.metrics["objective/reward"] == paid / 2
     assert e.last.tolist() == [[False, False, True, False], [False, False, False, True]]
@@ -356,10 +369,10 @@ def test_what_a_cap_means_for_learning(cap: Any) -> None:
 def test_a_stop_token_at_the_very_cap_is_an_end() -> None:
     learning, _ = learner_and_reference()
     environment = language(64, cap=Bootstrap())
-    said = environment.talk(learning)
+    said = environment.collect(learning)
     at_cap = [b for b, answer in enumerate(said.answers.tokens) if len(answer) == 6 and answer[-1] == STOP]
     assert at_cap and said.ended[at_cap].all()
-    rollout = environment.judge(said, learning, None, worth)
+    rollout = scored(environment, said, (learning, None), worth)
     assert (rollout.episodes.terminated.any(dim=1) == said.ended).all()
     assert rollout.metrics["rollout/capped"] == pytest.approx(
         sum(a[-1] != STOP for a in said.answers.tokens) / 64
@@ -372,19 +385,20 @@ def test_a_stop_token_at_the_very_cap_is_an_end() -> None:
 def first_minibatch(minibatch: int) -> tuple[Any, dict[str, float]]:
     """What PPO sees at its first step, and what the update of one pass reports."""
     learning, reference = learner_and_reference(moved=0.1)
-    rollout = language(48).collect(learning, reference, worth)
+    rollout = rolled(language(48), learning, reference, worth)
     seen: list[Any] = []
 
     def loss(new: Any, episodes: Any, advantages: Any, config: Any) -> Any:
         seen.append((new, episodes, advantages, ppo.loss(new, episodes, advantages, config)))
         return seen[-1][-1]
 
-    algorithm = SimpleNamespace(advantages=ppo.advantages, loss=loss)
-    settings = ppo.Config(discount=1.0, advantage=GAE(1.0), kl_in_reward=0.1)
+    module = ModuleType("listening")
+    vars(module).update(needs=ppo.needs, advantages=ppo.advantages, loss=loss)
+    settings = ppo.Config(discount=1.0, advantage=GAE(1.0), kl=Kl(0.1))
     config = on_policy.Config(epochs=1, minibatch_size=minibatch)
-    state = on_policy.start(learning, config, generator(0))
-    on_policy.update(state, rollout, Learner(algorithm, settings, config), 1.0)
-    return seen[0], state.metrics
+    updater = Updater(learning, Algorithm(module, settings), config, generator(0))
+    updater.update(rollout, 1.0)
+    return seen[0], updater.metrics
 
 
 @pytest.mark.parametrize("minibatch", [5, 48])
@@ -410,12 +424,12 @@ def test_one_pass_over_the_whole_rollout_reports_just_that() -> None:
 
 def test_with_discount_and_lambda_1_the_target_is_the_reward_to_go() -> None:
     learning, reference = learner_and_reference(moved=0.1)
-    rollout = language(24).collect(learning, reference, worth)
+    rollout = rolled(language(24), learning, reference, worth)
     e, beta = rollout.episodes, 0.2
-    advantages = ppo.advantages(e, ppo.Config(discount=1.0, advantage=GAE(1.0), kl_in_reward=beta))
+    advantages = ppo.advantages(e, ppo.Config(discount=1.0, advantage=GAE(1.0), kl=Kl(beta)))
     assert e.values is not None
     target = replace(rollout, episodes=replace(e, values=advantages + e.values))
-    charged = rows_of(replace(rollout, episodes=kl.in_reward(e, beta)), "rewards")
+    charged = rows_of(replace(rollout, episodes=kl.in_reward(e, Kl(beta))), "rewards")
     for found, rewards in zip(rows_of(target, "values"), charged, strict=True):
         to_go = [math.fsum(rewards[t:]) for t in range(len(rewards))]
         assert found == pytest.approx(to_go, abs=2e-5)
@@ -425,8 +439,8 @@ def test_with_discount_and_lambda_1_the_target_is_the_reward_to_go() -> None:
 @pytest.mark.parametrize("cap", [Score(), Bootstrap()])
 def test_what_stands_where_nothing_was_said_is_never_read(cap: Any) -> None:
     learning, reference = learner_and_reference(moved=0.1)
-    e = language(24, cap=cap).collect(learning, reference, worth).episodes
-    settings = ppo.Config(discount=0.9, advantage=GAE(0.8), kl_in_reward=0.2)
+    e = rolled(language(24, cap=cap), learning, reference, worth).episodes
+    settings = ppo.Config(discount=0.9, advantage=GAE(0.8), kl=Kl(0.2))
     plain = ppo.advantages(e, settings)
     for seed in range(3):
         noise = 100 * torch.randn(e.mask.shape, generator=generator(seed))
@@ -451,14 +465,14 @@ def test_neighbours_and_padding_change_nothing() -> None:
     short = [("a", "bd."), ("cab", "dcba")]
     long = [("cabdcabdcabdcabd", "abcdabcdabcdabcd"), ("b", "aaaaaaaaaaaa.")]
     environment = language()
-    alone = environment.judge(told(short), learning, reference, worth).episodes
-    among = environment.judge(told([long[0], *short, long[1]]), learning, reference, worth).episodes
+    alone = scored(environment, told(short), (learning, reference), worth).episodes
+    among = scored(environment, told([long[0], *short, long[1]]), (learning, reference), worth).episodes
     width = alone.mask.shape[1]
     for name in ("logp", "rewards", "values", "next_values", "ref_logp", "mask", "last", "terminated"):
         rows = getattr(among, name)[1:3]
         assert torch.allclose(rows[:, :width].float(), getattr(alone, name).float(), atol=1e-5), name
         assert rows[:, width:].eq(0).all(), name
-    settings = ppo.Config(discount=1.0, kl_in_reward=0.1)
+    settings = ppo.Config(discount=1.0, kl=Kl(0.1))
     pair = ppo.advantages(among, settings)[1:3, :width], ppo.advantages(alone, settings)
     assert torch.allclose(*pair, atol=1e-5)
 
@@ -469,20 +483,20 @@ def test_neighbours_and_padding_change_nothing() -> None:
 def test_a_restored_environment_goes_on_bit_for_bit() -> None:
     learning, reference = learner_and_reference(moved=0.1)
     environment = language(5, each=2)
-    environment.collect(learning, reference, worth)
+    rolled(environment, learning, reference, worth)
     saved = deepcopy(environment.state_dict())
-    expected = [environment.collect(learning, reference, worth) for _ in range(4)]
+    expected = [rolled(environment, learning, reference, worth) for _ in range(4)]
     other = LanguageRollouts(
-        PromptQueue(PROMPTS, generator(77)), environment.speech, environment.batch, generator(78)
+        PromptQueue(PROMPTS, generator(77)), environment.generation, environment.batch, generator(78)
     )
     other.load_state_dict(saved)
     for rollout in expected:
-        again = other.collect(learning, reference, worth)
+        again = rolled(other, learning, reference, worth)
         assert torch.equal(again.record.ids, rollout.record.ids)
         assert torch.equal(again.record.decisions, rollout.record.decisions)
         for name in vars(rollout.episodes):
             a, b = getattr(again.episodes, name), getattr(rollout.episodes, name)
-            assert (a is None and b is None) or torch.equal(a, b), name
+            assert torch.equal(a, b) if isinstance(a, Tensor) else a == b, name
         assert again.metrics == rollout.metrics
 
 
@@ -492,7 +506,7 @@ def test_what_was_saved_does_not_go_on_with_the_environment() -> None:
     saved = environment.state_dict()
     before = deepcopy(saved)
     environment.load_state_dict(saved)
-    environment.talk(learning)
+    environment.collect(learning)
     assert torch.equal(saved["generator"], before["generator"])
     assert torch.equal(saved["prompts"]["waiting"], before["prompts"]["waiting"])
 
@@ -500,22 +514,38 @@ def test_what_was_saved_does_not_go_on_with_the_environment() -> None:
 # -------------------------------------------------------------------------------------------------------- refusals
 
 
-def nobody(answers: Answers) -> Rewards:
-    raise AssertionError("nobody is asked about the answers of a policy that has diverged")
+class Nobody:
+    """Nobody is asked about the answers of a policy that has diverged before, and nobody learns from them after."""
+
+    def observe(self, behaviour: Completions, progress: float) -> dict[str, Any]:
+        return {}
+
+    def rewards(self, behaviour: Completions) -> Rewards:
+        return worth(behaviour.answers)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        raise AssertionError
+
+
+def learner(learning: Any, reference: Any) -> OnPolicy:
+    updater = Updater(
+        learning, Algorithm(ppo, ppo.Config(kl=Kl(0.1))), on_policy.Config(epochs=1), generator(0)
+    )
+    return OnPolicy(updater, language(), Nobody(), 4, reference)
 
 
 @pytest.mark.parametrize("what", ["logp", "values"])
-def test_a_policy_that_has_diverged_is_refused_before_anybody_is_asked(what: str) -> None:
+def test_a_policy_that_has_diverged_is_refused(what: str) -> None:
     learning, reference = learner_and_reference()
     with torch.no_grad():
         weights = learning.lm.parameters() if what == "logp" else learning.value.parameters()
         for p in weights:
             p.fill_(float("nan"))
-    with pytest.raises(
-        PlauditError,
-        match=f"^learning has diverged: {what} is no longer finite; lower trainer.learning_rate or settings.clip, or ",
-    ):
-        language().collect(learning, reference, nobody)
+    with pytest.raises(PlauditError, match=f"^learning has diverged: {what} is no longer finite; lower "):
+        learner(learning, reference).step()
 
 
 def test_a_reference_without_finite_numbers_is_refused() -> None:
@@ -523,34 +553,52 @@ def test_a_reference_without_finite_numbers_is_refused() -> None:
     with torch.no_grad():
         next(reference.lm.parameters()).fill_(float("inf"))
     with pytest.raises(PlauditError, match="^reference: .* not finite; give the model"):
-        language().collect(learning, reference, nobody)
+        learner(learning, reference).step()
+
+
+def test_a_learner_spends_one_of_its_budget_for_each_batch() -> None:
+    one = learner(*learner_and_reference())
+    rows = []
+    while not one.done:
+        rows.append(one.step())
+    assert len(rows) == one.updates == 4 and one.progress == 1
+    assert one.updater.decisions == sum(round(12 * row["rollout/answer_tokens"]) for row in rows)
+    paid_for = rows[-1]["objective/reward"] + rows[-1]["objective/non_score_reward"]
+    assert rows[-1]["objective/rlhf_reward"] == pytest.approx(paid_for)
+    price = -0.1 * rows[-1]["objective/kl_per_answer"]
+    assert rows[-1]["objective/non_score_reward"] == pytest.approx(price)
+
+
+def unchecked(scores: Tensor, dense: Tensor | None = None) -> Rewards:
+    """As in production, where nobody looks at shapes before."""
+    made = Rewards(torch.zeros(2))
+    object.__setattr__(made, "scores", scores)
+    object.__setattr__(made, "dense", dense)
+    return made
 
 
 @pytest.mark.parametrize(
     ("graded", "message"),
     [
         (Rewards(torch.zeros(1)), r"scores of shape \[1\], wanted \[2\]; give one per answer"),
-        (Rewards(torch.zeros(2, 1)), r"scores of shape \[2, 1\], wanted \[2\]"),
+        (unchecked(torch.zeros(2, 1)), r"scores of shape \[2, 1\], wanted \[2\]"),
         (Rewards(torch.tensor([0.0, float("nan")])), "not finite; give finite numbers"),
-        (
-            Rewards(torch.zeros(2), (torch.zeros(3), torch.zeros(3))),
-            "dense rows are not as long as the answers",
-        ),
-        (Rewards(torch.zeros(2), (torch.zeros(3),)), "dense rows are not as long as the answers"),
-        (Rewards(torch.zeros(2), (torch.zeros(3), torch.tensor([0, 1, 2, float("inf")]))), "not finite"),
+        (Rewards(torch.zeros(2), torch.zeros(2, 3)), "dense rows are not as long as the answers"),
+        (unchecked(torch.zeros(2), torch.zeros(1, 4)), "dense rows are not as long as the answers"),
+        (Rewards(torch.zeros(2), torch.tensor([[0, 0, 0, 0], [0, 1, 2, float("inf")]])), "not finite"),
     ],
 )
 def test_a_reward_that_says_something_else_is_refused(graded: Rewards, message: str) -> None:
     learning, _ = learner_and_reference()
     with pytest.raises(PlauditError, match=f"^reward: .*{message}"):
-        language().judge(told([("a", "bd."), ("cab", "dcba")]), learning, None, lambda answers: graded)
+        scored(language(), told([("a", "bd."), ("cab", "dcba")]), (learning, None), lambda answers: graded)
 
 
 def test_impossible_settings_are_refused() -> None:
     with pytest.raises(PlauditError, match="^batch: 0 .*give 1 or more"):
         language(batch=0)
-    with pytest.raises(PlauditError, match="^each: 0 .*give 1 or more"):
+    with pytest.raises(PlauditError, match="^num_generations: 0 .*give 1 or more"):
         language(each=0)
     for amount in (-1.0, math.inf, math.nan):
-        with pytest.raises(PlauditError, match="^cap.amount: must be at least 0, not"):
+        with pytest.raises(PlauditError, match="amount: must be at least 0, not"):
             Penalty(amount)

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from plaudit.environments.language.answers import Answers, Rewards
-from plaudit.rewards.functions import adapt
+from plaudit.batches import Rewards
+from plaudit.environments.language.answers import Answers
 from plaudit.errors import PlauditError
+from plaudit.rewards.functions import adapt
 
 PROMPTS = ("Who?", "Why?", "When?")
 COMPLETIONS = (" me", " because it rains", " now")

@@ -94,7 +94,7 @@ def test_values_stand_before_each_decision_and_after_it(critic: Any, family: str
             return deepcopy(made.value).double()(hidden.last_hidden_state[0, -1]).item()
 
     with torch.no_grad():
-        scores, following = made.judge(record)
+        scores, following = made.score(record)
     assert scores.values is not None and following is not None
     expected = {(row, place): value(before) for row, place, before, _ in decisions(record)}
     for (row, place), number in expected.items():
@@ -108,7 +108,7 @@ def test_values_stand_before_each_decision_and_after_it(critic: Any, family: str
 def test_25_the_critic_starts_at_0() -> None:
     for critic in ("shared", "separate"):
         made = LanguagePolicy(lm(), PolicyConfig(critic), seeded(0))  # type: ignore[arg-type]
-        scores, following = made.judge(dialogues())
+        scores, following = made.score(dialogues())
         assert scores.values is not None and following is not None
         assert not scores.values.any() and not following.any()
 
@@ -121,7 +121,7 @@ def test_3_neighbours_padding_and_batch_size_change_no_score(family: str, critic
     def seen(part: Tokens, rows: int) -> tuple[Tensor, ...]:
         made.config = replace(made.config, rows=rows)
         with torch.no_grad():
-            scores, following = made.judge(part)
+            scores, following = made.score(part)
         assert scores.values is not None and following is not None
         return scores.logp, scores.entropy, scores.values, following
 
@@ -370,7 +370,7 @@ def test_what_learned_can_be_put_back(config: PolicyConfig) -> None:
 def test_refreshed_values_are_those_of_the_critic_as_it_is_now(critic: Any) -> None:
     made, record = policy(config=PolicyConfig(critic)), dialogues()
     with torch.no_grad():
-        scores, following = made.judge(record)
+        scores, following = made.score(record)
     nothing = torch.zeros(record.mask.shape)
     old = Episodes(scores.logp, nothing, record.mask, record.mask, record.mask, scores.values, following)
     if critic == "none":
@@ -379,7 +379,7 @@ def test_refreshed_values_are_those_of_the_critic_as_it_is_now(critic: Any) -> N
     step(made, record)
     fresh = made.refresh(old, record)
     with torch.no_grad():
-        scores, following = made.judge(record)
+        scores, following = made.score(record)
     assert scores.values is not None and fresh.values is not None and old.values is not None
     assert torch.equal(fresh.values, scores.values) and torch.equal(fresh.next_values, following)  # type: ignore[arg-type]
     assert not torch.equal(fresh.values, old.values) and fresh.logp is old.logp

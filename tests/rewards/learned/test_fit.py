@@ -12,8 +12,8 @@ from plaudit.batches.rows import take
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
-from plaudit.trainers.steps import AdamOptimiser
 from plaudit.rewards.learned.fit import Config, Likelihood, Pairs, assess, drawn_returns, fit, segment_returns
+from plaudit.trainers.steps import AdamOptimiser
 
 SPACES = Spaces(2, 1, "continuous")
 PLAIN = Likelihood(bradley_terry, bradley_terry.Config())

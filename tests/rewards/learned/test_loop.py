@@ -1,10 +1,8 @@
 """Asking and learning in a loop: how many are asked when, and that asking again changes nothing."""
 
-import math
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,19 +10,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plaudit.batches import Comparisons
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
-from plaudit.likelihoods import bradley_terry
-from plaudit.stages import optimise
-from plaudit.rewards.learned import loop as preferences
-from plaudit.runs import saved
-from plaudit.pipeline.control.config import FeedbackSettings, from_mapping
-from plaudit.stages.adapters.control import ControlRun
+from plaudit.rewards.config import FeedbackConfig
+from plaudit.rewards.control import SegmentQuestions
+from plaudit.rewards.learned import loop
+from plaudit.rewards.learned.loop import Round, Wanted, schedule
 from plaudit.rewards.segments import Window, cut, from_bytes, stack, to_bytes
-from plaudit.rewards.control import ControlTeaching
-from plaudit.rewards.learned.loop import schedule
+from plaudit.rewards.weighted import Scaled
+from plaudit.runs import saved
+from plaudit.runs.config import from_mapping
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
+from plaudit.stages.adapters.control import ControlTask
 from plaudit.storage import open_store
 from plaudit.storage.store import NewResponse
 
@@ -32,14 +30,14 @@ from plaudit.storage.store import NewResponse
 @given(st.integers(0, 3000), st.integers(1, 300), st.integers(0, 40), st.floats(0, 1))
 @settings(max_examples=150, deadline=None)
 def test_exactly_so_many_are_asked(labels: int, first: int, rounds: int, until: float) -> None:
-    plan = schedule(FeedbackSettings(labels=labels, first=first, rounds=rounds, until=until))
-    assert sum(count for _, count in plan) == labels
-    assert all(count > 0 for _, count in plan)
-    times = [time for time, _ in plan]
+    plan = schedule(FeedbackConfig(labels=labels, first=first, rounds=rounds, until=until))
+    assert sum(one.questions for one in plan) == labels
+    assert all(one.questions > 0 for one in plan)
+    times = [one.progress for one in plan]
     assert times == sorted(times) and all(0 <= time <= until + 1e-9 for time in times)
     if labels:
-        assert plan[0][0] == 0
-    counts = [count for _, count in plan[1:]]
+        assert plan[0].progress == 0
+    counts = [one.questions for one in plan[1:]]
     assert all(
         one >= other - 1 for one, other in zip(counts, counts[1:], strict=False)
     )  # ever fewer, but for rounding
@@ -47,50 +45,29 @@ def test_exactly_so_many_are_asked(labels: int, first: int, rounds: int, until: 
 
 def test_a_schedule_by_hand() -> None:
     # 10 first, then 12 in proportion 3 : 2 : 1
-    plan = schedule(FeedbackSettings(labels=22, first=10, rounds=3, until=0.6))
-    assert [count for _, count in plan] == [10, 6, 4, 2]
-    assert [time for time, _ in plan] == pytest.approx([0, 0.2, 0.4, 0.6])
-    assert schedule(FeedbackSettings(labels=0)) == []
-    assert schedule(FeedbackSettings(labels=5, first=50)) == [(0.0, 5)]
-    assert sum(c for _, c in schedule(FeedbackSettings(labels=9, first=4, rounds=0))) == 9
-
-
-@pytest.mark.parametrize("mistakes", [0.0, 0.3])
-@pytest.mark.parametrize("known", [False, True])
-def test_forecasts_are_those_of_the_likelihood_that_is_learned(mistakes: float, known: bool) -> None:
-    """The reports judge the logged probabilities: they are of the same people as the loss."""
-    returns = torch.tensor([[3.0, -2.0], [0.5, 1.0], [-4.0, 2.0], [1.0, 1.0]], dtype=torch.float64)
-    said = torch.tensor([0.0, 1.0, 0.0, 0.5], dtype=torch.float64)
-    people = Comparisons(said)
-    if known:
-        people = Comparisons(said, reliability=torch.full_like(said, 0.8), side_bias=torch.ones_like(said))
-    likelihood = bradley_terry.Config(scale=2.0, mistakes=mistakes)
-    learner = SimpleNamespace(likelihood=likelihood, returns=lambda _: returns)
-    found = preferences.foretold(learner, SimpleNamespace(judgements=people))
-    forecasts = found["reward/fresh_probabilities"]
-    nll = [
-        -y * math.log(p) - (1 - y) * math.log(1 - p) for p, y in zip(forecasts, said.tolist(), strict=True)
-    ]
-    assert found["reward/fresh_nll"] == pytest.approx(sum(nll) / len(nll), rel=1e-6)
-    if mistakes and not known:  # nobody who errs in 15 % of the cases is foretold with more than 85 %
-        assert all(0.15 <= p <= 0.85 for p in forecasts)
+    plan = schedule(FeedbackConfig(labels=22, first=10, rounds=3, until=0.6))
+    assert [one.questions for one in plan] == [10, 6, 4, 2]
+    assert [one.progress for one in plan] == pytest.approx([0, 0.2, 0.4, 0.6])
+    assert schedule(FeedbackConfig(labels=0)) == []
+    assert schedule(FeedbackConfig(labels=5, first=50)) == [Round(0.0, 5)]
+    assert sum(one.questions for one in schedule(FeedbackConfig(labels=9, first=4, rounds=0))) == 9
 
 
 def config(**feedback: Any) -> Any:
     return from_mapping(
         {
-            "environment": {"id": "Pendulum-v1", "envs": 4},
-            "steps": 1200,
-            "rollout": 60,
-            "trainer": {"epochs": 1, "minibatch": 240},
+            "environment": {"id": "Pendulum-v1", "envs": 4, "n_steps": 60},
+            "timesteps": 1200,
+            "trainer": {"epochs": 1, "minibatch_size": 240},
             "policy": {"hidden": [4]},
             "reward": {
                 "weights": {"learned": 1},
+                "normalise": True,
                 "model": {"hidden": [4]},
                 "fit": {"first_steps": 4, "steps": 2},
             },
             "feedback": {"labels": 20, "first": 8, "rounds": 3, "segment": 20} | feedback,
-            "evaluate_episodes": 1,
+            "evaluate_count": 1,
         },
         "here",
     )
@@ -123,7 +100,7 @@ def test_a_reward_that_nobody_has_taught_is_not_optimised(
 @pytest.mark.parametrize(("until", "steps"), [(0.99, 1200), (0.5, 300), (0.9, 1230), (0.9, 240)])
 def test_all_that_was_promised_is_asked(tmp_path: Path, until: float, steps: int) -> None:
     """Also where the last round would be due only after the last update began."""
-    folder = optimise.start(replace(config(until=until), steps=steps), tmp_path / "r", quiet)
+    folder = optimise.start(replace(config(until=until), timesteps=steps), tmp_path / "r", quiet)
     store = open_store(folder.feedback)
     assert len(store.view(2**60)) == 20
     store.close()
@@ -131,14 +108,14 @@ def test_all_that_was_promised_is_asked(tmp_path: Path, until: float, steps: int
 
 def test_a_round_without_segments_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Later behaviour may hold no two segments; that ends no run. From the start it is a mistake in the config."""
-    choose, calls = ControlTeaching.choose, iter(range(100))
+    choose, calls = SegmentQuestions.choose, iter(range(100))
 
-    def sometimes(self: ControlTeaching, walk: Any, count: int) -> Any:
+    def sometimes(self: SegmentQuestions, behaviour: Any, wanted: Any) -> Any:
         if next(calls) in (1, 2):
             raise PlauditError("segment: no 20 consecutive steps")
-        return choose(self, walk, count)
+        return choose(self, behaviour, wanted)
 
-    monkeypatch.setattr(ControlTeaching, "choose", sometimes)
+    monkeypatch.setattr(SegmentQuestions, "choose", sometimes)
     folder = optimise.start(config(until=0.5), tmp_path / "r", quiet)
     # rounds of 6, 4 and 2 were due at 1/6, 1/3 and 1/2 of the steps: at updates 1, 2 and 3, of 5
     assert [row["feedback/labels"] for row in folder.rows()] == [8, 8, 8, 20, 20]
@@ -148,10 +125,8 @@ def test_a_round_without_segments_waits_for_another(tmp_path: Path, monkeypatch:
 
 def test_a_round_that_finds_too_little_owes_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next round asks for it as well; what is owed at the end is said."""
-    choose, most = ControlTeaching.choose, iter([8, 4, 5, 1])
-    monkeypatch.setattr(
-        ControlTeaching, "choose", lambda self, walk, count: choose(self, walk, count)[: next(most)]
-    )
+    ask, most = SegmentQuestions.ask, iter([8, 4, 5, 1])
+    monkeypatch.setattr(SegmentQuestions, "ask", lambda self, *given: list(ask(self, *given))[: next(most)])
     folder = optimise.start(config(until=0.5), tmp_path / "r", quiet)
     assert [row["feedback/labels"] for row in folder.rows()] == [
         8,
@@ -161,7 +136,7 @@ def test_a_round_that_finds_too_little_owes_the_rest(tmp_path: Path, monkeypatch
         18,
     ]  # of 8, 6, 4 + 2 and 2 + 1
     (note,) = folder.read_manifest()["notes"]
-    assert note.startswith("2 of the 20 comparisons were never asked")
+    assert note.startswith("2 of the 20 questions were never asked")
 
 
 def test_answers_that_are_gone_are_missed(tmp_path: Path) -> None:
@@ -175,21 +150,23 @@ def test_answers_that_are_gone_are_missed(tmp_path: Path) -> None:
 
 def test_a_reward_that_changes_has_a_scale_of_its_own(tmp_path: Path) -> None:
     """What was seen of the reward before says nothing about the new one; without a refit the scale goes on."""
-    run = ControlRun(config(until=0.15), RunFolder.create(tmp_path / "r", {}, "optimise", 0))
-    assert run.control.reward_scale is not None and run.preferences is not None
+    run = ControlTask(config(until=0.15), RunFolder.create(tmp_path / "r", {}, "optimise", 0))
+    scaled = run.learner.rewards
+    assert isinstance(scaled, Scaled) and run.feedback is not None
     seen = []
     for _ in range(4):
-        run.tick()
-        seen.append((run.preferences.fits, run.control.reward_scale.moments.count.item()))
-        assert (
-            run.preferences.learner.model.outputs.count == 240
-        )  # standardised over the newest behaviour alone
+        run.learner.step()
+        seen.append((run.feedback.fits, scaled.moments.count.item()))
+        # standardised over the newest behaviour alone
+        assert run.feedback.trainer.medium.model.outputs.count == 240
     run.close()
     assert seen == [(1, 240), (2, 240), (2, 480), (2, 720)]
 
 
 def test_notes_survive_a_resume(tmp_path: Path) -> None:
-    one, other = (ControlRun(config(), RunFolder.create(tmp_path / name, {}, "optimise", 0)) for name in "ab")
+    one, other = (
+        ControlTask(config(), RunFolder.create(tmp_path / name, {}, "optimise", 0)) for name in "ab"
+    )
     one.notes.add("remember me")
     other.load_state_dict(one.state_dict())
     assert other.notes == {"remember me"}
@@ -197,16 +174,16 @@ def test_notes_survive_a_resume(tmp_path: Path) -> None:
 
 
 def test_asking_again_changes_nothing(tmp_path: Path) -> None:
-    run = ControlRun(config(), folder(tmp_path))
-    assert run.preferences is not None
-    walk, _ = run.control.walk(run.state.policy)
-    learner, store = run.preferences.learner, run.preferences.desk.store
-    generator = learner.generator.get_state()
-    store.enqueue(list(learner.questions(walk, 8, "0/0", 0)))
+    run = ControlTask(config(), folder(tmp_path))
+    assert run.feedback is not None
+    behaviour = run.rollouts.collect(run.policy)
+    questions, store = run.feedback.questions, run.feedback.session.store
+    wanted, state = [Wanted(f"0/0/{i}", "comparison", "train") for i in range(8)], questions.state_dict()
+    store.enqueue(list(questions.ask(behaviour, wanted, 0)))
     before = store.queries()
-    learner.generator.set_state(generator)
-    store.enqueue(list(learner.questions(walk, 8, "0/0", 0)))
-    assert store.queries() == before
+    questions.load_state_dict(state)
+    store.enqueue(list(questions.ask(behaviour, wanted, 0)))
+    assert store.queries() == before and len(before) == 8
     run.close()
 
 
@@ -216,9 +193,9 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def test_real_answers_are_waited_for_and_learned_from(tmp_path: Path) -> None:
     """Nobody is simulated: whoever answers does so in the store, and the next update has learned it."""
-    run = ControlRun(config(people=[], ahead=100), folder(tmp_path))
-    assert run.preferences is not None
-    store = run.preferences.desk.store
+    run = ControlTask(config(people=[], ahead=100), folder(tmp_path))
+    assert run.feedback is not None
+    store = run.feedback.session.store
     asked: list[Any] = []
 
     def answer() -> None:
@@ -228,24 +205,24 @@ def test_real_answers_are_waited_for_and_learned_from(tmp_path: Path) -> None:
         said = Comparison((query.items[0], query.items[1]), "first")
         store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
 
-    obey = run.preferences.desk.commands.obey
+    obey = run.feedback.session.commands.obey
 
     def obey_and_answer() -> None:
         obey()
         if not asked:
             answer()
 
-    run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
-    row = run.tick()
-    assert row["feedback/labels"] == 1 and run.preferences.fits == 1 and len(asked) == 1
-    fitted = run.preferences.learner.model.head.detach().clone()
-    row = run.tick()
-    assert row["feedback/labels"] == 1 and run.preferences.fits == 1
-    assert torch.equal(run.preferences.learner.model.head, fitted)
+    run.feedback.session.commands.obey = obey_and_answer  # type: ignore[method-assign]
+    row = run.learner.step()
+    assert row["feedback/labels"] == 1 and run.feedback.fits == 1 and len(asked) == 1
+    fitted = run.feedback.trainer.medium.model.head.detach().clone()
+    row = run.learner.step()
+    assert row["feedback/labels"] == 1 and run.feedback.fits == 1
+    assert torch.equal(run.feedback.trainer.medium.model.head, fitted)
     answer()
-    row = run.tick()
-    assert row["feedback/labels"] == 2 and run.preferences.fits == 2 and "reward/fresh_accuracy" in row
-    assert not torch.equal(run.preferences.learner.model.head, fitted)
+    row = run.learner.step()
+    assert row["feedback/labels"] == 2 and run.feedback.fits == 2 and "reward/held_out_accuracy" in row
+    assert not torch.equal(run.feedback.trainer.medium.model.head, fitted)
     run.close()
 
 
@@ -257,10 +234,10 @@ def test_the_loop_does_not_run_away_from_people(
 
     The last update waits for all of them, and learns from all answers.
     """
-    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.0)
-    run = ControlRun(config(people=[], ahead=ahead), folder(tmp_path))
-    assert run.preferences is not None
-    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.0)
+    run = ControlTask(config(people=[], ahead=ahead), folder(tmp_path))
+    assert run.feedback is not None
+    store, obey = run.feedback.session.store, run.feedback.session.commands.obey
 
     def obey_and_answer() -> None:
         obey()
@@ -269,10 +246,10 @@ def test_the_loop_does_not_run_away_from_people(
         said = Comparison((query.items[0], query.items[1]), "first")
         store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
 
-    run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
+    run.feedback.session.commands.obey = obey_and_answer  # type: ignore[method-assign]
     learned = []
-    while not run.done:
-        row = run.tick()
+    while not run.learner.done:
+        row = run.learner.step()
         assert row["feedback/alone"] == 0.0
         learned.append(row["feedback/labels"])
         assert store.pending() <= ahead
@@ -285,11 +262,11 @@ def test_the_last_update_waits_only_while_somebody_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Questions that nobody answers any more do not keep a run from its end, even where its patience has none."""
-    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.001)
-    monkeypatch.setattr(preferences, "FAREWELL", 0.2)
-    run = ControlRun(config(people=[], ahead=5), folder(tmp_path))
-    assert run.preferences is not None
-    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(loop, "PATIENCE_AT_THE_END", 0.2)
+    run = ControlTask(config(people=[], ahead=5), folder(tmp_path))
+    assert run.feedback is not None
+    store, obey = run.feedback.session.store, run.feedback.session.commands.obey
 
     def obey_and_answer() -> None:
         obey()
@@ -298,9 +275,9 @@ def test_the_last_update_waits_only_while_somebody_answers(
             said = Comparison((query.items[0], query.items[1]), "first")
             store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
 
-    run.preferences.desk.commands.obey = obey_and_answer  # type: ignore[method-assign]
-    while not run.done:
-        row = run.tick()
+    run.feedback.session.commands.obey = obey_and_answer  # type: ignore[method-assign]
+    while not run.learner.done:
+        row = run.learner.step()
     assert store.pending() == 3 and row["feedback/labels"] == 17
     run.close()
 
@@ -309,10 +286,10 @@ def test_people_who_leave_are_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody answers once and goes: after its patience the loop learns on from that, and says what is open."""
-    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.001)
-    run = ControlRun(config(people=[], ahead=0, patience=0.05), folder(tmp_path))
-    assert run.preferences is not None
-    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.001)
+    run = ControlTask(config(people=[], ahead=0, patience=0.05), folder(tmp_path))
+    assert run.feedback is not None
+    store, obey = run.feedback.session.store, run.feedback.session.commands.obey
 
     def obey_and_answer_once() -> None:
         obey()
@@ -322,11 +299,11 @@ def test_people_who_leave_are_not_waited_for_for_ever(
             said = Comparison((query.items[0], query.items[1]), "first")
             store.submit(NewResponse("uuid", query.id, "somebody", said, query.shown_order))
 
-    run.preferences.desk.commands.obey = obey_and_answer_once  # type: ignore[method-assign]
+    run.feedback.session.commands.obey = obey_and_answer_once  # type: ignore[method-assign]
     alone = []
-    while not run.done:
-        alone.append(run.tick()["feedback/alone"])
-    assert store.pending() == 19 and run.preferences.fits == 1
+    while not run.learner.done:
+        alone.append(run.learner.step()["feedback/alone"])
+    assert store.pending() == 19 and run.feedback.fits == 1
     assert set(alone) == {1.0}  # which the pages tell whoever comes back
     run.close()
 
@@ -335,11 +312,11 @@ def test_somebody_who_answers_all_there_is_counts_as_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the loop learns they have nothing to answer, and new questions hide that the old ones were answered."""
-    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.001)
     patience = 0.2
-    run = ControlRun(config(people=[], ahead=0, patience=patience), folder(tmp_path))
-    assert run.preferences is not None
-    store, learn = run.preferences.desk.store, run.preferences.learn
+    run = ControlTask(config(people=[], ahead=0, patience=patience), folder(tmp_path))
+    assert run.feedback is not None
+    store, learn = run.feedback.session.store, run.feedback._learn
     rested: list[int] = []
 
     def answer_all() -> None:
@@ -352,20 +329,20 @@ def test_somebody_who_answers_all_there_is_counts_as_there(
         time.sleep(1.5 * patience)
         return learn(*given)
 
-    run.preferences.desk.commands.obey = answer_all  # type: ignore[method-assign]
-    run.preferences.learn = learn_slowly  # type: ignore[method-assign]
-    while not run.done:
-        run.tick()
+    run.feedback.session.commands.obey = answer_all  # type: ignore[method-assign]
+    run.feedback._learn = learn_slowly  # type: ignore[method-assign]
+    while not run.learner.done:
+        run.learner.step()
     assert store.pending() == 0 and sum(rested) == 20  # it has waited at every round
     run.close()
 
 
 def test_people_who_only_skip_teach_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once nothing waits any more there is nothing to wait for: the run ends with what to do."""
-    monkeypatch.setattr(preferences, "POLL_SECONDS", 0.0)
-    run = ControlRun(config(people=[]), folder(tmp_path))
-    assert run.preferences is not None
-    store, obey = run.preferences.desk.store, run.preferences.desk.commands.obey
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.0)
+    run = ControlTask(config(people=[]), folder(tmp_path))
+    assert run.feedback is not None
+    store, obey = run.feedback.session.store, run.feedback.session.commands.obey
 
     def obey_and_skip() -> None:
         obey()
@@ -374,15 +351,15 @@ def test_people_who_only_skip_teach_nothing(tmp_path: Path, monkeypatch: pytest.
         said = Comparison((query.items[0], query.items[1]), "skip")
         store.submit(NewResponse(f"uuid-{query.id}", query.id, "somebody", said, query.shown_order))
 
-    run.preferences.desk.commands.obey = obey_and_skip  # type: ignore[method-assign]
-    with pytest.raises(PlauditError, match="ask for more comparisons first"):
-        run.tick()
+    run.feedback.session.commands.obey = obey_and_skip  # type: ignore[method-assign]
+    with pytest.raises(PlauditError, match="ask for more first"):
+        run.learner.step()
     run.close()
 
 
 def test_segments_there_and_back(tmp_path: Path) -> None:
-    run = ControlRun(config(), folder(tmp_path))
-    walk, _ = run.control.walk(run.state.policy)
+    run = ControlTask(config(), folder(tmp_path))
+    walk = run.rollouts.collect(run.policy)
     run.close()
     pieces = [
         cut(walk.record, Window(row, start, length))

@@ -37,18 +37,15 @@ def played(policy: ActorCritic, source: Source, episodes: int, seed: int, greedy
     Observation statistics are the policy's own and are not changed.
     """
     rows = source.num_envs
-    generator = torch.Generator().manual_seed(seed)
     quota = np.full(rows, episodes // rows) + (np.arange(rows) < episodes % rows)
     try:
-        return _play(policy, source, quota, generator, (seed, greedy))
+        return _play(policy, source, quota, seed, greedy)
     finally:
         source.close()
 
 
-def _play(
-    policy: ActorCritic, source: Source, quota: np.ndarray, generator: torch.Generator, how: tuple[int, bool]
-):
-    seed, greedy = how
+def _play(policy: ActorCritic, source: Source, quota: np.ndarray, seed: int, greedy: bool) -> np.ndarray:
+    generator = torch.Generator().manual_seed(seed)
     observations = source.reset(seed)
     running, finished = np.zeros(len(quota)), [[] for _ in quota]
     while any(len(done) < wanted for done, wanted in zip(finished, quota, strict=True)):

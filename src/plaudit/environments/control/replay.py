@@ -67,7 +67,7 @@ class _Episode:
     """The vector step at which it ended, if it did."""
 
 
-class Tape:
+class ReplayRecorder:
     """The episodes that overlap the current rollout; vector steps are counted from `begin_rollout`.
 
     Nothing is kept before the first `begin_rollout` (an evaluation shows nothing).

@@ -1,7 +1,7 @@
 """Behaviour in a control environment: act, then turn the record into episodes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -47,6 +47,14 @@ class _Acting:
     chosen: list[np.ndarray] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     alive: list[np.ndarray] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A finished episode: its true return and its length."""
+
+    total: float
+    length: int
 
 
 class ControlRollouts:
@@ -99,7 +107,7 @@ class ControlRollouts:
         if self.unit == "episodes":
             return self._whole_episodes(policy, limit)
         source, n = self.source, self.source.num_envs
-        source.tape.begin_rollout()
+        source.recorder.begin_rollout()
         acting, ended = _Acting(), []
         left = most = limit if limit is not None else n * self.steps
         while left > 0 and (
@@ -119,7 +127,7 @@ class ControlRollouts:
         seeds = [seed for seed in drawn for _ in range(self.group)]
         self.observations = _flat(self.source.reset(seeds))
         self.returns[:], self.lengths[:] = 0.0, 0
-        self.source.tape.begin_rollout()
+        self.source.recorder.begin_rollout()
         acting, ended = _Acting(), []
         running, left = np.ones(n, dtype=bool), n * self.size if limit is None else limit
         while running.any() and left > 0:
@@ -162,13 +170,13 @@ class ControlRollouts:
         _refuse_divergence(episodes)
         return Rollout(episodes, b.record, b.metrics | rewards.metrics)
 
-    def _count(self, step: Step, among: np.ndarray | bool = True) -> list[tuple[float, int]]:
+    def _count(self, step: Step, among: np.ndarray | bool = True) -> list[_Ended]:
         """Add up true returns and lengths; returns those of the episodes that ended now."""
         alive = step.alive & among
         self.returns += np.where(alive, step.rewards, 0.0)
         self.lengths += alive
         ends = (step.terminated | step.truncated) & alive
-        ended = [(float(self.returns[i]), int(self.lengths[i])) for i in np.flatnonzero(ends)]
+        ended = [_Ended(float(self.returns[i]), int(self.lengths[i])) for i in np.flatnonzero(ends)]
         self.returns[ends], self.lengths[ends] = 0.0, 0
         return ended
 
@@ -245,8 +253,14 @@ def _without(behaviour: Trajectories, unfinished: np.ndarray, group: Tensor) -> 
     """Nobody learns from rows that have no end."""
     kept = torch.from_numpy(~unfinished)[:, None]
     b = behaviour
-    parts = [tensor & kept for tensor in (b.terminated, b.ended, b.last, b.mask)]
-    return Trajectories(b.record, *parts, b.metrics, b.timesteps, group)
+    return replace(
+        b,
+        terminated=b.terminated & kept,
+        ended=b.ended & kept,
+        last=b.last & kept,
+        mask=b.mask & kept,
+        group=group,
+    )
 
 
 def _stack(columns: Sequence[np.ndarray]) -> Tensor:
@@ -277,12 +291,11 @@ def _final_decisions(mask: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T"]:
     return mask & (after == 1)
 
 
-def _episode_metrics(ended: list[tuple[float, int]]) -> dict[str, float]:
+def _episode_metrics(ended: Sequence[_Ended]) -> dict[str, float]:
     if not ended:
         return {}
-    returns, lengths = zip(*ended, strict=True)
     return {
-        "rollout/ep_rew_mean": float(np.mean(returns)),
-        "rollout/ep_len_mean": float(np.mean(lengths)),
+        "rollout/ep_rew_mean": float(np.mean([one.total for one in ended])),
+        "rollout/ep_len_mean": float(np.mean([one.length for one in ended])),
         "rollout/episodes": float(len(ended)),
     }

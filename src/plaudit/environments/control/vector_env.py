@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from plaudit.environments.control.actions import check_action_space
 from plaudit.environments.control.classic import ClassicVectorEnv
-from plaudit.environments.control.replay import Tape
+from plaudit.environments.control.replay import ReplayRecorder
 from plaudit.environments.control.snapshot import Memory, NoMemory, ReplayMemory, StateMemory
 from plaudit.errors import PlauditError
 
@@ -71,7 +71,7 @@ class Source:
         check_action_space(self.action_space, self.name)
         self.memory = _memory(vector, self.name) if resume == "exact" else NoMemory(self.name)
         self.resume: Literal["exact", "statistical"] = self.memory.resume
-        self.tape = Tape(self.name, kwargs or {}, self.memory)
+        self.recorder = ReplayRecorder(self.name, kwargs or {}, self.memory)
         self.pending = np.zeros(self.num_envs, dtype=bool)
         """[N] bool: the next step of this environment is a dead one."""
         self._seed, self._steps = 0, 0
@@ -105,7 +105,7 @@ class Source:
         if dead.any():
             rewards, terminated, truncated = rewards * alive, terminated & alive, truncated & alive
         self._observations = observations
-        self.tape.record(actions, ended & alive, begun)
+        self.recorder.record(actions, ended & alive, begun)
         return Step(observations, successors, rewards, terminated, truncated, alive)
 
     def snapshot(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Source:
 
     def _begin(self, observations: np.ndarray) -> np.ndarray:
         self._observations = observations
-        self.tape.stop(self.pending)
+        self.recorder.stop(self.pending)
         return observations
 
     def _apart(

@@ -9,7 +9,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.language.generation import ahead, left_padded, new_cache, positions
 
 CLOSE = 1e-3
-"""GoldReward states that ought to be the same differ by at most this share of the largest one."""
+"""Hidden states that ought to be the same differ by at most this share of the largest one."""
 
 
 def without_dropout(model: nn.Module) -> None:

@@ -16,8 +16,7 @@ PADDED = 96
 
 @dataclass(frozen=True)
 class Tokens:
-    """B sequences of context and decisions, each from column 0 without gaps; padding is at the right.
-    Of pairs the first dimensions are [P, 2]."""
+    """B sequences of context and decisions (pairs: [P, 2, ..]), from column 0 without gaps; padding is at the right."""
 
     ids: Int[Tensor, "*B L"]
     """Token ids; padding holds 0, which no score depends on."""

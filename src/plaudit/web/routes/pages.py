@@ -1,7 +1,6 @@
 """The pages; everything on them comes from the JSON API."""
 
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -17,7 +16,7 @@ router = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
 _environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(default=True))
 
 
-def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(name: str, status: int = 200, **values: object) -> HTMLResponse:
     """A template filled in; every value is text."""
     return HTMLResponse(_environment.get_template(name).render(**values), status)
 

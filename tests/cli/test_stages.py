@@ -93,6 +93,17 @@ def test_an_algorithm_of_ones_own_learns_cartpole(plaudit: Run, tmp_path: Path) 
     assert "Mnih et al." in words
 
 
+@pytest.mark.parametrize("name", ["rloo", "grpo"])
+def test_groups_of_episodes_need_no_flag(plaudit: Run, name: str) -> None:
+    """But for how long, which is only to be quick."""
+    quick = ("--timesteps", 1500, "--evaluate-count", 1, "--trainer.epochs", 1)
+    code, out, err = plaudit("optimise", name, "--env", "CartPole-v1", *quick, "--out", name)
+    assert code == 0 and "true return" in out, err
+    environment = yaml.safe_load(Path(name, "config.yaml").read_text())["environment"]
+    assert environment["group"] == 8 and environment["envs"] % 8 == 0
+    assert plaudit("optimise", name, "--help")[0] == 0
+
+
 def test_source_shows_the_loss(plaudit: Run) -> None:
     code, out, _ = plaudit("optimise", "ppo", "--source")
     assert code == 0 and out == inspect.getsource(ppo.loss) + "\n"

@@ -213,3 +213,18 @@ def test_paths_are_made_absolute_and_hub_names_stay(tmp_path: Path, monkeypatch:
         and service.gold_reward == "rubric"
         and service.algorithm == "ppo"
     )
+
+
+@pytest.mark.parametrize(
+    ("environment", "envs", "group"),
+    [({}, 32, 8), ({"envs": 10}, 16, 8), ({"envs": 64}, 64, 8), ({"envs": 12, "group": 4}, 12, 4)],
+)
+@pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
+def test_environments_for_whole_groups(
+    algorithm: str, environment: dict[str, Any], envs: int, group: int
+) -> None:
+    """Nothing has to be said; an odd number of environments becomes the next multiple."""
+    mapping = {"environment": {"id": "CartPole-v1"} | environment, "algorithm": algorithm}
+    found = from_mapping(mapping, "here")
+    assert (found.environment.envs, found.environment.group) == (envs, group)
+    assert from_mapping(settings.dump(found), "again") == found

@@ -51,7 +51,8 @@ def resume(path: Path, watch: Watch) -> RunFolder:
 
 def _guarded(config: RunConfig, folder: RunFolder, watch: Watch) -> RunFolder:
     try:
-        _run(config, folder, watch)
+        with adapter_of(config).run_memory_explained():
+            _run(config, folder, watch)
     except KeyboardInterrupt:
         _note(folder, {"status": "stopped"})
         raise KeyboardInterrupt(f"{folder.path}: stopped; go on with: plaudit resume {folder.path}") from None

@@ -4,10 +4,12 @@ A control policy is cloned from demonstrations; a language model learns texts, o
 `imitation/bc`.
 """
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from plaudit.algorithms.imitation import bc
+from plaudit.errors import Diverged
 from plaudit.runs import settings
 from plaudit.runs.threads import threads
 from plaudit.stages.adapters import adapter
@@ -37,7 +39,19 @@ def pretrain(config: PretrainConfig, place: str, out: Path, watch: Watch) -> dic
             config.trainer,
             lessons.shuffles,
         )
-        metrics: dict[str, Any] = {}
-        for metrics in supervised.run(learner):
-            watch(metrics)
+        metrics = _finite(learner, watch)
         return metrics | lessons.save(out, metrics)
+
+
+def _finite(learner: supervised.Supervised, watch: Watch) -> dict[str, Any]:
+    """Step to the end; the last metrics. `Diverged` where the held-out loss is no number any more."""
+    diverged = Diverged("the held-out loss is", "lower trainer.learning_rate, or set trainer.max_grad_norm")
+    metrics: dict[str, Any] = {}
+    try:
+        for metrics in supervised.run(learner):
+            if not isfinite(metrics["val/nll_avg"]):
+                raise diverged
+            watch(metrics)
+    except Diverged:
+        raise diverged from None
+    return metrics

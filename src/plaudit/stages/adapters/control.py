@@ -175,7 +175,7 @@ def save_reward(out: Path, reward: SegmentReward, about: dict[str, Any]) -> None
 
 
 settle, rules, refuse_model = control_reward.settle, control_reward.rules, control_reward.refuse_model
-memory_explained = nullcontext
+memory_explained = run_memory_explained = nullcontext
 pretraining_memory_explained = nullcontext
 lessons = control_data.ClonedLessons
 

@@ -47,8 +47,7 @@ class LanguageTask:
         self.notes: set[str] = set()
         """What somebody should know about this run."""
         self.unit = "tokens"
-        with loading.memory_explained(MEMORY):
-            self.models = made = models(config)
+        self.models = made = models(config)
         provenance.keep(folder, made.made_of)
         self.resume = "exact" if made.policy.device.type == "cpu" else "statistical"  # sums on a GPU vary
         if made.prompts.left_out:
@@ -86,11 +85,10 @@ class LanguageTask:
         updater = getattr(self.learner, "updater", None)
         if updater is not None:
             found["tokens"] = updater.decisions
-        with loading.memory_explained(MEMORY):
-            if self.learner.updates == 1:
-                start = self._evaluated(self.models.start, 0).metrics()
-                found |= {f"start/{name}": value for name, value in start.items()}
-            return found | self._watched()
+        if self.learner.updates == 1:
+            start = self._evaluated(self.models.start, 0).metrics()
+            found |= {f"start/{name}": value for name, value in start.items()}
+        return found | self._watched()
 
     def finish(self, folder: RunFolder) -> dict[str, Any]:
         """Save what was learned and say how good it is on held-out prompts."""
@@ -99,10 +97,9 @@ class LanguageTask:
         if self.feedback is not None and not self._stopped:
             self.notes |= self.feedback.notes
         seed = seed_of(self.config.seed, "samples")
-        with loading.memory_explained(MEMORY):
-            before, after = self._evaluated(made.start, 0), self._evaluated(policy, kept)
-            by = samples.Shown(made.generation, self.scorers, made.reward)
-            rows = samples.side_by_side(made.start, policy, made.prompts.held_out, by, seed)
+        before, after = self._evaluated(made.start, 0), self._evaluated(policy, kept)
+        by = samples.Shown(made.generation, self.scorers, made.reward)
+        rows = samples.side_by_side(made.start, policy, made.prompts.held_out, by, seed)
         write_whole(folder.path / samples.NAME, samples.text(rows))
         lm = adapters.merged(policy.lm, policy.adapted)
         loading.keep_shaping(lm, self.config.policy.shaping, made.generation.stops)
@@ -234,6 +231,11 @@ def save_reward(out: Path, reward: CompletionReward, about: dict[str, Any]) -> N
 
 
 settle, rules, refuse_model = language_reward.settle, language_reward.rules, language_reward.refuse_model
+
+
+def run_memory_explained() -> Any:
+    """What to lower where memory runs out in a run."""
+    return loading.memory_explained(MEMORY)
 
 
 def memory_explained() -> Any:

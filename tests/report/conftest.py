@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from plaudit.stages import optimise
-from plaudit.runs import config
 from plaudit.report import write_report
+from plaudit.runs import config
 from plaudit.runs.folder import RunFolder
+from plaudit.stages import optimise
 from tests.report.made_language_run import FALLING, WATCHED, Made, make
 from tests.report.pages import Page
 

@@ -190,7 +190,11 @@ def aged(folder: RunFolder) -> RunFolder:
     config["language"] = {"prompts": environment["prompts"], "answer_tokens": environment["max_new_tokens"],
                           "batch": environment["batch_size"]}  # fmt: skip
     config["settings"] = {"kl_in_reward": config["settings"]["kl"]["coef"]}
-    for new, old in (("gold_reward", "hidden"), ("win_rate_check", "watch"), ("evaluate_count", "evaluate_prompts")):
+    for new, old in (
+        ("gold_reward", "hidden"),
+        ("win_rate_check", "watch"),
+        ("evaluate_count", "evaluate_prompts"),
+    ):
         config[old] = config.pop(new)
     folder.config.write_text(yaml.safe_dump(config))
     return folder

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plaudit.stages.adapters import samples as written
 from plaudit.environments.language.config import SERVICE
 from plaudit.report import charts, data, samples, text, write_report
 from plaudit.report.texts import Texts
 from plaudit.runs.folder import RunFolder
+from plaudit.stages.adapters import samples as written
 from tests.report.made_language_run import FALLING, Made, make
 from tests.report.pages import Page
 

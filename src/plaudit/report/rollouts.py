@@ -3,6 +3,7 @@
 import base64
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,15 +113,27 @@ def models(run: RunData) -> Models:
         raise PlauditError(f"{path}: stopped before its first checkpoint")
     after, reward = deepcopy(before), None
     try:
-        after.load_state_dict(tree["policy"])
-        if tree["preferences"] is not None:
+        policy, learned = _weights(tree)
+        after.restore(policy)
+        if learned is not None:
             given = (run.config.get("reward") or {}).get("model") or {}
             config = settings.build(RewardConfig, given, "reward.model")
             reward = RewardEnsemble(before.spaces, config, torch.Generator())
-            reward.load_state_dict(tree["preferences"]["learner"]["model"])
+            reward.load_state_dict(learned)
     except (KeyError, TypeError, RuntimeError) as error:
         raise PlauditError(f"{path}: the checkpoint does not fit config.yaml ({str(error)[:100]})") from None
     return Models(before, after, reward, False)
+
+
+def _weights(tree: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The weights of the policy and of the learned reward in a checkpoint, of today or of the version before."""
+    if "learner" not in tree:
+        return tree["policy"], tree["preferences"] and tree["preferences"]["learner"]["model"]
+    learner = tree["learner"]
+    parts = learner.get("rewards") or {}
+    parts = parts.get("source", parts)  # inside what normalises them
+    trainer = (parts.get("learned") or {}).get("trainer")
+    return learner.get("updater", learner)["policy"], trainer and trainer["medium"]
 
 
 def returns(run: RunData, models: Models) -> tuple[Returns, Returns]:

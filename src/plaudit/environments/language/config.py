@@ -27,7 +27,7 @@ class Language:
     count: Annotated[int, at_least(10)] = 2000
     """How many service dialogues to generate."""
     too_long: Literal["refuse", "leave out", "cut"] = "refuse"
-    """A prompt that with its completion does not fit the context: an error, left out, or cut at its beginning."""
+    """A prompt that does not fit the context beside its completion: an error, left out, or cut at its beginning."""
     max_new_tokens: Count = 64
     """The length cap of a completion."""
     batch_size: Count = 64

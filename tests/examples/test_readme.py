@@ -18,7 +18,16 @@ from plaudit.cli.main import COMMANDS
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ("README.md", "README.zh.md")
 SMALL = {
-    "run": ["--timesteps", "6400", "--feedback.labels", "8", "--feedback.first", "8", "--evaluate_count", "2"],
+    "run": [
+        "--timesteps",
+        "6400",
+        "--feedback.labels",
+        "8",
+        "--feedback.first",
+        "8",
+        "--evaluate_count",
+        "2",
+    ],
     "optimise": ["--timesteps", "1024", "--evaluate_count", "2"],
     "reward": ["--folds", "2", "--fit.first_steps", "5"],
     "evaluate": ["--episodes", "2"],

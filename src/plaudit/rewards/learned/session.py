@@ -1,4 +1,4 @@
-"""A session of feedback: questions, what they are about, answers, wishes about the run, and who answers in simulation."""
+"""A session of feedback: questions, what they are about, answers, wishes about the run, and simulated people."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -55,11 +55,8 @@ def test_none_is_no_opinion() -> None:
     graded = adapt(lambda prompts, completions: [1.0, 2.0, 3.0], "mine")(some())
     assert graded.metrics == {"objective/rewards/mine/no_opinion": 0.0}
     graded = adapt(lambda prompts, completions: [None, [1, 2, 3, 4], [5, 6]], "mine")(some())
-    assert graded.dense is not None and [row.tolist() for row in graded.dense] == [
-        [0, 0],
-        [1, 2, 3, 4],
-        [5, 6],
-    ]
+    assert graded.dense is not None
+    assert graded.dense.tolist() == [[0, 0, 0, 0], [1, 2, 3, 4], [5, 6, 0, 0]]  # 0 where there is no token
     assert "answer 1 (' because it rains') got None" in message(lambda texts: [1.0, None, 1.0])
     assert "got None" in message(lambda solution_str: None)
 
@@ -77,8 +74,9 @@ def test_dense_numbers_are_kept_per_token_and_summed(data, lengths, form) -> Non
     rows = [data.draw(st.lists(value, min_size=n, max_size=n)) for n in lengths]
     answers = Answers(("p",) * len(rows), ("c",) * len(rows), tuple(tuple(range(n)) for n in lengths))
     graded = adapt(lambda answers: [form(row) for row in rows], "mine")(answers)
-    assert graded.dense is not None and [row.tolist() for row in graded.dense] == rows
-    assert all(row.dtype == torch.float32 for row in graded.dense)
+    assert graded.dense is not None and graded.dense.dtype == torch.float32
+    longest = max(lengths)
+    assert graded.dense.tolist() == [[*row, *[0.0] * (longest - len(row))] for row in rows]
     for score, row in zip(numbers(graded), rows, strict=True):
         total = 0.0
         for number in row:

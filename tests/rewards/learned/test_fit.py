@@ -1,18 +1,24 @@
 """Fitting rewards: one batched ensemble is its members fitted apart, and it learns what can be learned."""
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from plaudit.batches import Comparisons
+from plaudit.batches import Comparisons, Judgements, Rankings, Ratings
 from plaudit.batches.rows import take
-from plaudit.likelihoods import bradley_terry
+from plaudit.likelihoods import bradley_terry, plackett_luce, rating
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
-from plaudit.rewards.learned.fit import Config, Likelihood, Pairs, assess, drawn_returns, fit, segment_returns
+from plaudit.models.transitions import Transitions
+from plaudit.rewards.control import SegmentOptions, SegmentReward
+from plaudit.rewards.learned import fit as fitting
+from plaudit.rewards.learned.fit import Config, Plan, assess, fit
+from plaudit.rewards.learned.people import People, PeopleConfig
+from plaudit.rewards.learned.terms import Likelihood, Term
 from plaudit.trainers.steps import AdamOptimiser
 
 SPACES = Spaces(2, 1, "continuous")
@@ -24,6 +30,25 @@ def ensemble(members: int = 3, seed: int = 0, **changes: Any) -> RewardEnsemble:
     return RewardEnsemble(SPACES, config, torch.Generator().manual_seed(seed))
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Comparisons of two segments each, which need not be equally long."""
+
+    first: Tensor
+    second: Tensor
+    first_mask: Tensor
+    second_mask: Tensor
+    judgements: Comparisons
+
+    @property
+    def term(self) -> Term:
+        options = SegmentOptions(
+            torch.stack([self.first, self.second], dim=1),
+            torch.stack([self.first_mask, self.second_mask], dim=1),
+        )
+        return Term("comparison", options, self.judgements, PLAIN, (None,) * len(self.first))
+
+
 def pairs(count: int = 12, steps: int = 8, seed: int = 1) -> Pairs:
     """The first feature summed over the steps decides; nothing else matters."""
     generator = torch.Generator().manual_seed(seed)
@@ -33,10 +58,32 @@ def pairs(count: int = 12, steps: int = 8, seed: int = 1) -> Pairs:
     return Pairs(first, second, mask, mask.clone(), Comparisons(better))
 
 
-def fitted(model: RewardEnsemble, data: Pairs, config: Config, steps: int, seed: int = 3) -> dict[str, float]:
+def nowhere(option: Any) -> Transitions:
+    raise AssertionError("segments are given as tensors here")
+
+
+def segment_returns(model: RewardEnsemble, data: Pairs) -> Tensor:
+    return SegmentReward(model, nowhere).returns(data.term.options)
+
+
+def taught(
+    model: RewardEnsemble,
+    terms: list[Term],
+    config: Config,
+    steps: int,
+    people: People | None = None,
+    seed: int = 3,
+) -> dict[str, float]:
     optimiser = AdamOptimiser(model.parameters(), weight_decay=config.weight_decay)
-    returns = drawn_returns(model, data.first_mask.shape[1], config.drawn)
-    return fit(returns, optimiser, data, PLAIN, (config, steps), torch.Generator().manual_seed(seed))
+    scorer = SegmentReward(model, nowhere, config.subsample)
+    return fit(
+        terms, scorer, optimiser, people or People(PeopleConfig()), Plan(config, steps),
+        torch.Generator().manual_seed(seed),
+    )  # fmt: skip
+
+
+def fitted(model: RewardEnsemble, data: Pairs, config: Config, steps: int, seed: int = 3) -> dict[str, float]:
+    return taught(model, [data.term], config, steps, seed=seed)
 
 
 def told(model: RewardEnsemble, data: Pairs, likelihood: Likelihood) -> dict[str, float]:
@@ -74,11 +121,11 @@ def slow_fit(model: RewardEnsemble, data: Pairs, config: Config, steps: int, see
     groups = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(groups, config.learning_rate, eps=1e-5, weight_decay=config.weight_decay)
     count, length = data.first_mask.shape
-    drawn, queue = max(1, round(config.drawn * length)), []
+    drawn, queue = max(1, round(config.subsample * length)), []
     for _ in range(steps):
-        if len(queue) < min(config.minibatch, count):
+        if len(queue) < min(config.minibatch_size, count):
             queue += torch.randperm(count, generator=generator).tolist()
-        chosen, queue = queue[: config.minibatch], queue[config.minibatch :]
+        chosen, queue = queue[: config.minibatch_size], queue[config.minibatch_size :]
         columns = torch.randperm(length, generator=generator)[:drawn].tolist()
         total: Any = 0.0
         for member in range(model.config.members):
@@ -166,16 +213,14 @@ def test_padding_is_invisible() -> None:
 
 
 def test_every_pair_comes_as_often_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    from plaudit.rewards.learned import fit as reward_fit
-
     seen: list[Tensor] = []
-    monkeypatch.setattr(
-        reward_fit,
-        "take",
-        lambda data, rows: (
-            (seen.append(rows), take(data, rows))[1] if isinstance(rows, Tensor) else take(data, rows)
-        ),
-    )
+
+    def noted(data: Any, rows: Any) -> Any:
+        if isinstance(rows, Tensor) and isinstance(data, Comparisons):
+            seen.append(rows)
+        return take(data, rows)
+
+    monkeypatch.setattr(fitting, "take", noted)
     for count, minibatch, steps in ((10, 4, 50), (7, 7, 5), (3, 256, 9), (11, 1, 33)):
         seen.clear()
         fitted(ensemble(1), pairs(count), Config(minibatch_size=minibatch), steps)
@@ -203,8 +248,8 @@ def test_a_later_fit_goes_on_from_the_one_before() -> None:
         torch.Generator().manual_seed(3),
     )
     for _ in range(2):
-        returns = drawn_returns(twice, data.first_mask.shape[1], config.drawn)
-        fit(returns, optimiser, data, PLAIN, (config, 10), generator)
+        scorer = SegmentReward(twice, nowhere, config.subsample)
+        fit([data.term], scorer, optimiser, People(PeopleConfig()), Plan(config, 10), generator)
     assert all(torch.equal(a, b) for a, b in zip(once.parameters(), twice.parameters(), strict=True))
 
 
@@ -216,3 +261,143 @@ def test_equal_answers_pull_together() -> None:
     equal = Pairs(data.first, data.second, data.first_mask, data.second_mask, said)
     fitted(model, equal, Config(weight_decay=0.0, subsample=1.0), 150)
     assert segment_returns(model, data).diff(dim=-1).abs().mean() < before / 4
+
+
+# ---------------------------------------------------------------------------------------------- several kinds at once
+
+
+def of_kind(kind: str, count: int = 7, seed: int = 5, people: tuple[str | None, ...] | None = None) -> Term:
+    """Judgements of one kind about random segments of four steps."""
+    generator = torch.Generator().manual_seed(seed)
+    columns = {"comparison": 2, "ranking": 3, "rating": 1}[kind]
+    features = torch.randn(count, columns, 4, 3, generator=generator)
+    mask = torch.rand(count, columns, 4, generator=generator) < 0.9
+    worth = torch.where(mask, features[..., 0], 0.0).sum(dim=2)
+    judgements: Judgements
+    if kind == "comparison":
+        judgements, module = Comparisons((worth[:, 0] > worth[:, 1]).float()), bradley_terry
+    elif kind == "ranking":
+        judgements, module = Rankings((-worth).argsort(dim=1).argsort(dim=1).float()), plackett_luce
+    else:
+        judgements, module = Ratings(worth[:, 0].sigmoid()), rating
+    who = people or (None,) * count
+    if people is not None:
+        judgements = replace(judgements, person=torch.tensor([int(str(name)[-1]) for name in people]))
+    return Term(kind, SegmentOptions(features, mask), judgements, Likelihood(module, module.Config()), who)  # type: ignore[arg-type]
+
+
+KINDS = ("comparison", "ranking", "rating")
+
+
+def weights(model: RewardEnsemble) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def slow_mixed(model: RewardEnsemble, terms: list[Term], config: Config, steps: int, seed: int = 3) -> None:
+    """By torch.optim: each term's mean loss, weighted by its share of the minibatch and by its own weight."""
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), config.learning_rate, eps=1e-5, weight_decay=config.weight_decay
+    )
+    total = sum(term.count for term in terms)
+    sizes = [max(1, round(config.minibatch_size * term.count / total)) for term in terms]
+    queues: list[list[int]] = [[] for _ in terms]
+    for _ in range(steps):
+        parts = []
+        for i, term in enumerate(terms):
+            if len(queues[i]) < min(sizes[i], term.count):
+                queues[i] += torch.randperm(term.count, generator=generator).tolist()
+            rows, queues[i] = queues[i][: sizes[i]], queues[i][sizes[i] :]
+            columns = torch.randperm(4, generator=generator)[: max(1, round(4 * config.subsample))]
+            parts.append((term, torch.tensor(rows), columns))
+        count, loss = sum(len(rows) for _, rows, _ in parts), torch.zeros(())
+        for term, rows, columns in parts:
+            features, mask = (
+                term.options.features[rows][:, :, columns],
+                term.options.mask[rows][:, :, columns],
+            )
+            for member in range(model.config.members):
+                per_step = model(features.flatten(end_dim=1))[member].unflatten(0, mask.shape[:2])
+                returns = torch.where(mask, per_step, 0.0).sum(dim=2) * 4 / len(columns)
+                said = term.likelihood.module.loss(
+                    returns, take(term.judgements, rows), term.likelihood.settings
+                )
+                loss = loss + term.weight * len(rows) / count * said.total
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+
+def test_several_kinds_in_one_minibatch_against_a_slow_one() -> None:
+    terms = [of_kind("comparison", 8), replace(of_kind("ranking", 5), weight=0.5), of_kind("rating", 11)]
+    config = Config(minibatch_size=12, subsample=0.5, weight_decay=0.1, learning_rate=1e-2)
+    quick, slow = ensemble(2), ensemble(2)
+    metrics = taught(quick, terms, config, 9)
+    slow_mixed(slow, terms, config, 9)
+    torch.testing.assert_close(weights(quick), weights(slow), rtol=1e-3, atol=1e-5)
+    assert {"reward/nll", "reward/accuracy", "reward/margin", "reward/error"} <= set(metrics)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_of_weight_0_beside_it_changes_what_is_learned_only_by_its_share(kind: str) -> None:
+    """One term equals the fit of that kind alone bit for bit, whatever machinery is around it."""
+    term, config = of_kind(kind), Config(minibatch_size=4, subsample=1.0)
+    alone, again = ensemble(), ensemble()
+    one, two = taught(alone, [term], config, 12), taught(again, [term], config, 12)
+    assert one == two and torch.equal(weights(alone), weights(again))
+    slow = ensemble()
+    slow_mixed(slow, [term], config, 12)
+    torch.testing.assert_close(weights(alone), weights(slow), rtol=1e-3, atol=1e-5)
+    for other in KINDS:
+        if other != kind:
+            left = ensemble()
+            both = [term, replace(of_kind(other), weight=0.0)]
+            taught(
+                left, both, Config(minibatch_size=14, subsample=1.0, weight_decay=0.0, learning_rate=0.0), 3
+            )
+            assert torch.equal(weights(left), weights(ensemble()))  # a rate of 0 moves nothing
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 9])
+def test_microbatches_change_no_gradient(size: int) -> None:
+    terms = [of_kind(kind, people=tuple(f"p{i % 2}" for i in range(7))) for kind in KINDS]
+    found, people = [], []
+    for microbatch in (None, size):
+        model, known = ensemble(2), People(PeopleConfig())
+        known.meet(["p0", "p1"])
+        config = Config(minibatch_size=15, subsample=0.5, microbatch_size=microbatch, learning_rate=1e-2)
+        taught(model, terms, config, 6, known)
+        found.append(weights(model))
+        people.append(known.values.detach())
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(*people, rtol=1e-4, atol=1e-5)
+    assert people[0].diff(dim=0).abs().max() > 0  # something was estimated
+
+
+def test_all_kinds_teach_the_same_reward() -> None:
+    held_out = pairs(200, 8, seed=77)
+    for kinds in ([kind] for kind in KINDS):
+        model = ensemble()
+        taught(model, [of_kind(kind, 80) for kind in kinds], Config(learning_rate=1e-2), 200)
+        assert told(model, held_out, PLAIN)["reward/accuracy"] > 0.85
+    model = ensemble()
+    taught(model, [of_kind(kind, 30) for kind in KINDS], Config(learning_rate=1e-2), 200)
+    assert told(model, held_out, PLAIN)["reward/accuracy"] > 0.85
+
+
+def test_every_kind_comes_in_proportion_and_every_judgement_as_often_as_any_of_its_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: dict[type, list[Tensor]] = {}
+
+    def noted(data: Any, rows: Any) -> Any:
+        if isinstance(rows, Tensor) and not isinstance(data, SegmentOptions):
+            seen.setdefault(type(data), []).append(rows)
+        return take(data, rows)
+
+    monkeypatch.setattr(fitting, "take", noted)
+    taught(ensemble(1), [of_kind("comparison", 12), of_kind("rating", 6)], Config(minibatch_size=6), 30)
+    assert [len(rows) for rows in seen[Comparisons]] == [4] * 30
+    assert [len(rows) for rows in seen[Ratings]] == [2] * 30
+    for rows, count in ((seen[Comparisons], 12), (seen[Ratings], 6)):
+        assert torch.bincount(torch.cat(rows), minlength=count).tolist() == [10] * count

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from plaudit.annotators.simulated import SimulatedPerson
-from plaudit.rewards.learned.session import FeedbackSession
+from plaudit.rewards.learned.session import FeedbackSession, simulated_people
 from plaudit.storage import Artifacts
 from plaudit.storage.commands import Commands
 from plaudit.storage.memory import MemoryStore

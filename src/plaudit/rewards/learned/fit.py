@@ -142,7 +142,7 @@ class _Objective:
                 some = part.term.options if (a, b) == (0, part.rows) else take(part.term.options, slice(a, b))
                 found.append(self.scorer.returns(some, part.subsample).transpose(0, 1))
             start += part.rows
-        most = max(one.shape[2] for one in found)
+        most = max(_columns(part.term.judgements) for part in self.parts)  # of all: pieces must fit together
         return torch.cat([torch.nn.functional.pad(one, (0, most - one.shape[2])) for one in found])
 
     def loss(self, outputs: Float[Tensor, "N K C"]) -> Loss:

@@ -99,7 +99,7 @@ def medium(config: Mapping[str, Any]) -> Literal["control", "language"]:
 
 
 def moved(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """The mapping with what no table of paths can say: a price in the loss, and what is empty once its keys are gone."""
+    """The mapping with what no table of paths can say: a price in the loss, and the names of what is annealed."""
     tree = {name: dict(value) if isinstance(value, Mapping) else value for name, value in mapping.items()}
     algorithm = tree.get("settings")
     if isinstance(algorithm, dict) and "kl_in_loss" in algorithm:

@@ -44,9 +44,10 @@ def table(entries: list[list[Path]]) -> str:
         shown = "true return" if name == "return_mean" else "win rate"
         place = paths[0].parent if len(paths) > 1 else paths[0]
         labels = last.get("feedback/labels", 0)
+        taken = next((last[name] for name in ("timesteps", "tokens", "decisions") if name in last), "")
         lines.append((str(place), str(len(results)), f"{shown} {mean:.{digits}f}", interval,
                       f"{min(results):.{digits}f}", str(labels),
-                      str(next((last[name] for name in ("timesteps", "tokens", "decisions") if name in last), "")), f"{last.get('time/seconds', 0):.0f}"))  # fmt: skip
+                      str(taken), f"{last.get('time/seconds', 0):.0f}"))  # fmt: skip
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines

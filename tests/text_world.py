@@ -10,8 +10,10 @@ import torch
 
 from plaudit.models.language import loading, vocabulary
 from plaudit.models.language.loading import NewModel
-from plaudit.pipeline import kinds
-from plaudit.pipeline.language.pretrain import PretrainConfig, pretrain
+from plaudit.runs import config as configs
+from plaudit.runs import settings
+from plaudit.stages.pretrain import pretrain
+from plaudit.stages.pretrain_config import PretrainText
 
 NEW = {"layers": 2, "width": 16, "heads": 2, "context": 32, "vocabulary": 270}
 HIDDEN = "def hidden(texts):\n    return [text.count('a') - 0.5 * text.count('b') for text in texts]\n"
@@ -43,15 +45,15 @@ class World:
         """A run of four updates in which simulated people teach the reward."""
         return {
             "start": str(self.lm),
-            "language": {"prompts": str(self.prompts), "answer_tokens": 6, "batch": 8},
-            "settings": {"kl_in_reward": 0.05},
-            "trainer": {"epochs": 2, "minibatch": 4, "learning_rate": 3e-3},
+            "environment": {"prompts": str(self.prompts), "max_new_tokens": 6, "batch_size": 8},
+            "settings": {"kl": {"coef": 0.05}},
+            "trainer": {"epochs": 2, "minibatch_size": 4, "learning_rate": 3e-3},
             "updates": 4,
-            "hidden": self.hidden,
-            "reward": {"fit": {"first_steps": 3, "steps": 2, "minibatch": 4, "learning_rate": 1e-3}},
+            "gold_reward": self.hidden,
+            "reward": {"fit": {"first_steps": 3, "steps": 2, "minibatch_size": 4, "learning_rate": 1e-3}},
             "feedback": {"labels": 14, "first": 8, "rounds": 2},
             "evaluate_every": 2,
-            "evaluate_prompts": 4,
+            "evaluate_count": 4,
             "checkpoint_every": 2,
             "seed": 3,
         } | changes
@@ -62,7 +64,7 @@ class World:
         for name, value in changes.items():
             both = isinstance(value, dict) and isinstance(mapping.get(name), dict)
             mapping[name] = mapping[name] | value if both else value
-        return kinds.from_mapping(mapping, "test")
+        return configs.from_mapping(mapping, "test")
 
 
 def quiet(row: dict[str, Any]) -> None:
@@ -90,8 +92,8 @@ def make_world(folder: Path) -> World:
     )
     (folder / "hidden.py").write_text(HIDDEN)
     (folder / "functions.py").write_text(FUNCTIONS)
-    config = kinds.settings.build(
-        PretrainConfig, {"new": NEW, "trainer": {"learning_rate": 0.02, "epochs": 8, "minibatch": 8}}, ""
+    config = settings.build(
+        PretrainText, {"new": NEW, "trainer": {"learning_rate": 0.02, "epochs": 8, "minibatch_size": 8}}, ""
     )
     pretrain(config, str(demonstrations), folder / "lm", quiet)
     return World(folder / "lm", prompts, f"{folder / 'hidden.py'}:hidden", folder / "functions.py")

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -205,3 +206,31 @@ def test_bad_shapings() -> None:
     for top_p in (0.0, 1.1, math.nan):
         with pytest.raises(PlauditError, match="top_p"):
             Shaping(top_p=top_p)
+
+
+@pytest.mark.parametrize("shaping", [Shaping(), Shaping(temperature=0.7)])
+def test_the_gradient_has_a_gradient(shaping: Shaping) -> None:
+    """As the product with a Fisher matrix needs it; what was kept from the forward pass would give zeros in silence."""
+    generator = torch.Generator().manual_seed(0)
+    hidden, weight = (
+        torch.randn(*size, generator=generator, dtype=torch.float64) for size in ((5, 4), (7, 4))
+    )
+    chosen = torch.randint(7, (5,), generator=generator)
+    pull = torch.randn(5, generator=generator, dtype=torch.float64)
+
+    def second(by: Any) -> list[Tensor]:
+        h, w = hidden.clone().requires_grad_(), weight.clone().requires_grad_()
+        logp, entropy = by(h, w)
+        loss = (pull * logp.exp() + entropy**2).sum()
+        first = torch.autograd.grad(loss, [h, w], create_graph=True)
+        return list(torch.autograd.grad(sum((g**2).sum() for g in first), [h, w]))
+
+    def plain(h: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        log_p = (h @ w.T / shaping.temperature).log_softmax(dim=-1)
+        return log_p.gather(1, chosen[:, None]).squeeze(1), -(log_p.exp() * log_p).sum(dim=-1)
+
+    for mine, slow in zip(
+        second(lambda h, w: selected(Head(w), h, chosen, shaping)), second(plain), strict=True
+    ):
+        assert slow.abs().max() > 1e-3
+        torch.testing.assert_close(mine, slow)

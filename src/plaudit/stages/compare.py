@@ -1,8 +1,10 @@
 """The stage `compare`: final results of runs side by side, mean and interval over seeds."""
 
 from pathlib import Path
+from typing import Any
 
 from plaudit.errors import PlauditError
+from plaudit.runs import old_names
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.statistics import mean_interval
 
@@ -24,7 +26,9 @@ def table(entries: list[list[Path]]) -> str:
     """
     lines = [("run", "seeds", "result", "95 % interval", "worst seed", "labels", "steps", "seconds")]
     for paths in entries:
-        results, last, name = [], {}, ""
+        results: list[float] = []
+        last: dict[str, Any] = {}
+        name = ""
         for path in paths:
             folder = RunFolder.open(path)
             manifest = folder.read_manifest()
@@ -35,7 +39,7 @@ def table(entries: list[list[Path]]) -> str:
             found = manifest["result"]
             name = "return_mean" if "return_mean" in found else "win_rate"
             results.append(found[name])
-            last = next(reversed(list(folder.rows())), {})
+            last = old_names.renamed(next(reversed(list(folder.rows())), {}))
         mean, low, high = mean_interval(results)
         if name == "win_rate":  # a share
             low, high = max(0.0, low), min(1.0, high)
@@ -44,9 +48,12 @@ def table(entries: list[list[Path]]) -> str:
         shown = "true return" if name == "return_mean" else "win rate"
         place = paths[0].parent if len(paths) > 1 else paths[0]
         labels = last.get("feedback/labels", 0)
-        lines.append((str(place), str(len(results)), f"{shown} {mean:.{digits}f}", interval,
-                      f"{min(results):.{digits}f}", str(labels),
-                      str(next((last[name] for name in ("timesteps", "tokens", "decisions") if name in last), "")), f"{last.get('time/seconds', 0):.0f}"))  # fmt: skip
+        spent = next((last[name] for name in ("timesteps", "tokens", "step") if name in last), "")
+        worst, seconds = f"{min(results):.{digits}f}", f"{last.get('time/seconds', 0):.0f}"
+        mean_of = f"{shown} {mean:.{digits}f}"
+        lines.append(
+            (str(place), str(len(results)), mean_of, interval, worst, str(labels), str(spent), seconds)
+        )
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines

@@ -307,7 +307,9 @@ def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "fit.minibatch_size: must be at least 1" in message(some, test, fit={"minibatch_size": 0})
     assert "/nowhere" in message(some, test, start="/nowhere")
     wild = message(some, test, fit={"learning_rate": 1e37}, steps=30)
-    assert wild == "the fit has diverged: scores are no longer finite; lower fit.learning_rate"
+    assert wild == (
+        "the fit of the reward has diverged: its weights are no longer finite; lower fit.learning_rate"
+    )
     with pytest.raises(PlauditError, match="a model is here already; choose another --out"):
         learn(some, test, config(world.lm), world.lm)
 

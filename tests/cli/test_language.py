@@ -38,13 +38,13 @@ ASKED = [
     "12",
     "--environment.batch-size",
     "6",
-    "--evaluate-prompts",
+    "--evaluate-count",
     "6",
     "--updates",
     "2",
 ]
 PEOPLE = [
-    "--hidden",
+    "--gold-reward",
     "rubric",
     "--feedback.labels",
     "6",
@@ -68,7 +68,7 @@ def model(plaudit: Run) -> str:
 def test_pretrain_optimise_evaluate_export(plaudit: Run, model: str) -> None:
     code, out, err = plaudit("optimise", "ppo", "--start", model, "--out", "run", *ASKED, *PEOPLE)
     assert code == 0, err
-    assert "held-out prompts by the hidden score" in out and Path("run/report.html").exists()
+    assert "held-out prompts by the gold reward" in out and Path("run/report.html").exists()
     assert Path("run/policy/model.safetensors").exists() and Path("run/reward/config.json").exists()
     code, out, err = plaudit("evaluate", "run", "--json", "--count", "5")
     assert code == 0, err
@@ -77,7 +77,16 @@ def test_pretrain_optimise_evaluate_export(plaudit: Run, model: str) -> None:
     assert plaudit("export", "run", "--to", "said.jsonl")[0] == 0
     assert len(read_text_pairs(Path("said.jsonl"))) == 6
     code, out, err = plaudit(
-        "reward", "said.jsonl", "--start", model, "--out", "reward", "--epochs", "1", "--held-out", "0.4"
+        "reward",
+        "said.jsonl",
+        "--start",
+        model,
+        "--out",
+        "reward",
+        "--fit.first-steps",
+        "3",
+        "--held-out",
+        "0.4",
     )
     assert code == 0, err
     assert "longer wins" in out and Path("reward/config.json").exists()

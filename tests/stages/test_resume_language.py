@@ -230,5 +230,5 @@ def test_a_checkpoint_of_another_form_is_refused(config: Any, tmp_path: Path) ->
         LanguageTask(config(form), RunFolder.create(tmp_path / form, {}, "optimise", 0)) for form in FORMS
     )
     with pytest.raises(PlauditError, match="other weights than this model has; put the config back"):
-        other.load_state_dict(one.state_dict())
+        other.learner.load_state_dict(one.learner.state_dict())
     one.close(), other.close()

@@ -17,7 +17,7 @@ from plaudit.runs import config as configs
 from plaudit.runs.checkpoint import load_tree
 from plaudit.runs.folder import RunFolder
 from plaudit.seeds import seed_of
-from plaudit.stages import optimise
+from plaudit.stages import compare, optimise
 from plaudit.stages.adapters import adapter_of
 from plaudit.stages.evaluate import EvaluateControl, evaluate, medium_of, of_run
 from plaudit.stages.export import export_feedback
@@ -126,6 +126,13 @@ def test_a_finished_run_is_evaluated_as_it_was(name: str, old: Path) -> None:
     seed = configs.load(path / "config.yaml").seed
     found = evaluate(str(path), EvaluateControl(2, seed=seed_of(seed, "evaluation")))
     assert found == {key: result[key] for key in ("return_mean", "return_std", "episodes")}
+
+
+def test_finished_runs_are_compared(old: Path) -> None:
+    told = compare.table([[old / f"{name}-finished"] for name in RUNS]).splitlines()
+    spent = [line.split()[-2] for line in told[1:]]
+    last = [rows(old / f"{name}-finished")[-1]["decisions"] for name in RUNS]
+    assert spent == [str(count) for count in last]
 
 
 @pytest.mark.parametrize("name", ["pend", "text"])

@@ -10,10 +10,13 @@ those for language.
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from plaudit.cli.running import run_all
+from plaudit.environments.control.config import Control
+from plaudit.environments.language.config import Language
 from plaudit.runs import algorithms, config
 
 
@@ -49,9 +52,18 @@ def _defaults(name: str, rest: Sequence[str]) -> config.RunConfig:
 
 def speaks_of_language(name: str, arguments: Sequence[str]) -> bool:
     """Prompts, or a start that is not a policy for control; pairs are texts unless an environment is named."""
-    if any(item.startswith(("--prompts", "--language.", "--environment.prompts")) for item in arguments):
+    if any(item.startswith(("--prompts", "--language.")) for item in arguments):
         return True
-    if any(item.startswith(("--env", "--environment")) for item in arguments):
+    control, language = ({one.name for one in fields(schema)} for schema in (Control, Language))
+    named = [
+        item[2:].partition("=")[0].partition(".") for item in arguments if item.startswith("--environment.")
+    ]
+    inside = {name.partition(".")[0].replace("-", "_") for _, _, name in named}
+    if inside & (language - control):
+        return True
+    if inside & (control - language) or any(
+        item.startswith("--env") for item in arguments if "." not in item
+    ):
         return False
     for item, following in zip(arguments, [*arguments[1:], ""], strict=True):
         place = item.partition("=")[2] if item.startswith("--start=") else None

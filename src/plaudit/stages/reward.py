@@ -152,7 +152,10 @@ def fit(rows: Sequence[Judged], config: RewardFromFiles, known: Any = None) -> L
     medium = of_medium.reward_medium(rows, config, known)
     trainer = RewardTrainer(medium, config, generator(config.seed, "feedback"))
     judgements = as_judgements(rows)
-    trainer.fit(judgements)
+    try:
+        trainer.fit(judgements)
+    except PlauditError as error:  # in a run the settings of the fit lie below `reward`
+        raise PlauditError(str(error).replace("reward.fit.", "fit.")) from None
     of_medium.settle(medium, rows)
     return Learned(medium, trainer, explained(trainer, judgements))
 

@@ -302,12 +302,14 @@ def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ties = [pair("a", "b", 0.5)] * 5
     assert "10 answers to learn from and 0 decided comparisons to test on are too few" in message(some, ties)
     assert "length: 33 tokens are more than the model's 32; lower it" in message(some, test, length=33)
-    assert "fit.first_steps: must be at least 1" in message(some, test, steps=0)
+    assert "fit.first_steps: must be at least 0, not -1" in message(some, test, steps=-1)
     assert "fit.subsample: has no effect, " in message(some, test, fit={"subsample": 0.5})
     assert "fit.minibatch_size: must be at least 1" in message(some, test, fit={"minibatch_size": 0})
     assert "/nowhere" in message(some, test, start="/nowhere")
     wild = message(some, test, fit={"learning_rate": 1e37}, steps=30)
-    assert wild == "the fit has diverged: scores are no longer finite; lower fit.learning_rate"
+    assert wild == (
+        "the fit of the reward has diverged: its weights are no longer finite; lower fit.learning_rate"
+    )
     with pytest.raises(PlauditError, match="a model is here already; choose another --out"):
         learn(some, test, config(world.lm), world.lm)
 

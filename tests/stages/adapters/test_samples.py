@@ -15,10 +15,8 @@ from tests.text_world import World, made_of
 
 def shown(run: Any, seed: int = 0) -> list[dict[str, Any]]:
     made = run.models
-    models = (made.start, run.models.policy)
-    return samples.side_by_side(
-        models, made.prompts.held_out, made.generation, run.scorers, made.reward, seed
-    )
+    by = samples.Shown(made.generation, run.scorers, made.reward)
+    return samples.side_by_side(made.start, made.policy, made.prompts.held_out, by, seed)
 
 
 def test_side_by_side(world: World, tmp_path: Path) -> None:

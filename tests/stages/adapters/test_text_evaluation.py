@@ -1,6 +1,7 @@
 """How good answers are: KL by an independent computation, wins and their interval by hand."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from plaudit.batches import Rewards
 from plaudit.environments.language.answers import Answers
 from plaudit.environments.language.rollouts import GenerationConfig
+from plaudit.feedback.text_record import TextRecord
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.logprobs import Shaping
@@ -172,9 +174,9 @@ def test_hidden_scores(world: World, tmp_path: Path) -> None:
     assert mine is not None
     answers = Answers(("p", "p"), ("aab", "b"), ((1,), (2,)), {"n": [1, 2]})
     assert mine(answers).tolist() == [1.5, -0.5]
-    stored = {"prompt": "p", "completion": "aab", "tokens": [1], "columns": {"n": 1}, "messages": None}
+    stored = TextRecord("p", "aab", tokens=(1,), columns={"n": 1})
     assert gold.of_one(mine, stored) == 1.5
-    conversation = stored | {"messages": [{"role": "user", "content": "p"}]}
+    conversation = replace(stored, messages=({"role": "user", "content": "p"},))
     (tmp_path / "h.py").write_text(
         "def h(prompts, completions, n):\n"
         "    return [float(m[0]['content'] == 'p') + len(c[0]['content']) + k for m, c, k in zip(prompts, completions, n)]\n"

@@ -120,7 +120,7 @@ class Learner:
     config: Any
 
 
-def start(policy: Any, config: Any, generator: Any) -> Any:
+def start(policy: object, config: object, generator: object) -> Any:
     """What `plaudit.trainers.on_policy.start` was: whatever changes while a policy learns, today's `Updater`."""
     today = import_module(ON_POLICY)
     return today.Updater(policy, today.Algorithm(ModuleType("none"), None), config, generator)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from plaudit.algorithms.evolution import es
 from plaudit.batches import Rewards
 from plaudit.errors import Diverged, PlauditError
-from plaudit.trainers.evolution import Config, Evolution
+from plaudit.trainers.evolution import Config, Evolution, Search
 from plaudit.trainers.learner import Learner, RewardSource, Rollouts
 from plaudit.trainers.on_policy import Algorithm
 
@@ -94,10 +94,9 @@ def learner(
     budget: int, pairs: int = 8, episodes: int = 1, source: Near | None = None, **config: Any
 ) -> Evolution:
     settings = Config(**{"learning_rate": 0.1, "episodes": episodes} | config)
-    return Evolution(
-        Point(), Algorithm(es, es.Config(pairs=pairs, sigma=0.2), "es"), settings, Places(2 * pairs, episodes),
-        source or Near(), budget, torch.Generator().manual_seed(0),
-    )  # fmt: skip
+    algorithm = Algorithm(es, es.Config(pairs=pairs, sigma=0.2), "es")
+    search = Search(Point(), algorithm, settings, torch.Generator().manual_seed(0))
+    return Evolution(search, Places(2 * pairs, episodes), source or Near(), budget)
 
 
 def test_the_parts_are_what_they_promise() -> None:

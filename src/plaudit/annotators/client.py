@@ -190,7 +190,8 @@ class SimulatedAnnotator:
         (item,) = query.items
         if query.kind == "binary":
             return Binary(item, approve(returns, person, cuts, population, chance)[0])
-        criterion, low, high = _scale(query)
+        scale = _scale(query)
+        criterion, low, high = scale.criterion, scale.low, scale.high
         values = scale_values(low, high)
         return Rating(item, criterion, rate(returns, person, cuts, population, values, chance)[0], low, high)
 
@@ -259,11 +260,20 @@ def decided_pairs(said: Comparison | Ranking) -> list[tuple[str, str]]:
     return [(a, b) for better, worse in combinations(groups, 2) for a in better for b in worse]
 
 
-def _scale(query: Query) -> tuple[str, float, float]:
+@dataclass(frozen=True)
+class Scale:
+    """What a rating is on."""
+
+    criterion: str
+    low: float
+    high: float
+
+
+def _scale(query: Query) -> Scale:
     """The criterion of a rating and the ends of its scale."""
     scale: Any = query.payload.get("scale")
     try:
-        return scale["criterion"], float(scale["low"]), float(scale["high"])
+        return Scale(scale["criterion"], float(scale["low"]), float(scale["high"]))
     except (TypeError, KeyError, ValueError):
         raise PlauditError(
             f"query {query.key}: payload.scale is {scale!r}; give a question for a rating its criterion, low and high"

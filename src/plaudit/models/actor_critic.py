@@ -77,7 +77,7 @@ class ActorCritic(nn.Module):
 
     def distribution(self, observations: Float[Tensor, "N F"]) -> Categorical | Gaussian:
         """The distribution over actions in each state; computes the policy alone."""
-        return self._distribution(self.outputs(observations))
+        return self._distribution(self(observations))
 
     def scores(self, record: Transitions, rows: "Tensor | slice | None" = None) -> Scores:
         """Log-probability, entropy and value of the recorded decisions [B, T], differentiable."""
@@ -128,10 +128,6 @@ class ActorCritic(nn.Module):
         return Population(self, vectors)
 
     def forward(self, observations: Float[Tensor, "N F"]) -> Float[Tensor, "N A"]:
-        """Logits, or means of continuous actions, of the policy alone."""
-        return self.outputs(observations)
-
-    def outputs(self, observations: Float[Tensor, "N F"]) -> Float[Tensor, "N A"]:
         """Logits, or means of continuous actions, of the policy alone."""
         hidden = self.body.member(0, self._inputs(observations))
         return torch.addmm(self.policy_bias, hidden, self.policy_weight[0])

@@ -216,5 +216,5 @@ def _anneals(config: Any) -> None:
             )
 
 
-def _prices(settings: Any) -> dict[str, Kl]:
+def _prices(settings: object) -> dict[str, Kl]:
     return {name: value for name, value in vars(settings).items() if isinstance(value, Kl)}

@@ -8,7 +8,6 @@ from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from plaudit.batches import Needs
 from plaudit.errors import PlauditError
@@ -61,7 +60,7 @@ def kind_of(module: ModuleType) -> str:
     return "imitation" if hasattr(module, "reward") else "preference"
 
 
-def needs(module: ModuleType, settings: Any) -> Needs:
+def needs(module: ModuleType, settings: object) -> Needs:
     """What an algorithm declares to need with these settings. PlauditError where it declares something else."""
     if not hasattr(module, "needs"):
         return Needs()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from plaudit.declared import Count, Whole, at_least
@@ -243,7 +244,7 @@ def _adversarial(given: dict[str, Any], algorithm: str) -> dict[str, Any]:
     return given | {"algorithm": "ppo", "reward": reward}
 
 
-def _settled_by_needs(config: RunConfig, module: Any, given: Mapping[str, Any]) -> RunConfig:
+def _settled_by_needs(config: RunConfig, module: ModuleType, given: Mapping[str, Any]) -> RunConfig:
     """What the algorithm needs decides what nobody has said: how it steps, how often it reads a rollout, groups."""
     needs = algorithms.needs(module, config.settings)
     said = given.get("trainer") or {}

@@ -24,6 +24,21 @@ class Config:
     """Episodes, or completions, of each perturbation."""
 
 
+@dataclass
+class Search:
+    """A policy with what moves it."""
+
+    policy: Any
+    algorithm: Algorithm
+    config: Config
+    generator: torch.Generator
+    """Draws perturbations."""
+
+    def __post_init__(self) -> None:
+        """The optimiser takes the policy's parameters over."""
+        self.optimiser = AdamOptimiser(self.policy.parameters())
+
+
 class Evolution:
     """A `Learner`: one step is one generation.
 
@@ -31,19 +46,10 @@ class Evolution:
     direction in which fitness grows.
     """
 
-    def __init__(
-        self,
-        policy: Any,
-        algorithm: Algorithm,
-        config: Config,
-        rollouts: Rollouts,
-        rewards: RewardSource,
-        budget: int,
-        generator: torch.Generator,
-    ):
-        self.policy, self.algorithm, self.config = policy, algorithm, config
-        self.rollouts, self.rewards, self.budget, self.generator = rollouts, rewards, budget, generator
-        self.optimiser = AdamOptimiser(policy.parameters())
+    def __init__(self, search: Search, rollouts: Rollouts, rewards: RewardSource, budget: int):
+        self.policy, self.algorithm, self.config = search.policy, search.algorithm, search.config
+        self.generator, self.optimiser = search.generator, search.optimiser
+        self.rollouts, self.rewards, self.budget = rollouts, rewards, budget
         self.updates, self.spent = 0, 0
 
     @property

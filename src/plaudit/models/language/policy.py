@@ -85,7 +85,7 @@ class LanguagePolicy(nn.Module):
     ) -> list[tuple[int, ...]]:
         """An answer to every prompt; `sampling.shaping` is the policy's own."""
         sampling = replace(sampling, shaping=self.config.shaping)
-        with self._precision(), checkpointing.paused(self):
+        with _precision(self), checkpointing.paused(self):
             return generate(_trunk(self.lm), self.head, prompts, stops, sampling, generator)
 
     def scores(self, record: Tokens, rows: "Tensor | slice | None" = None) -> Scores:
@@ -145,7 +145,7 @@ class LanguagePolicy(nn.Module):
             before = b, columns - 1
             ids = part.ids[:, : int(part.lengths.max())]
             said = values = ends = None
-            with self._precision():
+            with _precision(self):
                 hidden = _hidden(_trunk(self.lm), ids) if logp or self.config.critic == "shared" else None
                 states = hidden if self.config.critic == "shared" else None
                 if self.config.critic == "separate":
@@ -163,10 +163,11 @@ class LanguagePolicy(nn.Module):
         with torch.autocast(self.device.type, enabled=False):
             return self.value(states.float()).squeeze(-1)
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.config.dtype == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+def _precision(policy: LanguagePolicy) -> AbstractContextManager[Any]:
+    if policy.config.dtype == "float32":
+        return nullcontext()
+    return torch.autocast(policy.device.type, dtype=torch.bfloat16)
 
 
 def as_it_was(lm: Any, config: PolicyConfig) -> LanguagePolicy:

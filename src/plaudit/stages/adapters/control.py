@@ -25,7 +25,7 @@ from plaudit.seeds import seed_of
 from plaudit.stages.adapters import control_data, control_reward
 from plaudit.stages.adapters.control_sources import RewardSources
 from plaudit.stages.evaluate import EvaluateControl
-from plaudit.trainers.evolution import Evolution
+from plaudit.trainers.evolution import Evolution, Search
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from plaudit.trainers.supervised import Supervised
 
@@ -152,9 +152,8 @@ class ControlTask:
             return Supervised(self.policy, train, held_out, self.algorithm, config.trainer, shuffles)
         rewards = self.sources.mix()
         if self.kind == "evolution":
-            return Evolution(
-                self.policy, self.algorithm, config.trainer, self.rollouts, rewards, config.budget, shuffles
-            )
+            search = Search(self.policy, self.algorithm, config.trainer, shuffles)
+            return Evolution(search, self.rollouts, rewards, config.budget)
         updater = Updater(self.policy, self.algorithm, config.trainer, shuffles)
         return OnPolicy(updater, self.rollouts, rewards, config.budget, self._reference())
 

@@ -25,7 +25,7 @@ from plaudit.stages.adapters.early_stopping import EarlyStopping
 from plaudit.stages.adapters.language_models import models
 from plaudit.stages.adapters.language_sources import RewardSources
 from plaudit.stages.adapters.text_evaluation import Evaluation, Scorers, evaluate, measured, paid, wins
-from plaudit.trainers.evolution import Evolution
+from plaudit.trainers.evolution import Evolution, Search
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from plaudit.trainers.supervised import Supervised, with_reference
 
@@ -150,9 +150,8 @@ class LanguageTask:
             made.queue(config.seed, "prompts"), generation, batch, generator(config.seed, "answers")
         )
         if evolved:
-            return Evolution(
-                made.policy, self.algorithm, config.trainer, rollouts, self.rewards, config.budget, shuffles
-            )
+            search = Search(made.policy, self.algorithm, config.trainer, shuffles)
+            return Evolution(search, rollouts, self.rewards, config.budget)
         updater = Updater(made.policy, self.algorithm, config.trainer, shuffles)
         return OnPolicy(updater, rollouts, self.rewards, config.budget, made.reference)
 

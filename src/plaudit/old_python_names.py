@@ -126,7 +126,7 @@ def start(policy: object, config: object, generator: object) -> Any:
     return today.Updater(policy, today.Algorithm(ModuleType("none"), None), config, generator)
 
 
-def update(state: Any, rollout: Any, learner: Learner, remaining: float) -> None:
+def update(state: Any, rollout: object, learner: Learner, remaining: float) -> None:
     """What `plaudit.trainers.on_policy.update` was: one improvement of the policy on a rollout, in place."""
     state.algorithm = import_module(ON_POLICY).Algorithm(learner.algorithm, learner.settings)
     state.config = learner.config

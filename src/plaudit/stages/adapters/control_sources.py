@@ -93,7 +93,7 @@ class RewardSources:
         return self.feedback
 
     def _replay(self, place: Window) -> Replay:
-        return self.source.tape.replay(place.row, place.start, place.start + place.length - 1)
+        return self.source.recorder.replay(place.row, place.start, place.start + place.length - 1)
 
     def _reward_model(self) -> RewardEnsemble:
         config, wanted = self.config, self.spaces

@@ -138,7 +138,7 @@ def test_order_common_shifts_and_swapped_sides_change_nothing(people: list, seed
     order = torch.randperm(len(people), generator=torch.Generator().manual_seed(seed))
     assert torch.allclose(bradley_terry.loss(rewards[order], take(judged, order), Config()).total, total)
     assert torch.allclose(bradley_terry.loss(rewards + shift, judged, Config()).total, total)
-    swapped = Comparisons(1 - columns[2], columns[3], -columns[4], columns[5])
+    swapped = Comparisons(1 - columns[2], columns[3], -columns[4], weight=columns[5])
     assert torch.allclose(bradley_terry.loss(rewards.flip(1), swapped, Config()).total, total)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from plaudit.errors import PlauditError
-from plaudit.readers.arrays import join_pairs, read_demonstrations, read_pairs
+from plaudit.readers.arrays import read_demonstrations, read_pairs
 
 STEPS = {
     "obs": np.arange(12.0).reshape(6, 2),
@@ -52,17 +52,6 @@ def test_without_starts_it_is_one_episode(tmp_path: Path) -> None:
     steps = read_demonstrations(saved(tmp_path, STEPS, episode_starts=None))
     assert steps.starts.tolist() == [True, False, False, False, False, False]
     assert len(steps.first_episodes(1).actions) == 6
-
-
-def test_pairs_and_what_their_labels_mean(tmp_path: Path) -> None:
-    pairs = read_pairs(saved(tmp_path, PAIRS))
-    assert pairs.preference.tolist() == [1.0, 0.0, 0.5]  # 0: the first is better
-    assert pairs.observations[0][0, 0].tolist() == [0, 1] and pairs.actions[1].min() == 1
-    both = join_pairs([pairs, pairs])
-    assert both.observations[0].shape == (6, 4, 2) and both.preference.tolist() == [1, 0, 0.5, 1, 0, 0.5]
-    other = read_pairs(saved(tmp_path, {k: v[:, :3] if v.ndim > 1 else v for k, v in PAIRS.items()}))
-    with pytest.raises(PlauditError, match="different shapes"):
-        join_pairs([pairs, other])
 
 
 def bad(array: np.ndarray, value: float, *place: int) -> np.ndarray:

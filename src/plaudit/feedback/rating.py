@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
 
+USUAL_SCALE = {"criterion": "overall", "low": 1, "high": 5}
+"""What a question for a rating says where nobody says otherwise."""
+
 
 @dataclass(frozen=True)
 class Rating:

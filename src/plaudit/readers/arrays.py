@@ -80,20 +80,6 @@ def read_pairs(path: Path) -> RecordedPairs:
     return RecordedPairs((first, second), (action_1, action_2), 1.0 - label)
 
 
-def join_pairs(parts: list[RecordedPairs]) -> RecordedPairs:
-    """Several files as one; their segments must have one shape."""
-    shapes = {(part.observations[0].shape[1:], part.actions[0].shape[1:]) for part in parts}
-    if len(shapes) > 1:
-        raise PlauditError(
-            f"the files hold segments of different shapes ({sorted(map(str, shapes))}); give files that fit"
-        )
-    sides = [
-        [np.concatenate([getattr(p, name)[i] for p in parts]) for i in (0, 1)]
-        for name in ("observations", "actions")
-    ]
-    return RecordedPairs(tuple(sides[0]), tuple(sides[1]), np.concatenate([p.preference for p in parts]))  # type: ignore[arg-type]
-
-
 def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:

@@ -13,6 +13,7 @@ from torch import Tensor
 from plaudit.environments.control import rendering, sprites
 from plaudit.environments.control.replay import Replay
 from plaudit.errors import PlauditError
+from plaudit.feedback.rating import USUAL_SCALE
 from plaudit.models.transitions import Transitions
 from plaudit.rewards.learned.loop import Wanted
 from plaudit.storage.artifacts import Artifacts
@@ -88,10 +89,6 @@ def clip(replay: Replay, artifacts: Artifacts) -> dict[str, Any]:
     return sprites.card(frames, rendering.frames_per_second(replay) / every, names)
 
 
-SCALE = {"criterion": "overall", "low": 1, "high": 5}
-"""Of ratings."""
-
-
 class SegmentStore:
     """The segments people are asked about, as artifacts."""
 
@@ -117,7 +114,7 @@ class SegmentStore:
             if self.drawn:
                 payload["clips"] = [clip(replay, self.artifacts) for replay in replays]
         if wanted.kind == "rating":
-            payload["scale"] = SCALE
+            payload["scale"] = USUAL_SCALE
         return NewQuery(wanted.key, wanted.kind, items, tick, payload, purpose=wanted.purpose)
 
     def segment(self, item: str) -> Transitions:

@@ -15,6 +15,7 @@ from plaudit.batches.rows import moved
 from plaudit.environments.language.prompts import PromptQueue
 from plaudit.environments.language.rollouts import Completions, GenerationConfig, generate
 from plaudit.errors import PlauditError
+from plaudit.feedback.rating import USUAL_SCALE
 from plaudit.feedback.text_record import TextRecord
 from plaudit.models.language.loading import context_of
 from plaudit.models.language.reward_model import TextReward, Texts, texts
@@ -30,8 +31,6 @@ ATTEMPTS = 5
 """Draws of completions before a prompt is given up whose completions are always the same."""
 RATE = 0.05
 """The usual step size times the width."""
-SCALE = {"criterion": "overall", "low": 1, "high": 5}
-"""Of ratings."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def comparison(
     items = tuple(store.put(one, row) for one in sides)
     payload: dict[str, Any] = {"prompt": sides[0].answers.prompts[row]}
     if wanted.kind == "rating":
-        payload["scale"] = SCALE
+        payload["scale"] = USUAL_SCALE
     return NewQuery(wanted.key, wanted.kind, items, tick, payload, purpose=wanted.purpose)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.errors import PlauditError
+from plaudit.feedback.rating import USUAL_SCALE
 from plaudit.feedback.text_record import TextRecord
 from plaudit.readers.dialogues import Text
 from plaudit.readers.questions import Ask, TextQuestion, read_questions
@@ -16,8 +17,6 @@ from plaudit.storage.backup import refuse_lost
 
 STAGE = "label"
 """In the manifest of such a folder."""
-
-SCALE = {"criterion": "overall", "low": 1, "high": 5}
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _query(one: TextQuestion, items: Items, artifacts: Artifacts) -> NewQuery:
     if items.question is not None:
         payload["question"] = items.question
     if one.kind == "rating":
-        payload["scale"] = SCALE
+        payload["scale"] = USUAL_SCALE
     name = wire.sha256(wire.canonical("question", [one.kind, *kept]))
     return NewQuery(f"item/{name}", one.kind, kept, 0, payload, items.wanted)
 

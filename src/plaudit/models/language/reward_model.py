@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from plaudit.batches import Comparisons, Judgements
 from plaudit.batches.rows import take
 from plaudit.errors import PlauditError
 from plaudit.models.language import attention, global_randomness, loading, requirements
@@ -27,25 +26,6 @@ class Texts:
 
     ids: Int[Tensor, "B L"]
     lengths: Int[Tensor, "B"]
-
-
-@dataclass(frozen=True)
-class TextPairs:
-    """P pairs of whole texts, and what was said of them."""
-
-    first: Texts
-    second: Texts
-    judgements: Comparisons
-
-
-@dataclass(frozen=True)
-class TextOptions:
-    """R judgements about up to C whole texts each, and what was said of them."""
-
-    ids: Int[Tensor, "R C L"]
-    lengths: Int[Tensor, "R C"]
-    """Tokens of each text; 0: the row has no such option."""
-    judgements: Judgements
 
 
 def texts(sequences: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> Texts:
@@ -215,28 +195,3 @@ def _pad(reward: TextReward) -> None:
             with loading.quiet(), global_randomness.kept():
                 model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
-
-
-def pair_scores(model: TextReward, pairs: TextPairs) -> Float[Tensor, "P 2"]:
-    """Both sides in one pass."""
-    sides = pairs.first, pairs.second
-    width = max(side.ids.shape[1] for side in sides)
-    ids = torch.cat([torch.nn.functional.pad(side.ids, (0, width - side.ids.shape[1])) for side in sides])
-    scores = model(Texts(ids, torch.cat([side.lengths for side in sides])))
-    return torch.stack(scores.chunk(2), dim=-1)
-
-
-def text_options(rows: Sequence[Sequence[Sequence[int]]], judgements: Judgements) -> TextOptions:
-    """Options from token ids; rows may have different numbers of them."""
-    most = max(map(len, rows))
-    filled = [text for row in rows for text in [*row, *[()] * (most - len(row))]]
-    ids, lengths = padded(filled)
-    shape = len(rows), most
-    return TextOptions(ids.unflatten(0, shape), lengths.unflatten(0, shape), judgements)
-
-
-def option_scores(model: TextReward, options: TextOptions) -> Float[Tensor, "R C"]:
-    """The scores of all options in one pass; 0 where a row has none."""
-    there = options.lengths > 0
-    found = model(Texts(options.ids[there], options.lengths[there]))
-    return torch.zeros(there.shape, dtype=found.dtype, device=found.device).masked_scatter(there, found)

@@ -54,6 +54,12 @@ def test_without_starts_it_is_one_episode(tmp_path: Path) -> None:
     assert len(steps.first_episodes(1).actions) == 6
 
 
+def test_pairs_and_what_their_labels_mean(tmp_path: Path) -> None:
+    pairs = read_pairs(saved(tmp_path, PAIRS))
+    assert pairs.preference.tolist() == [1.0, 0.0, 0.5]  # 0: the first is better
+    assert pairs.observations[0][0, 0].tolist() == [0, 1] and pairs.actions[1].min() == 1
+
+
 def bad(array: np.ndarray, value: float, *place: int) -> np.ndarray:
     array = array.astype(float)
     array[place] = value

@@ -22,7 +22,12 @@ from plaudit.rewards.learned.terms import Likelihood, Term
 from plaudit.trainers.steps import AdamOptimiser
 
 SPACES = Spaces(2, 1, "continuous")
+RATE = 3e-3
 PLAIN = Likelihood(bradley_terry, bradley_terry.Config())
+
+
+def rate(config: Config) -> float:
+    return RATE if config.learning_rate is None else config.learning_rate
 
 
 def ensemble(members: int = 3, seed: int = 0, **changes: Any) -> RewardEnsemble:
@@ -77,7 +82,7 @@ def taught(
     optimiser = AdamOptimiser(model.parameters(), weight_decay=config.weight_decay)
     scorer = SegmentReward(model, nowhere, config.subsample)
     return fit(
-        terms, scorer, optimiser, people or People(PeopleConfig()), Plan(config, steps),
+        terms, scorer, optimiser, people or People(PeopleConfig()), Plan(config, steps, rate(config)),
         torch.Generator().manual_seed(seed),
     )  # fmt: skip
 
@@ -119,7 +124,7 @@ def slow_fit(model: RewardEnsemble, data: Pairs, config: Config, steps: int, see
     """The same by torch.optim and loops; the order of pairs and of drawn steps as documented."""
     generator = torch.Generator().manual_seed(seed)
     groups = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(groups, config.learning_rate, eps=1e-5, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(groups, rate(config), eps=1e-5, weight_decay=config.weight_decay)
     count, length = data.first_mask.shape
     drawn, queue = max(1, round(config.subsample * length)), []
     for _ in range(steps):
@@ -249,7 +254,7 @@ def test_a_later_fit_goes_on_from_the_one_before() -> None:
     )
     for _ in range(2):
         scorer = SegmentReward(twice, nowhere, config.subsample)
-        fit([data.term], scorer, optimiser, People(PeopleConfig()), Plan(config, 10), generator)
+        fit([data.term], scorer, optimiser, People(PeopleConfig()), Plan(config, 10, RATE), generator)
     assert all(torch.equal(a, b) for a, b in zip(once.parameters(), twice.parameters(), strict=True))
 
 
@@ -297,7 +302,7 @@ def slow_mixed(model: RewardEnsemble, terms: list[Term], config: Config, steps: 
     """By torch.optim: each term's mean loss, weighted by its share of the minibatch and by its own weight."""
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(
-        model.parameters(), config.learning_rate, eps=1e-5, weight_decay=config.weight_decay
+        model.parameters(), rate(config), eps=1e-5, weight_decay=config.weight_decay
     )
     total = sum(term.count for term in terms)
     sizes = [max(1, round(config.minibatch_size * term.count / total)) for term in terms]

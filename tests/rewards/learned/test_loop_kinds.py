@@ -141,7 +141,7 @@ def test_kinds_are_asked_in_their_shares_at_every_moment(tmp_path: Path) -> None
         for kind, share in ALL.items():
             assert abs(asked.count(kind) - len(asked) * share / 4) <= 1
     assert len(asked) == 40 and "binary" not in asked
-    assert one.state_dict()["by_kind"] == {"comparison": 20, "rating": 10, "ranking": 10, "binary": 0}
+    assert one.state_dict()["by_kind"] == {"comparison": 20, "rating": 10, "ranking": 10}
 
 
 @pytest.mark.parametrize("kind", ["comparison", "ranking", "rating", "binary"])

@@ -58,13 +58,13 @@ class LanguageTask:
         sources = RewardSources(config, folder, made)
         self.rewards = sources.mix()
         self.notes |= sources.notes
-        self.session, self.feedback, store = sources.session, sources.feedback, sources.store
+        self.session, self.feedback, self.store = sources.session, sources.feedback, sources.store
         self.scorers = Scorers(self.rewards, made.gold, made.start)
         self.learner = self._learner()
         self.early_stopping: EarlyStopping | None = None
-        if self.session is not None and store is not None and config.win_rate_check.every:
+        if self.session is not None and self.store is not None and config.win_rate_check.every:
             place, last = folder.path / "watched", config.budget
-            self.early_stopping = EarlyStopping(config.win_rate_check, self.session, store, place, last)
+            self.early_stopping = EarlyStopping(config.win_rate_check, self.session, self.store, place, last)
         self._stopped = False
         self.evaluations: dict[int, Evaluation] = {}
         """By update, that of the start (0) and the latest."""

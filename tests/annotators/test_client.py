@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import inf
 
@@ -14,7 +15,7 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
 from plaudit.storage.answers import AnswerLog
 from plaudit.storage.memory import MemoryStore
-from plaudit.storage.store import NewQuery
+from plaudit.storage.store import LARGEST, NewQuery, Query, Response
 from tests.annotators.gold_reward import GoldReward, Interrupted
 
 FLAWED = SimulatedPerson(beta=0.8, mistake=0.2, equal=0.15, skip=0.3, myopia=0.9)
@@ -184,9 +185,25 @@ def test_turns_are_shared_and_survive_a_restart() -> None:
     ]
 
 
+class CountingStore(MemoryStore):
+    """Counts the rows that are read from it."""
+
+    read = 0
+
+    def answers(self, after: int = 0, upto: int = LARGEST) -> list[Response]:
+        found = super().answers(after, upto)
+        self.read += len(found)
+        return found
+
+    def queries(self, ids: Sequence[int] | None = None, after: int = 0) -> list[Query]:
+        found = super().queries(ids, after)
+        self.read += len(found)
+        return found
+
+
 def test_people_who_share_a_log_say_what_they_would_by_the_whole_store_and_read_nothing_twice() -> None:
     """Over many updates; a person who forgets everything after each, as a process that is killed, is the oracle."""
-    hidden, queries = Hidden(240), comparisons(12, 10)
+    hidden, queries = GoldReward(240), comparisons(12, 10)
     staff = [("ann", FLAWED), ("bob", SimulatedPerson(equal=0.3, mistake=0.1))]
     shared, forgetful = CountingStore(), MemoryStore()
     log, people = AnswerLog(shared), [SimulatedAnnotator(name, person, 3) for name, person in staff]
@@ -207,7 +224,7 @@ def test_people_who_share_a_log_say_what_they_would_by_the_whole_store_and_read_
 
 def test_an_old_question_that_was_given_back_is_answered_as_if_nothing_had_been_asked_since() -> None:
     """Its quantiles are over what was asked until then."""
-    store, hidden, queries = MemoryStore(), Hidden(120), comparisons(3, 20)
+    store, hidden, queries = MemoryStore(), GoldReward(120), comparisons(3, 20)
     store.enqueue([query for query in queries if query.tick == 0])
     held = store.claim("somebody", 60.0, now=0)
     assert held is not None

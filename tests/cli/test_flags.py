@@ -150,6 +150,8 @@ def paths(config: Any, path: str = "") -> set[str]:
     found = set()
     for one in fields(config):
         value, name = getattr(config, one.name), f"{path}{one.name}".replace("_", "-")
+        if value is None and one.type is Any:
+            continue  # the settings of what is not chosen have no fields
         if is_dataclass(value):
             found |= paths(value, f"{name}.")
         elif isinstance(value, tuple) and any(map(is_dataclass, value)):

@@ -94,22 +94,22 @@ class Said(RewardEnsemble):
 
 def test_members_3_and_minus_1_by_hand() -> None:
     """Unbiased: mean 1, variance ((3-1)^2 + (-1-1)^2) / (2-1) = 8."""
-    for caution in (0.0, 0.5, 2.0):
-        model = Said(SPACES, RewardConfig(members=2, caution=caution), torch.Generator())
+    for penalty in (0.0, 0.5, 2.0):
+        model = Said(SPACES, RewardConfig(members=2, uncertainty_penalty=penalty), torch.Generator())
         model.said = torch.tensor([[[3.0]], [[-1.0]]])
         steps = record(torch.Generator().manual_seed(0), 1, 1)
-        assert model.reward(steps).item() == pytest.approx(1 - caution * 8**0.5, rel=1e-6)
+        assert model.reward(steps).item() == pytest.approx(1 - penalty * 8**0.5, rel=1e-6)
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=6), st.floats(0, 3))
 @settings(max_examples=50, deadline=None)
-def test_caution_by_a_loop(said: list[float], caution: float) -> None:
-    model = Said(SPACES, RewardConfig(members=len(said), caution=caution), torch.Generator())
+def test_caution_by_a_loop(said: list[float], penalty: float) -> None:
+    model = Said(SPACES, RewardConfig(members=len(said), uncertainty_penalty=penalty), torch.Generator())
     model.said = torch.tensor(said)[:, None, None]
     mean = sum(said) / len(said)
     spread = (sum((x - mean) ** 2 for x in said) / (len(said) - 1)) ** 0.5
     found = model.reward(record(torch.Generator().manual_seed(0), 1, 1)).item()
-    assert found == pytest.approx(mean - caution * spread, rel=1e-4, abs=1e-3)
+    assert found == pytest.approx(mean - penalty * spread, rel=1e-4, abs=1e-3)
 
 
 def test_one_member_has_no_spread() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +205,9 @@ def answered(folder: RunFolder) -> None:
     a, b = "a" * 64, "b" * 64
     store = open_store(folder.feedback)
     keys = ["1/0", "1/1", "5/0", "held-out/3/0", "held-out/3/1"]
-    ids = store.enqueue([NewQuery(key, "comparison", (a, b), 1, {}) for key in keys])
+    queries = [NewQuery(key, "comparison", (a, b), 1, {}) for key in keys]
+    queries[3:] = [replace(query, purpose="held_out") for query in queries[3:]]
+    ids = store.enqueue(queries)
     said = ["first", "second", "skip", "first", "first"]
     for place, (query, answer) in enumerate(zip(ids, said, strict=True)):
         feedback = Comparison((a, b), answer)  # pyright: ignore

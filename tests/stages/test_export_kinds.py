@@ -100,9 +100,8 @@ def test_texts(tmp_path: Path) -> None:
         store.close()
         export_feedback(folder, tmp_path / f"{number}-out.jsonl")
         rows += read_judgements(tmp_path / f"{number}-out.jsonl")
-    better_first = ("comparison", (1.0,), None)  # a pair of texts is read with the better one first
-    assert found(rows) == [better_first, *(wanted for *_, wanted in SAID[1:])]
-    assert [row.options for row in rows] == [("b", "a"), ("a", "b"), ("a", "b", "c"), ("a",), ("a",)]
+    assert found(rows) == [wanted for *_, wanted in SAID]
+    assert [row.options for row in rows] == [("a", "b"), ("a", "b"), ("a", "b", "c"), ("a",), ("a",)]
     assert [row.prompt for row in rows] == [f"p{number}" for number in range(len(SAID))]
 
 

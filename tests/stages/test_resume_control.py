@@ -43,10 +43,8 @@ CARTPOLE = {
     "policy": TINY,
     "evaluate_count": 2,
 }
-SYNC = CARTPOLE | {"environment": {"id": "CartPole-v1", "envs": 5, "vectorization": "sync"}}
-NEXT = CARTPOLE | {
-    "environment": {"id": "CartPole-v1", "envs": 5, "vectorization": "sync", "autoreset": "next_step"}
-}
+SYNC = CARTPOLE | {"environment": {"id": "CartPole-v1", "envs": 5, "vectorization": "sync", "n_steps": 24}}
+NEXT = CARTPOLE | {"environment": SYNC["environment"] | {"autoreset": "next_step"}}
 HOPPER = {
     "environment": {"id": "Hopper-v5", "envs": 2, "vectorization": "sync", "n_steps": 50},
     "timesteps": 700,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from plaudit.pipeline.control import config
 from plaudit.runs import settings
+from plaudit.stages import demo
 from plaudit.web.metrics import Metrics
 from plaudit.web.trainer import Trainer
 from tests.web.asking import Site, Someone, pair
@@ -93,7 +93,7 @@ def test_the_run_goes_on_alone_once_its_patience_has_run_out(site: Site, ann: So
 
 
 def test_patience_is_read_as_the_trainer_writes_it(site: Site) -> None:
-    text = yaml.safe_dump(settings.dump(config.demo_with_me(0)), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(settings.dump(demo.control_with_me(0)), sort_keys=False, allow_unicode=True)
     (site.state.folder.path / "config.yaml").write_text(text)
     assert site.state.folder.patience() == 60.0 and site.state.folder.budget()[0]
 
@@ -172,15 +172,15 @@ def test_what_is_wanted_from_others_is_nothing_for_who_has_answered(site: Site, 
 
 def test_a_trainer_says_which_wishes_it_obeys(tmp_path: Path) -> None:
     """A stop from before is not obeyed by the process that goes on, and the pages do not speak of it."""
-    wanted = settings.load_yaml(Path(config.__file__).with_name("demo.yaml"))
-    wanted |= {"steps": 12_800}
+    wanted = settings.load_yaml(Path(demo.__file__).with_name("demo_control.yaml"))
+    wanted |= {"timesteps": 12_800}
     wanted["feedback"] = wanted["feedback"] | {"labels": 8, "first": 8}
     path, run = tmp_path / "config.yaml", tmp_path / "run"
     path.write_text(yaml.safe_dump(wanted))
     words = [sys.executable, "-m", "plaudit.cli.main"]
     code = (
         "import sys, pathlib\n"
-        "from plaudit.pipeline import optimise\nfrom plaudit.pipeline.control import config\n"
+        "from plaudit.runs import config\nfrom plaudit.stages import optimise\n"
         "from plaudit.storage import open_store\n"
         "folder = pathlib.Path(sys.argv[2])\n"
         "def watch(row):\n"

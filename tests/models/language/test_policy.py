@@ -410,5 +410,5 @@ def test_texts_that_are_too_long() -> None:
 
 
 def test_no_rows_at_once() -> None:
-    with pytest.raises(PlauditError, match="rows: 0"):
+    with pytest.raises(PlauditError, match="rows: must be at least 1, not 0"):
         PolicyConfig(rows=0)

@@ -14,18 +14,17 @@ import yaml
 from plaudit.rewards.segments import from_bytes
 from tests.web.browser.acting import press, question, sign_in, until
 from tests.web.browser.conftest import NETWORK, Watch
-from tests.web.browser.serving import RUN, Desk
+from tests.web.browser.serving import RUN, FeedbackSession
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 
 LABELS = 60
 CONFIG = {
-    "environment": {"id": "Pendulum-v1", "envs": 32},
-    "steps": 198_400,
-    "rollout": 100,
+    "environment": {"id": "Pendulum-v1", "envs": 32, "n_steps": 100},
+    "timesteps": 198_400,
     "settings": {"discount": 0.97, "entropy_coef": 0.01},
-    "trainer": {"learning_rate": 1e-3, "epochs": 10, "minibatch": 320},
-    "reward": {"weights": {"environment": 0, "learned": 1}, "fit": {"drawn": 0.125}},
+    "trainer": {"learning_rate": 1e-3, "epochs": 10, "minibatch_size": 320},
+    "reward": {"weights": {"environment": 0, "learned": 1}, "fit": {"subsample": 0.125}},
     "feedback": {"labels": LABELS, "first": 20, "rounds": 8, "ahead": 4, "people": []},
     "checkpoint_every": 1,
 }
@@ -62,7 +61,7 @@ def test_a_pendulum_learns_from_somebody_at_the_page(
     try:
         until(lambda: (folder / "feedback.db").exists() or trainer.process.poll() is not None, 60)
         assert trainer.process.poll() is None, trainer.log.read_text()
-        desk = Desk(folder)
+        desk = FeedbackSession(folder)
         try:
             _answer(desk, trainer, browse, shoot)
             until(lambda: trainer.process.poll() is not None, 240)
@@ -77,7 +76,7 @@ def test_a_pendulum_learns_from_somebody_at_the_page(
     assert result["return_mean"] > -400  # a policy that has not learned has about -1200
 
 
-def _answer(desk: Desk, trainer: Trainer, browse: Any, shoot: Any) -> None:
+def _answer(desk: FeedbackSession, trainer: Trainer, browse: Any, shoot: Any) -> None:
     """Answer every question by what it truly is about, which the page does not tell; both processes die once."""
     page, asked = browse(), {}
 
@@ -112,17 +111,17 @@ def _next(page: Any, before: str) -> bool:
     return bool(shown) and shown != before
 
 
-def _answered(desk: Desk) -> int:
+def _answered(desk: FeedbackSession) -> int:
     """Questions of the trainer that have a standing answer; repeats are the server's own."""
     asked = {query.id for query in desk.database.store.queries() if query.purpose == "train"}
     return len(asked & {response.query_id for response in desk.standing()})
 
 
-def _worth(desk: Desk, option: str) -> float:
+def _worth(desk: FeedbackSession, option: str) -> float:
     return float(from_bytes(desk.artifacts.get(option)).environment_rewards.sum())
 
 
-def _used_once(desk: Desk) -> None:
+def _used_once(desk: FeedbackSession) -> None:
     """What the last update had learned from is every standing answer, each once."""
     standing = desk.standing()
     assert len({response.client_uuid for response in standing}) == len(standing)

@@ -14,10 +14,6 @@ class Control:
     """Gymnasium's id, such as CartPole-v1 (or module:Name-v0 to import the module that registers it)."""
     envs: Count = 8
     """How many run side by side."""
-    n_steps: Count = 128
-    """Steps of each environment per rollout."""
-    group: Count = 1
-    """Episodes from each initial state, for algorithms that compare them with one another (grpo, rloo)."""
     vectorization: Literal["auto", "numpy", "sync", "async", "vector_entry_point"] = "auto"
     """numpy: our own; sync, async, vector_entry_point: Gymnasium's; auto: our own, or sync."""
     autoreset: Literal["same_step", "next_step", "disabled"] = "same_step"
@@ -26,6 +22,10 @@ class Control:
     """fixed: an ended episode stays where it is, with reward 0, until the time limit (sync, async)."""
     resume: Literal["exact", "statistical"] = "exact"
     """exact: unfinished episodes are replayed where that is possible; statistical: fresh ones begin."""
+    n_steps: Count = 128
+    """Steps of each environment per rollout."""
+    group: Count = 1
+    """Episodes from each initial state, for algorithms that compare them with one another (grpo, rloo)."""
     discount: Probability = 0.99
     """The usual discount of future rewards per step, where an algorithm is not given one of its own."""
     kwargs: dict[str, Any] = field(default_factory=dict)

@@ -1,11 +1,12 @@
 """A world of short words: forty prompts, a model of two small layers that ends its answers, and what is truly good."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from plaudit.models.language import loading, vocabulary
@@ -105,3 +106,18 @@ def made_of(text: str, folder: Path, **new: Any) -> Path:
     sizes = NewModel(**NEW | {"layers": 1} | new)
     loading.save(folder, loading.make(sizes, made, torch.Generator().manual_seed(0)), made)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """One thread for all tests of a folder whose conftest imports this."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A tiny model that was pretrained once."""
+    return make_world(tmp_path_factory.mktemp("world"))

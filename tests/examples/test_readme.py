@@ -37,7 +37,7 @@ QUICK = {
     "stories.txt": "--new.layers 1 --new.width 16 --new.heads 2 --new.vocabulary 300 --trainer.steps 2",
     "demonstrations.jsonl": "--trainer.steps 2",
     "pairs.jsonl": "--fit.first_steps 5",
-    "prompts.jsonl": "--updates 1 --environment.batch-size 4 --environment.max-new-tokens 4 --evaluate-count 2",
+    "prompts.jsonl": "--updates 1 --environment.batch-size 8 --environment.max-new-tokens 4 --evaluate-count 2",
     "runs/ppo-lm": "--count 2",
 }
 """The same for language, by a word of the command."""

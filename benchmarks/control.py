@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from benchmarks.machine import EXAMPLES, RESULTS, described, today
 
 DEMONSTRATIONS = Path(__file__).parents[2] / "shared" / "data" / "control_demos" / "cartpole-v1.npz"
@@ -41,7 +43,9 @@ class Case:
     changes: dict[str, Any] = field(default_factory=dict)
     """Fields that differ from the example."""
     episodes: int = 0
-    """Demonstrated episodes to clone; 0: this is not a clone."""
+    """Demonstrated episodes it learns from."""
+    clone: bool = False
+    """They are cloned; otherwise the example learns from them."""
     long: bool = False
     """Takes minutes per seed: only run when asked for by name."""
 
@@ -50,11 +54,21 @@ def _people(**flaws: float) -> dict[str, Any]:
     return {"feedback": {"people": [flaws]}}
 
 
+def _kinds(*kinds: str) -> dict[str, Any]:
+    """As many answers of each kind, of a person who makes no mistakes."""
+    return {"feedback": {"kinds": dict.fromkeys(kinds, 1.0)}}
+
+
 REWARD, COMPARISONS = "the environment's reward", "{labels} comparisons, no reward"
 CASES = (
     Case("cartpole", "cartpole", REWARD, 475, "worst"),
     Case("cartpole_reinforce", "reinforce_cartpole", REWARD),
-    Case("cartpole_clone", "cartpole", "10 expert episodes", 450, episodes=10),
+    Case("cartpole_rloo", "rloo_cartpole", REWARD),
+    Case("cartpole_grpo", "grpo_cartpole", REWARD),
+    Case("cartpole_trpo", "trpo_cartpole", REWARD, 475, "worst"),
+    Case("cartpole_es", "es_cartpole", REWARD, 475, "worst"),
+    Case("cartpole_gail", "gail_cartpole", "10 expert episodes", 400, "worst", episodes=10),
+    Case("cartpole_clone", "cartpole", "10 expert episodes", 450, episodes=10, clone=True),
     Case("pendulum", "pendulum", REWARD, -200),
     Case("acrobot", "acrobot", REWARD, -95),
     Case("preferences", "pendulum_preferences", COMPARISONS, -200),
@@ -64,6 +78,13 @@ CASES = (
          changes=_people(mistake=0.1) | {"reward": {"likelihood": {"mistakes": 0.2}}}),
     Case("preferences_few", "pendulum_preferences", COMPARISONS,
          changes={"feedback": {"labels": 50, "first": 20}}),
+    Case("ratings", "pendulum_preferences", "{labels} ratings, no reward", -250, "worst",
+         changes=_kinds("rating")),
+    Case("rankings", "pendulum_preferences", "{labels} rankings, no reward", -250, "worst",
+         changes=_kinds("ranking")),
+    Case("several_kinds", "pendulum_preferences",
+         "{labels} comparisons, ratings, rankings and thumbs, no reward", -250, "worst",
+         changes=_kinds("comparison", "rating", "ranking", "binary")),
     Case("preferences_coins", "pendulum_preferences", COMPARISONS + ", all coin flips: must not learn",
          changes=_people(mistake=0.5)),
     Case("lunar_lander", "lunar_lander", REWARD, 200, long=True),
@@ -78,16 +99,29 @@ def run(case: Case, seed: int, demonstrations: Path) -> dict[str, Any]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
-        work = _clone(case, seed, demonstrations, folder) if case.episodes else _optimise(case, seed, folder)
+        shown = _first(case.episodes, demonstrations, Path(folder)) if case.episodes else None
+        work = (
+            _clone(case, seed, demonstrations, folder) if case.clone else _optimise(case, seed, folder, shown)
+        )
         return {"seed": seed, **work, "cpu_seconds": time.process_time() - began}
 
 
-def _optimise(case: Case, seed: int, folder: str) -> dict[str, Any]:
+def _first(episodes: int, demonstrations: Path, folder: Path) -> Path:
+    """The first episodes of a file, as a file."""
+    with np.load(demonstrations) as arrays:
+        ends = [*np.flatnonzero(arrays["episode_starts"]), len(arrays["episode_starts"])]
+        part = {name: array[: ends[episodes]] for name, array in arrays.items() if len(array) == ends[-1]}
+    np.savez(folder / "shown.npz", **part)
+    return folder / "shown.npz"
+
+
+def _optimise(case: Case, seed: int, folder: str, demonstrations: Path | None) -> dict[str, Any]:
     from plaudit.runs import config, settings
     from plaudit.stages import optimise
 
     path = EXAMPLES / f"{case.example}.yaml"
-    mapping = _merged(settings.load_yaml(path), case.changes | {"seed": seed})
+    shown = {"reward": {"demonstrations": str(demonstrations)}} if demonstrations else {}
+    mapping = _merged(settings.load_yaml(path), case.changes | shown | {"seed": seed})
     made = config.from_mapping(mapping, f"{path} as {case.name}")
     done = optimise.start(made, Path(folder) / "run", lambda row: None)
     last = list(done.rows())[-1]

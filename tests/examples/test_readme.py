@@ -34,6 +34,7 @@ SMALL = {
 }
 """Flags that make a command quick; all else is as the README has it."""
 QUICK = {
+    "dpo": "--environment.max-new-tokens 4 --evaluate-count 2",
     "stories.txt": "--new.layers 1 --new.width 16 --new.heads 2 --new.vocabulary 300 --trainer.steps 2",
     "demonstrations.jsonl": "--trainer.steps 2",
     "pairs.jsonl": "--fit.first_steps 5",

@@ -51,7 +51,7 @@ from plaudit.models.language.generation import Sampling
 from plaudit.models.language.policy import LanguagePolicy
 from plaudit.models.language.tokens import Tokens
 from plaudit.models.language.vocabulary import Vocabulary
-from plaudit.rewards.source import Fixed
+from plaudit.rewards.weighted import Fixed
 from plaudit.runs.statistics import mean_interval
 from plaudit.trainers import on_policy, supervised
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater

@@ -132,8 +132,8 @@ def made(variant: str) -> Any:
     from plaudit.models.language.generation import Sampling
     from plaudit.models.language.policy import LanguagePolicy
     from plaudit.models.language.vocabulary import Vocabulary
-    from plaudit.rewards.source import Fixed
     from plaudit.rewards.text import learned
+    from plaudit.rewards.weighted import Fixed
     from plaudit.trainers import on_policy
     from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 

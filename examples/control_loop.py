@@ -24,7 +24,7 @@ from plaudit.rewards.control import SegmentReward, paid
 from plaudit.rewards.learned import fit
 from plaudit.rewards.learned.terms import Judgement, LikelihoodConfig
 from plaudit.rewards.learned.trainer import LearnedConfig, RewardTrainer
-from plaudit.rewards.segments import Window, cut
+from plaudit.rewards.control import Window, cut
 from plaudit.rewards.weighted import Scaled
 from plaudit.trainers import on_policy
 from plaudit.trainers.on_policy import Algorithm, Updater

@@ -1,7 +1,8 @@
 """Modules and names that programs for the version before import; they work for one version, with a note.
 
-The rooms of the package are named by stage now, so `plaudit.pipeline` and `plaudit.faces` are gone. Python finds them
-here, where no module of that name exists, and is given today's objects.
+The rooms of the package are named by stage now, so `plaudit.pipeline` and `plaudit.faces` are gone, and small modules
+lie in the one they belong to. Python finds them here, where no module of that name exists, and is given today's
+objects.
 """
 
 import sys
@@ -17,16 +18,26 @@ from typing import Any
 from plaudit.errors import Renamed
 
 MODULES: dict[str, str | None] = {
+    "plaudit.environments.control.actions": "plaudit.environments.control.wrappers",
+    "plaudit.environments.control.classic.physics": "plaudit.environments.control.classic.vectorised",
+    "plaudit.environments.control.sprites": "plaudit.environments.control.rendering",
+    "plaudit.environments.language.answers": "plaudit.environments.language.rollouts",
+    "plaudit.environments.language.caps": "plaudit.environments.language.config",
     "plaudit.faces": "plaudit.api",
     "plaudit.faces.agent": "plaudit.api.agent",
     "plaudit.faces.environments": "plaudit.api.environments",
-    "plaudit.faces.feedback": "plaudit.api.feedback",
+    "plaudit.faces.feedback": "plaudit.api.reward",
     "plaudit.faces.finetuning": "plaudit.api.finetuning",
     "plaudit.faces.reward": "plaudit.api.reward",
-    "plaudit.faces.schedules": "plaudit.api.hyper_parameters",
+    "plaudit.faces.schedules": "plaudit.api.arguments",
     "plaudit.faces.trainer": "plaudit.api.trainer",
-    "plaudit.faces.tuned": "plaudit.api.hyper_parameters",
+    "plaudit.faces.tuned": "plaudit.api.arguments",
     "plaudit.faces.wrappers": "plaudit.api.environments",
+    "plaudit.feedback.places": "plaudit.feedback.fields",
+    "plaudit.models.language.attention": "plaudit.models.language.logprobs",
+    "plaudit.models.language.checkpointing": "plaudit.models.language.devices",
+    "plaudit.models.language.global_randomness": "plaudit.models.language.devices",
+    "plaudit.models.language.hub": "plaudit.models.language.folders",
     "plaudit.pipeline": None,
     "plaudit.pipeline.compare": "plaudit.stages.compare",
     "plaudit.pipeline.control": None,
@@ -38,11 +49,19 @@ MODULES: dict[str, str | None] = {
     "plaudit.pipeline.language.pretrain": "plaudit.stages.pretrain",
     "plaudit.pipeline.optimise": "plaudit.stages.optimise",
     "plaudit.pipeline.report": "plaudit.report",
-    "plaudit.pipeline.restore": "plaudit.stages.restore",
+    "plaudit.pipeline.restore": "plaudit.stages.verify",
     "plaudit.pipeline.run_folder": "plaudit.runs.folder",
     "plaudit.pipeline.settings": "plaudit.runs.settings",
     "plaudit.pipeline.statistics": "plaudit.runs.statistics",
     "plaudit.pipeline.verify": "plaudit.stages.verify",
+    "plaudit.queries.unordered": "plaudit.queries.random",
+    "plaudit.readers.comparisons": "plaudit.readers.arrays",
+    "plaudit.readers.questions": "plaudit.readers.judgements",
+    "plaudit.storage.sql": "plaudit.storage.database",
+    "plaudit.web.address": "plaudit.web.guard",
+    "plaudit.web.app": "plaudit.web.server",
+    "plaudit.web.metrics": "plaudit.web.trainer",
+    "plaudit.web.progress": "plaudit.web.statistics",
 }
 """The module that has the names of an old one; none: it held only others."""
 NAMES: dict[str, str] = {

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from plaudit.agents import PPOAgent
-from plaudit.api import hyper_parameters
+from plaudit.api import arguments
 from plaudit.envs import GymEnv
 from plaudit.errors import PlauditError
 from plaudit.runs import config as configs
@@ -345,8 +345,8 @@ def test_the_usual_settings_are_those_of_the_examples(name: str) -> None:
 
 
 def test_every_usual_setting_is_a_known_name() -> None:
-    for id in hyper_parameters.BY_ENVIRONMENT:
-        assert set(hyper_parameters.settings(id)) == set(hyper_parameters.USUAL)
+    for id in arguments.BY_ENVIRONMENT:
+        assert set(arguments.settings(id)) == set(arguments.USUAL)
 
 
 def test_stable_baselines3_evaluates_an_agent() -> None:

@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from plaudit.algorithms.on_policy import ppo
-from plaudit.readers.arrays import read_pairs
-from plaudit.readers.comparisons import read_comparisons
+from plaudit.readers.arrays import read_comparisons, read_pairs
 from plaudit.readers.lines import read_lines, write_lines
 from plaudit.runs.config import from_mapping
 from plaudit.stages import optimise

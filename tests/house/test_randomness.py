@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.house.reading import ROOT, Source, by_rule, sources
 
 RIM: dict[str, str] = {
-    "src/plaudit/models/language/global_randomness.py": "transformers and peft draw from the global generator; it "
+    "src/plaudit/models/language/devices.py": "transformers and peft draw from the global generator; it "
     "is put back as it was",
 }
 """Files that may touch global randomness, each with the reason (a library that offers no other way)."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from plaudit.errors import PlauditError
 from plaudit.queries import random, segments
-from plaudit.queries.unordered import repeats
+from plaudit.queries.random import repeats
 
 
 def seeded(seed: int) -> torch.Generator:

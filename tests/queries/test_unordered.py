@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.queries.unordered import repeats
+from plaudit.queries.random import repeats
 
 
 def test_by_hand() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from plaudit.errors import PlauditError
-from plaudit.readers.comparisons import read_comparisons
+from plaudit.readers.arrays import read_comparisons
 from plaudit.readers.lines import write_lines
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from plaudit.errors import PlauditError
-from plaudit.readers.questions import read_questions
+from plaudit.readers.judgements import read_questions
 
 USER = [{"role": "user", "content": "Hi"}]
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from plaudit.maths.intervals import wilson
-from plaudit.report import calibration
+from plaudit.report import evaluations
 
 
-def made_forecasts(rounds: list[int]) -> tuple[calibration.Forecasts, list[tuple[float, float, int]]]:
+def made_forecasts(rounds: list[int]) -> tuple[evaluations.Forecasts, list[tuple[float, float, int]]]:
     """Rounds of forecasts as metrics rows would hold them, with some equal answers among them."""
     generator, total, cases, rows = np.random.default_rng(3), 10, [], []
     for n in rounds:
@@ -16,25 +16,25 @@ def made_forecasts(rounds: list[int]) -> tuple[calibration.Forecasts, list[tuple
         fresh = {"reward/held_out_probabilities": [*p, 0.9], "reward/held_out_answers": [*y, 0.5]}
         rows += [{"feedback/labels": total, **fresh}, {"feedback/labels": total}]
         cases += [(a, b, total) for a, b in zip(p, y, strict=True)]
-    return calibration.read(tuple(rows)), cases
+    return evaluations.read(tuple(rows)), cases
 
 
 def test_forecasts_are_pooled_without_equal_answers() -> None:
     found, cases = made_forecasts([12, 9, 5, 30, 3])
     assert list(zip(found.probabilities, found.outcomes, found.labels, strict=True)) == cases
     right = [(p > 0.5) == (y == 1) for p, y, _ in cases]
-    groups = calibration.accuracy(found)
+    groups = evaluations.accuracy(found)
     assert [group.n for group in groups] == [21, 38]  # 12 + 9, then 5 + 30, and the rest of 3 joins
     assert groups[0].share == pytest.approx(sum(right[:21]) / 21)
     assert (groups[1].low, groups[1].high) == wilson(sum(right[21:]), 38)
     assert groups[0].at == pytest.approx(np.mean([labels for _, _, labels in cases[:21]]))
-    assert [group.n for group in calibration.accuracy(made_forecasts([4, 3])[0])] == [7]
-    assert calibration.accuracy(calibration.read(())) == []
+    assert [group.n for group in evaluations.accuracy(made_forecasts([4, 3])[0])] == [7]
+    assert evaluations.accuracy(evaluations.read(())) == []
 
 
 def test_reliability_counts_every_answer_once() -> None:
     found, cases = made_forecasts([40, 40])
-    bins = calibration.reliability(found)
+    bins = evaluations.reliability(found)
     assert sum(one.n for one in bins) == 80
     for i, one in enumerate(bins):
         inside = [(p, y) for p, y, _ in cases if i / 5 <= p < (i + 1) / 5]
@@ -48,8 +48,8 @@ def test_overconfidence_shows() -> None:
     y = (generator.random(600) < p).astype(float)
     sharp = p**3 / (p**3 + (1 - p) ** 3)  # three times the logit
     labels = np.arange(600.0)
-    fair = calibration.calibration(calibration.Forecasts(p, y, labels), generator)
-    bold = calibration.calibration(calibration.Forecasts(sharp, y, labels), generator)
+    fair = evaluations.calibration(evaluations.Forecasts(p, y, labels), generator)
+    bold = evaluations.calibration(evaluations.Forecasts(sharp, y, labels), generator)
     assert fair.slope_low < 1 < fair.slope_high
     assert bold.slope_low < 1 / 3 < bold.slope_high < 1
     assert fair.brier < bold.brier

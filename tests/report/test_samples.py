@@ -2,7 +2,7 @@
 
 import pytest
 
-from plaudit.report import samples
+from plaudit.report import sections
 
 
 def test_samples_are_summed_by_hand(words: str) -> None:
@@ -14,23 +14,23 @@ def test_samples_are_summed_by_hand(words: str) -> None:
 
 def test_pieces_keep_every_number() -> None:
     answer = {"text": "a b�", "tokens": ["a", "", " b", "�<|end|>"], "adds": [0.1, 0.2, 0.3, 0.4]}
-    P = samples.Piece
-    assert samples.pieces(answer) == [
+    P = sections.Piece
+    assert sections.pieces(answer) == [
         P("a", 0.1),
         P(" b", pytest.approx(0.5)),  # pyright: ignore
         P("�", 0.4),
         P("<|end|>", None, end=True),
     ]
-    assert samples.pieces({"text": "a"}) == [P("a", None)]
+    assert sections.pieces({"text": "a"}) == [P("a", None)]
     short = {"text": "ab", "tokens": ["a", "b"], "adds": [0.1]}
-    assert samples.pieces(short) == [P("a", None), P("b", None)]
+    assert sections.pieces(short) == [P("a", None), P("b", None)]
     cut = {"text": "ab", "tokens": ["a", "b"], "adds": [0.1, float("nan")]}
-    assert samples.pieces(cut) == [P("a", None), P("b", None)]
+    assert sections.pieces(cut) == [P("a", None), P("b", None)]
 
 
 @pytest.mark.parametrize(
     ("adds", "level"), [(0, 0), (0.19, 0), (-0.21, 1), (0.59, 1), (0.61, 2), (-1.01, 3), (1.2, 3), (9, 3)]
 )
 def test_levels_are_thirds_of_the_strongest(adds: float, level: int) -> None:
-    assert samples.level(adds, 1.2) == level
-    assert samples.level(adds, 0.0) == 0
+    assert sections.level(adds, 1.2) == level
+    assert sections.level(adds, 0.0) == 0

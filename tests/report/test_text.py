@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from plaudit.environments.language.config import SERVICE
-from plaudit.report import charts, data, samples, text, write_report
+from plaudit.report import charts, data, sections, text, write_report
 from plaudit.report.texts import Texts
 from plaudit.runs.folder import RunFolder
 from plaudit.stages.adapters import samples as written
@@ -347,7 +347,7 @@ def test_chinese_has_the_same_parts(finished: RunFolder, english: str, tmp_path:
 
 def test_names_and_numbers_are_those_of_the_run() -> None:
     """The report has them again, because it loads no models."""
-    assert (data.SAMPLES, samples.DRAWS) == (written.NAME, written.DRAWS)
+    assert (data.SAMPLES, sections.DRAWS) == (written.NAME, written.DRAWS)
     assert text.SERVICE == SERVICE
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from plaudit.report import calibration, charts, data, text_curves, write_report
+from plaudit.report import charts, data, evaluations, text_curves, write_report
 from plaudit.report.texts import Texts
 from plaudit.runs.folder import RunFolder
 from tests.report.made_language_run import FALLING, KL, make, plain_rows
@@ -31,7 +31,7 @@ def test_accuracy_and_calibration_count_both_kinds_of_forecasts(folder: RunFolde
     assert "Of these, 40 are held-out judgements, which nothing learns from: it foresaw 70% of them" in words
     brier = sum((p - y) ** 2 for _, p, y in pairs) / len(pairs)
     assert f"Brier score {brier:.3f}" in words
-    assert len(calibration.read(tuple(plain_rows(folder)), ("watch",)).outcomes) == 40
+    assert len(evaluations.read(tuple(plain_rows(folder)), ("watch",)).outcomes) == 40
 
 
 def test_rank_correlations_are_of_the_answers(words: str) -> None:

@@ -13,10 +13,15 @@ from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.models.transitions import Transitions
 from plaudit.rewards.config import FeedbackConfig
-from plaudit.rewards.control import SegmentQuestions, SegmentReward, environment_reward, function_reward
+from plaudit.rewards.control import (
+    SegmentQuestions,
+    SegmentReward,
+    SegmentStore,
+    environment_reward,
+    function_reward,
+)
 from plaudit.rewards.learned.loop import Wanted
 from plaudit.rewards.learned.terms import Judgement
-from plaudit.rewards.segments import SegmentStore
 from plaudit.storage import Artifacts
 
 

@@ -12,7 +12,7 @@ from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.models.transitions import Transitions
 from plaudit.rewards.config import DiscriminatorConfig
 from plaudit.rewards.discriminator import Discriminator
-from plaudit.rewards.source import RewardSource
+from plaudit.rewards.weighted import RewardSource
 
 SPACES = Spaces(2, 2, "discrete")
 

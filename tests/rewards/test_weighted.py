@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from plaudit.batches import Rewards
-from plaudit.environments.language.answers import Answers
+from plaudit.environments.language.rollouts import Answers
 from plaudit.errors import PlauditError
 from plaudit.rewards.functions import adapt
-from plaudit.rewards.source import Fixed, RewardSource
-from plaudit.rewards.weighted import Part, Scaled, Weighted
+from plaudit.rewards.weighted import Fixed, Part, RewardSource, Scaled, Weighted
 
 
 @dataclass(frozen=True)

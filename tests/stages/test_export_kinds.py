@@ -13,7 +13,7 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
 from plaudit.models.transitions import Transitions
 from plaudit.readers.judgements import Judged, read_judgements
-from plaudit.rewards.segments import to_bytes
+from plaudit.rewards.control import to_bytes
 from plaudit.stages.export import export_feedback
 from plaudit.stages.label import Items, prepare
 from plaudit.stages.verify import verify

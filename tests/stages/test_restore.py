@@ -11,8 +11,7 @@ import pytest
 from plaudit.cli.restore import main
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
-from plaudit.stages.restore import restore
-from plaudit.stages.verify import verify
+from plaudit.stages.verify import restore, verify
 from plaudit.storage import Conflict, NewQuery, NewResponse, Query, backup, sqlite_file
 from plaudit.storage.database import Database, open_database
 from plaudit.storage.serving import held

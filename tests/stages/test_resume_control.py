@@ -14,7 +14,7 @@ from plaudit.runs.config import RunConfig, from_mapping
 from plaudit.runs.folder import RunFolder
 from plaudit.stages import optimise
 from plaudit.stages.adapters.control import ControlTask
-from plaudit.storage.sql import SqlStore
+from plaudit.storage.database import SqlStore
 from tests.processes import contents, differences, in_child, kill_me, metrics
 
 TINY = {"hidden": [8]}

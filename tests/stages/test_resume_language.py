@@ -13,7 +13,7 @@ from plaudit.runs import checkpoint
 from plaudit.runs.folder import RunFolder
 from plaudit.stages import optimise
 from plaudit.stages.adapters.language import LanguageTask
-from plaudit.storage.sql import SqlStore
+from plaudit.storage.database import SqlStore
 from plaudit.trainers.steps import AdamOptimiser
 from tests.processes import contents, differences, in_child, kill_me, metrics
 from tests.text_world import World, quiet

@@ -13,8 +13,8 @@ from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.readers.arrays import RecordedPairs
 from plaudit.readers.judgements import Judged, judged_pairs
+from plaudit.rewards.control import stack
 from plaudit.rewards.learned import fit as reward_fit
-from plaudit.rewards.segments import stack
 from plaudit.runs import saved
 from plaudit.stages import reward as stage
 from plaudit.stages.adapters.control_reward import linear, single, transitions

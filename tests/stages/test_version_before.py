@@ -21,8 +21,7 @@ from plaudit.stages import compare, optimise
 from plaudit.stages.adapters import adapter_of
 from plaudit.stages.evaluate import EvaluateControl, evaluate, medium_of, of_run
 from plaudit.stages.export import export_feedback
-from plaudit.stages.restore import restore
-from plaudit.stages.verify import verify
+from plaudit.stages.verify import restore, verify
 from plaudit.storage import backup, open_store
 from plaudit.web.folder import Folder
 from plaudit.web.state import AppState

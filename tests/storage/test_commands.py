@@ -6,7 +6,7 @@ import time
 import pytest
 
 from plaudit.storage import MemoryStore
-from plaudit.storage.commands import PAUSE, START, STOP, Commands, Stopped
+from plaudit.storage.store import PAUSE, START, STOP, Commands, Stopped
 
 
 def test_wishes_of_before_were_for_an_earlier_process() -> None:

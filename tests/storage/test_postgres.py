@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from plaudit.errors import PlauditError
 from plaudit.storage import migrations, open_store, queue
+from plaudit.storage.database import SqlStore
 from plaudit.storage.queue import Claim
-from plaudit.storage.sql import SqlStore
 from plaudit.storage.sql_queue import SqlQueueRows
 from plaudit.storage.tables import INSERT_ONLY, metadata
 from tests.storage.asking import ask, claimed, reply

@@ -11,7 +11,7 @@ import pytest
 
 from plaudit.errors import PlauditError
 from plaudit.storage import Artifacts, DiskFull, database, open_store, sqlite_file
-from plaudit.storage.sql import SqlStore
+from plaudit.storage.database import SqlStore
 from plaudit.storage.tables import INSERT_ONLY
 from tests.storage.asking import ask, claimed, question, reply
 

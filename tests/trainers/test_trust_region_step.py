@@ -19,8 +19,7 @@ from plaudit.models.language.policy import LanguagePolicy
 from plaudit.models.language.policy import PolicyConfig as LanguagePolicyConfig
 from plaudit.models.transitions import Transitions
 from plaudit.trainers.on_policy import Algorithm, Config, Updater
-from plaudit.trainers.parameters import FlatParameters
-from plaudit.trainers.steps import TrustRegion
+from plaudit.trainers.steps import FlatParameters, TrustRegion
 from tests.models.language.tiny import lm, seeded, sequences
 
 REGION = TrustRegion(delta=0.01, damping=1e-3, cg_iterations=20)

@@ -11,7 +11,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from plaudit.storage import Artifacts, NewQuery, open_store
-from plaudit.web.app import guarded, make_app
+from plaudit.web.server import guarded, make_app
 from plaudit.web.state import AppState
 
 ADDRESS = "http://127.0.0.1:8000"

@@ -12,9 +12,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from plaudit.errors import PlauditError
-from plaudit.web.address import checked, names, reached
-from plaudit.web.app import guarded
 from plaudit.web.folder import Folder
+from plaudit.web.guard import checked, names, reached
+from plaudit.web.server import guarded
 from plaudit.web.state import AppState
 from tests.web.asking import Site
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from plaudit.web.app import guarded
 from plaudit.web.guard import LARGEST_BODY, Guard
+from plaudit.web.server import guarded
 from tests.web.asking import ADDRESS, Site, Someone
 
 PATHS = (

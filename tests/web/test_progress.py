@@ -11,7 +11,7 @@ import pytest
 from plaudit.feedback import Comparison
 from plaudit.storage import Artifacts, NewQuery, NewResponse
 from plaudit.web.folder import Folder
-from plaudit.web.metrics import Metrics, thinned
+from plaudit.web.trainer import Metrics, thinned
 from tests.web.asking import Site, Someone, pair
 
 

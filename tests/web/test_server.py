@@ -101,7 +101,7 @@ def test_it_starts_without_torch_and_the_trainers_libraries(folder: Path) -> Non
     code = (
         "import sys; import plaudit.cli.label, plaudit.cli.serve, plaudit.stages.label, plaudit.web.server; "
         "from pathlib import Path; from plaudit.web.state import AppState; from plaudit.web.folder import Folder; "
-        "from plaudit.web.app import make_app; make_app(AppState.open(Folder(Path(sys.argv[1])))); "
+        "from plaudit.web.server import make_app; make_app(AppState.open(Folder(Path(sys.argv[1])))); "
         "print(sorted({'torch', 'gymnasium', 'transformers', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, timeout=60)

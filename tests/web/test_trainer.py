@@ -11,8 +11,7 @@ import yaml
 
 from plaudit.runs import settings
 from plaudit.stages import demo
-from plaudit.web.metrics import Metrics
-from plaudit.web.trainer import Trainer
+from plaudit.web.trainer import Metrics, Trainer
 from tests.web.asking import Site, Someone, pair
 
 

@@ -10,27 +10,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plaudit.api import hyper_parameters
-from plaudit.api.arguments import bar, divergence_named, plain, positive, refuse_unknown
+from plaudit.api import arguments
+from plaudit.api.arguments import (
+    HyperParameters,
+    Schedule,
+    bar,
+    divergence_named,
+    plain,
+    positive,
+    refuse_unknown,
+    schedule,
+)
 from plaudit.api.environments import GymEnv, as_env
-from plaudit.api.hyper_parameters import HyperParameters, Schedule, schedule
 from plaudit.batches import Rewards
-from plaudit.environments.control.actions import to_environment
 from plaudit.environments.control.config import Control
-from plaudit.environments.control.evaluation import at_once, played
-from plaudit.environments.control.rollouts import ControlRollouts, RecordReward, Trajectories
+from plaudit.environments.control.rollouts import ControlRollouts, RecordReward, Trajectories, at_once, played
+from plaudit.environments.control.wrappers import to_environment
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig
 from plaudit.models.transitions import Transitions
 from plaudit.rewards.control import paid
-from plaudit.rewards.source import Fixed, RewardSource
-from plaudit.rewards.weighted import Part, Scaled, Weighted
+from plaudit.rewards.weighted import Fixed, Part, RewardSource, Scaled, Weighted
 from plaudit.runs import algorithms, aliases, saved
 from plaudit.runs import config as configs
 from plaudit.runs.checkpoint import load_tree, save_tree
 from plaudit.runs.files import write_whole
-from plaudit.runs.streams import generator
-from plaudit.runs.threads import threads
+from plaudit.runs.streams import generator, threads
 from plaudit.seeds import seed_of
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 
@@ -67,7 +72,7 @@ class PPOAgent:
         self.env: GymEnv = as_env(env)
         sizes = {} if self.env.n_envs is None else {"n_envs": self.env.n_envs}
         self.hyper_parameters: dict[str, Any] = (
-            hyper_parameters.settings(self.env.id) | {"seed": 0} | sizes | plain(given)
+            arguments.settings(self.env.id) | {"seed": 0} | sizes | plain(given)
         )
         self.schedules = {
             name: schedule(value, name)

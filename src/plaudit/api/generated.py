@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from plaudit.batches import Rewards
-from plaudit.environments.language.answers import Answers
-from plaudit.environments.language.rollouts import Completions
+from plaudit.environments.language.rollouts import Answers, Completions
 from plaudit.errors import PlauditError
 from plaudit.models.language import tokens
 from plaudit.models.language.logprobs import Shaping

@@ -1,16 +1,65 @@
 """A reward learned from people, for control or for text; each imports only what it needs."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 
-from plaudit.api.feedback import Feedback
 from plaudit.errors import PlauditError, placed
-from plaudit.readers.judgements import Medium
+from plaudit.readers.judgements import Judged, Kind, Medium, read_judgements
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Answers of one kind about texts, or about control segments."""
+
+    rows: tuple[Judged, ...]
+    place: str
+    """Where it was read from."""
+
+    @property
+    def kind(self) -> Kind:
+        """comparison, ranking or rating."""
+        return self.rows[0].kind
+
+    @property
+    def medium(self) -> Medium:
+        """text or control."""
+        return self.rows[0].medium
+
+    def __len__(self) -> int:
+        """How many answers there are."""
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        """What it is, without its rows."""
+        return f"Feedback({len(self)} {self.kind}s about {self.medium}, from {self.place})"
+
+
+def load_feedback(path: str | Path, kind: Kind | None = None) -> Feedback:
+    """Comparisons, rankings or ratings from JSONL (also .json, .csv and .gz): see `plaudit.readers.judgements`.
+
+    `kind` chooses one where a file holds several. Raises PlauditError, naming the line, for what cannot be used.
+    """
+    rows = read_judgements(Path(path))
+    if kind is not None:
+        rows = [row for row in rows if row.kind == kind]
+        if not rows:
+            raise PlauditError(f"{path}: there is no {kind} in it; leave out kind, or give another file")
+    for row in rows:
+        if row.kind != rows[0].kind:
+            raise PlauditError(
+                f"{row.where}: a {row.kind}, but the file begins with a {rows[0].kind}; choose one kind: "
+                f"load_feedback({str(path)!r}, kind={row.kind!r})"
+            )
+        if row.medium != rows[0].medium:
+            raise PlauditError(
+                f"{row.where}: about {row.medium}, but the file begins with {rows[0].medium}; part the file"
+            )
+    return Feedback(tuple(rows), str(path))
 
 
 class RewardModel:
@@ -50,7 +99,7 @@ class RewardModel:
                 f"{feedback.rows[0].where}: this feedback is about texts; give like= a language model or its folder"
             )
         from plaudit.models.language.loading import memory_explained
-        from plaudit.runs.threads import threads
+        from plaudit.runs.streams import threads
         from plaudit.stages import reward
 
         config = replace(reward.usual("language"), start=str(place), seed=seed)
@@ -67,7 +116,7 @@ class RewardModel:
             )
         from plaudit.api.environments import as_env
         from plaudit.environments.control.rollouts import spaces
-        from plaudit.runs.threads import threads
+        from plaudit.runs.streams import threads
         from plaudit.stages import reward
 
         env = as_env(getattr(like, "env", like))

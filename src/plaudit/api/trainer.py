@@ -13,7 +13,7 @@ from torch import Tensor
 from plaudit.algorithms.on_policy import ppo
 from plaudit.api import generated
 from plaudit.api.arguments import divergence_named, plain, positive, refuse_unknown
-from plaudit.environments.language.caps import Score
+from plaudit.environments.language.config import Score
 from plaudit.environments.language.rollouts import episodes_of
 from plaudit.errors import Diverged, PlauditError
 from plaudit.models.language.generation import Sampling

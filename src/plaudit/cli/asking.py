@@ -13,7 +13,7 @@ from plaudit.errors import PlauditError
 from plaudit.runs import settings
 from plaudit.runs.config import RunConfig, resolve_paths
 from plaudit.runs.folder import RunFolder
-from plaudit.runs.threads import threads
+from plaudit.runs.streams import threads
 from plaudit.seeds import seed_of
 from plaudit.storage import open_store
 

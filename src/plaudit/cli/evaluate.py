@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _language(folder: Path, argv: Sequence[str]) -> int:
-    from plaudit.stages.adapters.text_evaluation import paid
+    from plaudit.stages.adapters.language_evaluate import paid
 
     rest = [item for item in argv if item != "--json"]
     default = evaluate.EvaluateText()

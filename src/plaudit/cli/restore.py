@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plaudit.cli.flags import Positional, parse
-from plaudit.stages.restore import restore
+from plaudit.stages.verify import restore
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from plaudit.errors import PlauditError
-from plaudit.queries.unordered import repeats
+from plaudit.queries.random import repeats
 
 
 def pairs(

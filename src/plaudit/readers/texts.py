@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.errors import PlauditError
-from plaudit.readers.comparisons import LABELS, UNDECIDED
+from plaudit.readers.arrays import LABELS, UNDECIDED
 from plaudit.readers.dialogues import (
     Message,
     Text,

@@ -10,10 +10,10 @@ from math import isnan, sqrt
 import numpy as np
 
 from plaudit.errors import PlauditError
-from plaudit.report import calibration, data, page, rollouts, sections
-from plaudit.report.calibration import FEW, Forecasts
+from plaudit.report import data, evaluations, page, rollouts, sections
 from plaudit.report.charts import BLUE, GREEN, ORANGE, Curve, Labels, Marks, curves, scatter
 from plaudit.report.data import RunData, Series
+from plaudit.report.evaluations import FEW, Forecasts
 from plaudit.report.page import Part, Summary
 from plaudit.report.rollouts import Models, Returns, Scored
 from plaudit.report.seeds import Measure, View
@@ -52,14 +52,14 @@ def part(run: RunData, say: Texts) -> Part:
     """What there is to say about a run, finished or not."""
     played = _played(run)
     models, returns = played.models, played.returns
-    forecasts = calibration.read(run.rows)
+    forecasts = evaluations.read(run.rows)
     top = _headline(run, forecasts, returns, say)
     top += "".join(page.paragraph(say("trouble", reason=trouble), "notice") for trouble in played.troubles)
     cards = [film(run, models, say), learning_curve(run, say)]
     if run.asks_people:
         cards.append(by_labels(run, say))
-        cards.append(calibration.accuracy_section(run, forecasts, say))
-        cards.append(calibration.calibration_section(run, forecasts, say))
+        cards.append(evaluations.accuracy_section(run, forecasts, say))
+        cards.append(evaluations.calibration_section(run, forecasts, say))
     cards.append(agreement(run, models, say))
     if run.asks_people:
         cards.append(sections.answers(run, "true_return", say))

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from plaudit.environments.control import rendering
-from plaudit.environments.control.actions import to_environment
 from plaudit.environments.control.config import Control
-from plaudit.environments.control.evaluation import true_returns
 from plaudit.environments.control.make import make
 from plaudit.environments.control.replay import Replay
-from plaudit.environments.control.rollouts import ControlRollouts, Trajectories
+from plaudit.environments.control.rollouts import ControlRollouts, Trajectories, true_returns
+from plaudit.environments.control.wrappers import to_environment
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble

@@ -1,17 +1,167 @@
 """The sections that every run has, whatever learned: its state, its answers, and how to make it again."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from plaudit.errors import PlauditError
 from plaudit.maths.intervals import wilson
 from plaudit.report import data, page
-from plaudit.report.calibration import Forecasts
-from plaudit.report.data import AnswerCounts, Medium, Row, RunData, is_number
+from plaudit.report.data import SIDES, AnswerCounts, Medium, Row, RunData, is_number
+from plaudit.report.evaluations import Forecasts
 from plaudit.report.texts import Texts, interval, number, percent
+
+DRAWS = 8
+"""How many answers the best one was chosen from."""
+OPEN = 3
+"""Prompts shown at once; the others wait in a drawer."""
+LEVELS = 3
+"""Strengths of a colour."""
+USUAL = 0.95
+"""The share of tokens that move the reward by less than what the strongest colour stands for."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of an answer as it is shown."""
+
+    text: str
+    adds: float | None
+    """By how much it moves the learned reward."""
+    end: bool = False
+    """The sign that the answer is over."""
+
+
+def samples(run: RunData, say: Texts) -> str:
+    """The card; why there is none where they could not be read, nothing before the end of a run."""
+    rows, trouble = data.samples(run.folder)
+    if trouble:
+        return page.section(say("samples"), say("trouble", reason=trouble), "", kind="broad")
+    if not rows:
+        return ""
+    scale = strongest(rows)
+    shown = [_prompt(row, scale, say) for row in rows]
+    body = (_legend(scale, say) if scale else "") + "".join(shown[:OPEN])
+    if rest := shown[OPEN:]:
+        more = page.text(say("samples_more", count=len(rest)))
+        body += f'<details class="more"><summary>{more}</summary>\n{"".join(rest)}</details>\n'
+    lead = say.join([say("samples_say", draws=DRAWS), say("samples_colours") if scale else ""])
+    return page.section(say("samples"), lead, body, _means(rows, say), kind="broad")
+
+
+def strongest(rows: Sequence[Row]) -> float:
+    """What the strongest colour stands for: nearly all tokens move the reward by less. 0 where nothing is known."""
+    moves = [
+        abs(p.adds) for row in rows for side in _answers(row) for p in pieces(row[side]) if p.adds is not None
+    ]
+    return float(np.quantile(moves, USUAL)) if moves else 0.0
+
+
+def pieces(answer: Row) -> list[Piece]:
+    """An answer in its tokens; one without text of its own counts to the next. Whole where tokens are not known."""
+    text, tokens, adds = str(answer.get("text", "")), answer.get("tokens"), answer.get("adds")
+    if not isinstance(tokens, list) or not tokens:
+        return [Piece(text, None)]
+    tokens = [str(token) for token in tokens]
+    known = isinstance(adds, list) and len(adds) == len(tokens) and all(map(is_number, adds))
+    moves: list[Any] = adds if known and isinstance(adds, list) else [None] * len(tokens)
+    joined, whole, waiting = "".join(tokens), [], 0.0
+    mark = joined[len(text) :] if joined.startswith(text) else ""
+    for place, (token, move) in enumerate(zip(tokens, moves, strict=True)):
+        moved = None if move is None else float(move) + waiting
+        waiting = 0.0
+        last = place == len(tokens) - 1 and bool(mark) and token.endswith(mark)
+        shown = token[: -len(mark)] if last else token
+        if last and not shown:
+            whole.append(Piece(mark, moved, end=True))
+        elif shown:
+            whole.append(Piece(shown, moved))
+            whole += [Piece(mark, None, end=True)] if last else []
+        else:
+            waiting = moved or 0.0
+    return whole
+
+
+def level(adds: float, scale: float) -> int:
+    """How strongly a token is coloured, from 0 (hardly moves the reward) to `LEVELS`."""
+    return 0 if scale <= 0 else min(LEVELS, round(LEVELS * abs(adds) / scale))
+
+
+def _answers(row: Row) -> list[str]:
+    return [side for side in SIDES if isinstance(row.get(side), dict)]
+
+
+def _prompt(row: Row, scale: float, say: Texts) -> str:
+    """A prompt and its answers beside each other."""
+    columns = []
+    for side in _answers(row):
+        name = say("best_of", draws=DRAWS) if side == "best" else say(side)
+        whole = pieces(row[side])
+        whole[0] = replace(whole[0], text=whole[0].text.lstrip(" ") or whole[0].text)
+        spans = "".join(_span(piece, scale, say) for piece in whole)
+        columns.append(
+            f'<div><p class="which">{page.text(name)}</p><p class="answer">{spans}</p>'
+            f'<p class="scores">{page.text(_scores(row[side], say))}</p></div>\n'
+        )
+    prompt = page.text(page.visible(str(row.get("prompt", ""))))
+    return f'<div class="sample"><p class="prompt">{prompt}</p><div class="sides">\n{"".join(columns)}</div></div>\n'
+
+
+def _span(piece: Piece, scale: float, say: Texts) -> str:
+    shown = page.text(say("end_mark") if piece.end else page.visible(piece.text))
+    classes = ["end"] if piece.end else []
+    title = ""
+    if piece.adds is not None and scale:
+        strength = level(piece.adds, scale)
+        classes += [f"{'up' if piece.adds > 0 else 'down'}{strength}"] if strength else []
+        title = f' title="{signed(piece.adds)}"'
+    kind = f' class="{" ".join(classes)}"' if classes else ""
+    return f"<span{kind}{title}>{shown}</span>" if kind or title else shown
+
+
+def signed(value: float) -> str:
+    """+0.45 or -0.45, with a real minus sign."""
+    return ("+" if value > 0 else "") + number(value)
+
+
+def _scores(answer: Row, say: Texts) -> str:
+    shown = [
+        f"{say(name)} {number(float(answer[name]))}"
+        for name in ("gold_reward", "proxy_reward")
+        if is_number(answer.get(name))
+    ]
+    return " · ".join(shown)
+
+
+def _legend(scale: float, say: Texts) -> str:
+    steps = [-1 + i / LEVELS for i in range(2 * LEVELS + 1)]
+    shown = []
+    for step in steps:
+        strength, value = round(LEVELS * abs(step)), signed(step * scale) if step else "0"
+        kind = f' class="{"up" if step > 0 else "down"}{strength}"' if strength else ""
+        shown.append(f"<span{kind}>{page.text(value)}</span>")
+    lowers, raises = page.text(say("lowers")), page.text(say("raises"))
+    return f'<p class="scale">{lowers} {" ".join(shown)} {raises}</p>\n'
+
+
+def _means(rows: Sequence[Row], say: Texts) -> str:
+    """The mean rewards of the three sides, over the prompts that have them all."""
+    means = []
+    for name in ("gold_reward", "proxy_reward"):
+        whole = [[row[side].get(name) for side in SIDES] for row in rows if len(_answers(row)) == len(SIDES)]
+        whole = [three for three in whole if all(map(is_number, three))]
+        if whole:
+            values = zip(SIDES, np.mean(np.array(whole, dtype=np.float64), axis=0).tolist(), strict=True)
+            means.append(
+                say("samples_means", measure=say(name), count=len(whole), draws=DRAWS, **dict(values))
+            )
+    return say.join(means)
+
 
 KINDS = ("first", "second", "equal", "both_bad", "skip")
 RATES = ("mistakes", "equal", "skip", "agreement")

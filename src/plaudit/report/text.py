@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plaudit.maths.intervals import wilson
-from plaudit.report import calibration, evaluations, page, sections, text_curves
-from plaudit.report.calibration import Forecasts
+from plaudit.report import evaluations, page, sections, text_curves
 from plaudit.report.data import RunData
+from plaudit.report.evaluations import Forecasts
 from plaudit.report.page import Part, Summary
-from plaudit.report.samples import samples
+from plaudit.report.sections import samples
 from plaudit.report.seeds import Measure, View
 from plaudit.report.texts import Texts, interval, number, percent
 
@@ -23,12 +23,12 @@ SERVICE = "service"
 
 def part(run: RunData, say: Texts) -> Part:
     """What there is to say about a run, finished or not."""
-    say, forecasts = speaking(run, say), calibration.read(run.rows)
+    say, forecasts = speaking(run, say), evaluations.read(run.rows)
     cards = [samples(run, say), text_curves.scores(run, say), text_curves.over(run, say)]
     cards += [text_curves.distance(run, say), text_curves.drift(run, say), text_curves.agreement(run, say)]
     if run.asks_people or len(forecasts.outcomes):
-        cards.append(calibration.accuracy_section(run, forecasts, say))
-        cards.append(calibration.calibration_section(run, forecasts, say))
+        cards.append(evaluations.accuracy_section(run, forecasts, say))
+        cards.append(evaluations.calibration_section(run, forecasts, say))
         cards.append(sections.answers(run, "gold_reward", say))
     whole = _headline(run, forecasts, say)
     whole += '<div class="grid">\n' + "".join(cards) + "</div>\n" + sections.details(run, say)

@@ -9,7 +9,6 @@ import numpy as np
 from plaudit.maths import kl
 from plaudit.maths.intervals import wilson
 from plaudit.report import data, evaluations, page
-from plaudit.report.calibration import FEW
 from plaudit.report.charts import (
     BLUE,
     GREEN,
@@ -24,8 +23,8 @@ from plaudit.report.charts import (
     scatter,
 )
 from plaudit.report.data import RunData
-from plaudit.report.evaluations import Check, Course, Point
-from plaudit.report.samples import DRAWS
+from plaudit.report.evaluations import FEW, Check, Course, Point
+from plaudit.report.sections import DRAWS
 from plaudit.report.texts import Texts, number, percent
 from plaudit.runs.statistics import rank_correlation, t_quantile
 

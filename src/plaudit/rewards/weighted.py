@@ -1,7 +1,7 @@
 """Several sources of reward by weight, each logged apart; and a mix divided by its own spread."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,32 @@ from torch import Tensor
 from plaudit.batches import Rewards
 from plaudit.errors import PlauditError
 from plaudit.models.moments import RunningMoments
-from plaudit.rewards.source import RewardSource
+from plaudit.trainers.learner import RewardSource
+
+__all__ = ["Fixed", "RewardSource"]
+
+
+class Fixed:
+    """A source that never changes: a function of behaviour."""
+
+    def __init__(self, pay: Callable[[Any], Rewards]):
+        self.pay = pay
+
+    def observe(self, behaviour: Any, progress: float) -> dict[str, Any]:
+        """Nothing is learned."""
+        return {}
+
+    def rewards(self, behaviour: Any) -> Rewards:
+        """What the function says."""
+        return self.pay(behaviour)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing changes."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to go on from."""
+
 
 PREFIX = "objective/rewards"
 """Where the metrics of rewards are logged."""

@@ -22,7 +22,7 @@ from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.rewards.config import DiscriminatorConfig, FeedbackConfig
 from plaudit.rewards.learned.trainer import LearnedConfig
 from plaudit.runs import agreement, algorithms, aliases, old_names, settings
-from plaudit.runs.defaults import defaults
+from plaudit.runs.agreement import defaults
 from plaudit.trainers import evolution, on_policy, supervised
 
 Policy = actor_critic.PolicyConfig | language_models.PolicyConfig

@@ -16,11 +16,11 @@ from plaudit.runs import settings
 from plaudit.runs.config import RunConfig
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.old_checkpoints import as_it_is
-from plaudit.runs.threads import threads
+from plaudit.runs.streams import threads
 from plaudit.stages.adapters import adapter_of
 from plaudit.stages.adapters.task import Task
 from plaudit.storage.backup import refuse_lost
-from plaudit.storage.commands import Stopped
+from plaudit.storage.store import Stopped
 from plaudit.trackers.jsonl import JsonLines
 
 Watch = Callable[[dict[str, Any]], None]

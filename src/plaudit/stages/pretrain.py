@@ -11,7 +11,7 @@ from typing import Any
 from plaudit.algorithms.imitation import bc
 from plaudit.errors import Diverged
 from plaudit.runs import settings
-from plaudit.runs.threads import threads
+from plaudit.runs.streams import threads
 from plaudit.stages.adapters import adapter
 from plaudit.stages.optimise import Watch
 from plaudit.stages.pretrain_config import PretrainConfig, PretrainControl

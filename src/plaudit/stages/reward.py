@@ -4,6 +4,7 @@ The same learner as in a live run (`rewards/learned`), with the same defaults: t
 model.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,17 +17,31 @@ from plaudit.errors import PlauditError
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.readers.arrays import read_pairs
 from plaudit.readers.judgements import Judged, judged_pairs, read_judgements
+from plaudit.readers.texts import Text
 from plaudit.rewards.learned.terms import Judgement
 from plaudit.rewards.learned.trainer import LearnedConfig, RewardTrainer
 from plaudit.runs import settings
+from plaudit.runs.agreement import defaults
 from plaudit.runs.config import merged
-from plaudit.runs.defaults import defaults
 from plaudit.runs.statistics import mean_interval, share_interval
-from plaudit.runs.streams import generator
-from plaudit.runs.threads import threads
+from plaudit.runs.streams import generator, threads
 from plaudit.seeds import seed_of
 from plaudit.stages.adapters import adapter
-from plaudit.stages.split import divided
+
+
+def divided(prompts: Sequence[Text], share: float, seed: int) -> tuple[list[int], list[int]]:
+    """The places of the rows to learn from and of those held out, both in an order drawn from the seed.
+
+    `share` of the different prompts, at least one, is held out.
+    """
+    keys = [prompt if isinstance(prompt, str) else json.dumps(prompt, sort_keys=True) for prompt in prompts]
+    different = list(dict.fromkeys(keys))
+    order = torch.randperm(len(different), generator=torch.Generator().manual_seed(seed)).tolist()
+    kept = max(1, round(share * len(different)))
+    rank = {different[i]: place for place, i in enumerate(order)}
+    places = sorted(range(len(keys)), key=lambda i: rank[keys[i]])
+    return [i for i in places if rank[keys[i]] >= kept], [i for i in places if rank[keys[i]] < kept]
+
 
 MODEL = "reward model"
 """Among the results."""

@@ -1,7 +1,7 @@
 """The stage `verify`: is every answer that anybody was promised in the store, unchanged, and in the export?"""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,11 @@ from plaudit.errors import PlauditError
 from plaudit.readers.lines import finished, numbered
 from plaudit.runs.folder import RunFolder
 from plaudit.stages.export import rows_of
-from plaudit.storage import NewResponse, Response, wire
-from plaudit.storage.backup import RESPONSES, refuse_lost
+from plaudit.storage import NewResponse, Response, backup, wire
+from plaudit.storage.backup import RESPONSES, LoggedFeedback, refuse_lost
 from plaudit.storage.database import open_database
 from plaudit.storage.label_queue import LabelQueue
+from plaudit.storage.serving import held
 
 PROMISED = ("client_uuid", "response_id", "seq", "sha256")
 """Fields of a receipt."""
@@ -116,3 +117,17 @@ def _compare(
             if given[name] != kept[name]
         ]
     return count
+
+
+def restore(run: Path, source: Path | None = None) -> backup.Restored:
+    """Put a copy back (none given: the one beside the store), and what came after it by the lists beside it.
+
+    Nobody may train or serve the run meanwhile. See `backup.restore`.
+    """
+    folder = RunFolder.open(run)
+    asked, said = folder.path / backup.QUESTIONS, folder.path / backup.RESPONSES
+    with folder.held(), held(folder.path / "server.json"):
+        log = LoggedFeedback(*(list(finished(file)) if file.exists() else [] for file in (asked, said)))
+        found = backup.restore(folder.feedback, source or backup.copy_path(folder.feedback), log)
+        # a log that goes on behind the store would never be added to again; the next server writes it anew
+        return replace(found, kept=backup.put_aside(said)) if found.left else found

@@ -19,8 +19,7 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import from_json
 from plaudit.storage import queue, sqlite_file, wire
 from plaudit.storage.artifacts import sync_folder
-from plaudit.storage.database import open_engine
-from plaudit.storage.sql import add_queries
+from plaudit.storage.database import add_queries, open_engine
 from plaudit.storage.sql_queue import FILL, LAST_SEQ, SqlQueueRows, give_repeat
 from plaudit.storage.store import LARGEST, NewQuery, NewResponse, Purpose
 from plaudit.storage.tables import (

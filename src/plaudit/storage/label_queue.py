@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, update
 
-from plaudit.feedback.places import inverse, permuted
+from plaudit.feedback.fields import inverse, permuted
 from plaudit.storage import answers, queue
 from plaudit.storage.sql_queue import FOR_ANYBODY, LEFT, SqlQueueRows, ask_again
 from plaudit.storage.store import LARGEST, NewResponse, NotYours, Query, Receipt, Response, Unknown

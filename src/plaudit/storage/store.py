@@ -6,6 +6,7 @@ correction is a new answer that supersedes the old one. `seq` numbers the answer
 became visible, without gaps, so a reader that has read up to a seq has read everything up to it.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
@@ -242,3 +243,36 @@ def whole(name: str, value: object, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
         raise PlauditError(f"{name}: {value!r} is not a whole number of {least} or more")
     return value
+
+
+PAUSE, START, STOP = "pause", "start", "stop"
+POLL_SECONDS = 0.5
+"""How often a loop that rests looks whether it should go on."""
+
+
+class Stopped(Exception):
+    """Somebody asked the run to stop."""
+
+
+class Commands:
+    """Reads the commands that came since the loop began; those of before were for an earlier process."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.read = max((command.id for command in store.commands()), default=0)
+        self.paused = False
+
+    def obey(self) -> None:
+        """Take note of what came; returns at once, or after a pause is over. Raises `Stopped`."""
+        self._look()
+        while self.paused:
+            time.sleep(POLL_SECONDS)
+            self._look()
+
+    def _look(self) -> None:
+        for command in self.store.commands(self.read):
+            self.read = command.id
+            if command.kind == STOP:
+                raise Stopped
+            if command.kind in (PAUSE, START):
+                self.paused = command.kind == PAUSE

@@ -14,16 +14,56 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message
 
 from plaudit.errors import PlauditError
 from plaudit.storage.people import Invitation, People
 from plaudit.storage.serving import ServerRecord, only_server
-from plaudit.web.address import checked, is_local, names, reached
-from plaudit.web.app import guarded, make_app
+from plaudit.web import refusals
 from plaudit.web.folder import Folder
+from plaudit.web.guard import LOOPBACK, App, Guard, checked, is_local, names, reached
+from plaudit.web.routes import labelling, pages, people, progress
 from plaudit.web.routes.people import link_of
+from plaudit.web.schemas import Trouble
 from plaudit.web.state import LEASE_SECONDS, AppState
+
+ROUTERS = (people.router, labelling.router, progress.router)
+
+TROUBLES = {
+    status: {"model": Trouble}
+    for status in (400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 500, 503, 507)
+}
+
+
+def make_app(state: AppState) -> FastAPI:
+    """The routes over one open folder; without the guard, for those who need the OpenAPI description."""
+
+    app = FastAPI(title="plaudit", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.open, app.state.closing = state, asyncio.Event()
+    for router in ROUTERS:
+        app.include_router(router, responses=TROUBLES)  # pyright: ignore[reportArgumentType]
+    app.include_router(pages.router)
+    app.mount("/static", Files(directory=pages.STATIC), name="static")
+    refusals.install(app, pages.trouble)
+    return app
+
+
+def guarded(app: FastAPI, hosts: tuple[str, ...] = LOOPBACK, numbers: bool = False) -> App:
+    """The application as it is served, under these names or, where `numbers`, any address in numbers."""
+    return Guard(app, hosts, numbers)
+
+
+class Files(StaticFiles):
+    """Files of the package; a browser asks each time whether they have changed."""
+
+    def file_response(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+        """With an ETag, and not to be taken from a cache unasked."""
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
 
 LINK_SECONDS = 3600.0
 """How long the link that the terminal shows is good."""

@@ -8,13 +8,11 @@ from plaudit.errors import PlauditError
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.backup import RESPONSES, refuse_lost
 from plaudit.storage.database import Database, open_database
-from plaudit.web.backups import Backups
 from plaudit.web.feedback_log import FeedbackLog
-from plaudit.web.folder import Folder
-from plaudit.web.metrics import Metrics
-from plaudit.web.progress import Progress
+from plaudit.web.folder import Backups, Folder
+from plaudit.web.statistics import Progress
 from plaudit.web.tasks import TaskView
-from plaudit.web.trainer import Trainer
+from plaudit.web.trainer import Metrics, Trainer
 
 LEASE_SECONDS = 900.0
 """How long a question stays with whom it was given to."""

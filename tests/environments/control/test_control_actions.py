@@ -6,7 +6,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plaudit.environments.control.actions import check_action_space, from_environment, to_environment
+from plaudit.environments.control.wrappers import check_action_space, from_environment, to_environment
 from plaudit.errors import PlauditError
 
 INF = np.inf

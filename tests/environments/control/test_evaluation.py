@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from plaudit.environments.control.actions import to_environment
-from plaudit.environments.control.evaluation import true_returns
 from plaudit.environments.control.make import Control
+from plaudit.environments.control.rollouts import true_returns
+from plaudit.environments.control.wrappers import to_environment
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 

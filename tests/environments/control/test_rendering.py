@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plaudit.environments.control.actions import to_environment
 from plaudit.environments.control.make import Control, make
 from plaudit.environments.control.rendering import animation, frames, frames_per_second
 from plaudit.environments.control.replay import Replay
+from plaudit.environments.control.wrappers import to_environment
 from plaudit.errors import PlauditError
 
 

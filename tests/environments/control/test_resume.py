@@ -8,9 +8,9 @@ import pytest
 from counting import Counting, policy
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
-from plaudit.environments.control.actions import to_environment
 from plaudit.environments.control.make import Control, make
 from plaudit.environments.control.vector_env import Source
+from plaudit.environments.control.wrappers import to_environment
 from plaudit.errors import PlauditError
 
 MODES = ["same_step", "next_step", "disabled"]

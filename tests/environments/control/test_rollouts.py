@@ -13,16 +13,14 @@ from torch import Tensor
 
 from plaudit.algorithms.on_policy import ppo
 from plaudit.batches import Rewards, Rollout
-from plaudit.environments.control.evaluation import true_returns
 from plaudit.environments.control.make import Control, make
-from plaudit.environments.control.rollouts import ControlRollouts, Trajectories
+from plaudit.environments.control.rollouts import ControlRollouts, Trajectories, true_returns
 from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import Replayable
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig
 from plaudit.rewards.control import environment_reward, paid
-from plaudit.rewards.source import Fixed
-from plaudit.rewards.weighted import Scaled
+from plaudit.rewards.weighted import Fixed, Scaled
 from plaudit.trainers import on_policy
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from tests.environments.control.counting import Counting, oracle, policy

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plaudit.environments.control import sprites
+from plaudit.environments.control import rendering
 
 
 def moving(count: int, height: int = 24, width: int = 40) -> np.ndarray:
@@ -21,8 +21,8 @@ def moving(count: int, height: int = 24, width: int = 40) -> np.ndarray:
 @pytest.mark.parametrize("count", [1, 5, 8, 9, 64, 65, 130])
 def test_every_frame_is_where_the_card_says(count: int) -> None:
     frames = moving(count)
-    sheets = sprites.sheets(frames)
-    card = sprites.card(frames, 12.5, [str(i) for i in range(len(sheets))])
+    sheets = rendering.sheets(frames)
+    card = rendering.card(frames, 12.5, [str(i) for i in range(len(sheets))])
     assert (card["frames"], card["width"], card["height"], card["fps"]) == (count, 40, 24, 12.5)
     assert [sheet["sha256"] for sheet in card["sheets"]] == [str(i) for i in range(len(sheets))]
     seen = 0
@@ -39,4 +39,4 @@ def test_every_frame_is_where_the_card_says(count: int) -> None:
 
 
 def test_equal_frames_give_equal_bytes() -> None:
-    assert sprites.sheets(moving(20)) == sprites.sheets(moving(20))
+    assert rendering.sheets(moving(20)) == rendering.sheets(moving(20))

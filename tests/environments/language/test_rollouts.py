@@ -12,10 +12,10 @@ from torch import Tensor
 
 from plaudit.algorithms.on_policy import ppo
 from plaudit.batches import Episodes, Rewards, Rollout
-from plaudit.environments.language.answers import Answers
-from plaudit.environments.language.caps import Bootstrap, Penalty, Score
+from plaudit.environments.language.config import Bootstrap, Penalty, Score
 from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.environments.language.rollouts import (
+    Answers,
     Completions,
     GenerationConfig,
     LanguageRollouts,

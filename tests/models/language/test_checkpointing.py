@@ -3,13 +3,13 @@ import torch
 from torch import nn
 
 from plaudit.errors import PlauditError
-from plaudit.models.language import checkpointing
+from plaudit.models.language import devices
 from tests.models.language.tiny import lm
 
 
 def test_blocks_compute_again_and_nothing_inside_them_trains() -> None:
     model = lm()
-    checkpointing.turn_on(model, [model])
+    devices.turn_on(model, [model])
     training = {type(module).__name__ for module in model.modules() if module.training}
     assert training == {"GPT2Model", "GPT2Block"}
     calls = []
@@ -20,9 +20,9 @@ def test_blocks_compute_again_and_nothing_inside_them_trains() -> None:
 
 def test_a_pause_and_what_it_leaves_behind() -> None:
     model = lm()
-    checkpointing.turn_on(model, [model])
+    devices.turn_on(model, [model])
     before = [module.training for module in model.modules()]
-    with pytest.raises(KeyError), checkpointing.paused(model):
+    with pytest.raises(KeyError), devices.paused(model):
         assert not any(module.training for module in model.modules())
         raise KeyError
     assert before == [module.training for module in model.modules()]
@@ -34,4 +34,4 @@ def test_a_model_that_knows_none() -> None:
             raise ValueError("not supported")
 
     with pytest.raises(PlauditError, match="gradient_checkpointing: a Old knows none; set it to false"):
-        checkpointing.turn_on(Old(), [Old()])
+        devices.turn_on(Old(), [Old()])

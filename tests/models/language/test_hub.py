@@ -5,7 +5,7 @@ import huggingface_hub
 import pytest
 
 from plaudit.errors import PlauditError
-from plaudit.models.language import hub
+from plaudit.models.language import folders
 
 
 class Hub:
@@ -32,19 +32,19 @@ class Hub:
 
 def test_what_was_fetched_before_is_not_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake = Hub(monkeypatch, tmp_path, ConnectionError("no network"))
-    assert hub.fetched("some/model", lambda _: True) == tmp_path
+    assert folders.fetched("some/model", lambda _: True) == tmp_path
     assert fake.asked == ["disk"]
 
 
 def test_what_was_fetched_in_part_is_fetched_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake = Hub(monkeypatch, tmp_path / "part", tmp_path / "whole")
-    assert hub.fetched("some/model", lambda folder: folder.name == "whole") == tmp_path / "whole"
+    assert folders.fetched("some/model", lambda folder: folder.name == "whole") == tmp_path / "whole"
     assert fake.asked[:2] == ["disk", 10]
 
 
 def test_no_pickle_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake = Hub(monkeypatch, None, tmp_path)
-    assert hub.fetched("model", lambda _: True) == tmp_path
+    assert folders.fetched("model", lambda _: True) == tmp_path
     wanted = fake.asked[-1]["allow_patterns"]
     files = ["config.json", "model.safetensors", "merges.txt", "tokenizer.model", "chat_template.jinja"]
     assert all(any(Path(file).match(pattern) for pattern in wanted) for file in files)
@@ -56,7 +56,7 @@ def test_no_pickle_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Hub(monkeypatch, None, ConnectionError("[Errno -2] Name or service not known. Try again"))
     with pytest.raises(PlauditError) as error:
-        hub.fetched("some/model", lambda _: True)
+        folders.fetched("some/model", lambda _: True)
     assert str(error.value) == (
         "some/model: there is no such folder, and no such model can be fetched from the hub ([Errno -2] Name or service "
         "not known); give a folder that save_pretrained wrote, or fetch the model where there is a network"
@@ -68,5 +68,5 @@ def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPa
 def test_what_can_only_be_a_folder_is_not_asked_for(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     fake = Hub(monkeypatch, None, ConnectionError("no network"))
     with pytest.raises(PlauditError, match="there is no such folder; give one that save_pretrained wrote"):
-        hub.fetched(place, lambda _: True)
+        folders.fetched(place, lambda _: True)
     assert not fake.asked

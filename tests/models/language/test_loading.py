@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from plaudit.errors import PlauditError
-from plaudit.models.language import hub, loading
+from plaudit.models.language import folders, loading
 from plaudit.models.language.loading import NewModel
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy, PolicyConfig
@@ -107,7 +107,7 @@ def test_a_name_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert place == "some/model" and complete(folder) and not complete(folder.parent)
         return folder
 
-    monkeypatch.setattr(hub, "fetched", fetched)
+    monkeypatch.setattr(folders, "fetched", fetched)
     model, vocabulary = loading.load("some/model")
     assert torch.equal(logits(model), logits(lm())) and vocabulary.name == "some/model"
 

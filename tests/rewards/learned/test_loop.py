@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
 from plaudit.rewards.config import FeedbackConfig
-from plaudit.rewards.control import SegmentQuestions
-from plaudit.rewards.learned import pace
+from plaudit.rewards.control import SegmentQuestions, Window, cut, from_bytes, stack, to_bytes
+from plaudit.rewards.learned import loop
 from plaudit.rewards.learned.loop import Round, Wanted, schedule
-from plaudit.rewards.segments import Window, cut, from_bytes, stack, to_bytes
 from plaudit.rewards.weighted import Scaled
 from plaudit.runs import saved
 from plaudit.runs.config import from_mapping
@@ -234,7 +233,7 @@ def test_the_loop_does_not_run_away_from_people(
 
     The last update waits for all of them, and learns from all answers.
     """
-    monkeypatch.setattr(pace, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.0)
     run = ControlTask(config(people=[], ahead=ahead), folder(tmp_path))
     assert run.feedback is not None
     store, obey = run.feedback.session.store, run.feedback.session.commands.obey
@@ -262,8 +261,8 @@ def test_the_last_update_waits_only_while_somebody_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Questions that nobody answers any more do not keep a run from its end, even where its patience has none."""
-    monkeypatch.setattr(pace, "POLL_SECONDS", 0.001)
-    monkeypatch.setattr(pace, "PATIENCE_AT_THE_END", 0.2)
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(loop, "PATIENCE_AT_THE_END", 0.2)
     run = ControlTask(config(people=[], ahead=5), folder(tmp_path))
     assert run.feedback is not None
     store, obey = run.feedback.session.store, run.feedback.session.commands.obey
@@ -286,7 +285,7 @@ def test_people_who_leave_are_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody answers once and goes: after its patience the loop learns on from that, and says what is open."""
-    monkeypatch.setattr(pace, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.001)
     run = ControlTask(config(people=[], ahead=0, patience=0.05), folder(tmp_path))
     assert run.feedback is not None
     store, obey = run.feedback.session.store, run.feedback.session.commands.obey
@@ -312,7 +311,7 @@ def test_somebody_who_answers_all_there_is_counts_as_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the loop learns they have nothing to answer, and new questions hide that the old ones were answered."""
-    monkeypatch.setattr(pace, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.001)
     patience = 0.2
     run = ControlTask(config(people=[], ahead=0, patience=patience), folder(tmp_path))
     assert run.feedback is not None
@@ -339,7 +338,7 @@ def test_somebody_who_answers_all_there_is_counts_as_there(
 
 def test_people_who_only_skip_teach_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once nothing waits any more there is nothing to wait for: the run ends with what to do."""
-    monkeypatch.setattr(pace, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.0)
     run = ControlTask(config(people=[]), folder(tmp_path))
     assert run.feedback is not None
     store, obey = run.feedback.session.store, run.feedback.session.commands.obey

@@ -15,14 +15,12 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
 from plaudit.rewards.config import FeedbackConfig
 from plaudit.rewards.learned.fit import Config as FitConfig
-from plaudit.rewards.learned.loop import FeedbackLoop, Wanted
-from plaudit.rewards.learned.session import FeedbackSession
+from plaudit.rewards.learned.loop import FeedbackLoop, FeedbackSession, Wanted
 from plaudit.rewards.learned.terms import Judgement
 from plaudit.rewards.learned.trainer import LearnedConfig, RewardTrainer
 from plaudit.storage import Artifacts
-from plaudit.storage.commands import Commands
 from plaudit.storage.memory import MemoryStore
-from plaudit.storage.store import NewQuery, NewResponse, Query
+from plaudit.storage.store import Commands, NewQuery, NewResponse, Query
 from tests.rewards.learned.test_fit import SegmentOptions
 
 COLUMNS = {"comparison": 2, "ranking": 3, "rating": 1, "binary": 1}

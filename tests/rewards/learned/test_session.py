@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from plaudit.annotators.simulated import SimulatedPerson
-from plaudit.rewards.learned.session import FeedbackSession, simulated_people
+from plaudit.rewards.learned.loop import FeedbackSession, simulated_people
 from plaudit.storage import Artifacts
-from plaudit.storage.commands import Commands
 from plaudit.storage.memory import MemoryStore
-from plaudit.storage.store import NewQuery
+from plaudit.storage.store import Commands, NewQuery
 
 WORTH = {"a": 0.0, "b": 1.0, "c": 2.0}
 

@@ -14,7 +14,8 @@ from plaudit.rewards.control import EARLY_END
 from plaudit.runs import config
 from plaudit.runs.folder import RunFolder
 from plaudit.stages import optimise
-from plaudit.storage import MemoryStore, commands, open_store
+from plaudit.storage import MemoryStore, open_store
+from plaudit.storage.store import PAUSE, START, STOP, Commands, Stopped
 from tests.stages.tasks import build, tick
 
 SMALL: dict[str, Any] = {
@@ -79,7 +80,7 @@ def test_stop_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
         rows.append(row)
         if row["update"] == 2:
             store = open_store(path / "feedback.db")
-            store.command(commands.STOP, {})
+            store.command(STOP, {})
             store.close()
 
     with pytest.raises(PlauditError, match="stopped by command; go on with: plaudit resume"):
@@ -91,18 +92,18 @@ def test_stop_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
 
 
 def test_a_pause_lasts_until_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr("plaudit.storage.store.POLL_SECONDS", 0.01)
     store = MemoryStore(0)
-    store.command(commands.STOP, {})  # meant for a process of before
-    wishes = commands.Commands(store)
+    store.command(STOP, {})  # meant for a process of before
+    wishes = Commands(store)
     wishes.obey()
-    store.command(commands.PAUSE, {})
-    threading.Timer(0.2, lambda: store.command(commands.START, {})).start()
+    store.command(PAUSE, {})
+    threading.Timer(0.2, lambda: store.command(START, {})).start()
     began = time.monotonic()
     wishes.obey()
     assert time.monotonic() - began >= 0.15
-    store.command(commands.STOP, {})
-    with pytest.raises(commands.Stopped):
+    store.command(STOP, {})
+    with pytest.raises(Stopped):
         wishes.obey()
 
 

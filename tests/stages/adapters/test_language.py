@@ -21,7 +21,7 @@ from plaudit.runs.provenance import of_weights
 from plaudit.seeds import seed_of
 from plaudit.stages import optimise
 from plaudit.stages.adapters import language as language_run
-from plaudit.stages.adapters.text_evaluation import Evaluation
+from plaudit.stages.adapters.language_evaluate import Evaluation
 from plaudit.stages.pretrain import pretrain
 from plaudit.stages.pretrain_config import PretrainText
 from tests.processes import metrics

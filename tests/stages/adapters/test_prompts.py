@@ -13,7 +13,7 @@ from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.readers.texts import TextPrompt
 from plaudit.runs.config import Language
 from plaudit.stages.adapters.prompts import Prompts, fitted, generated, prompts
-from plaudit.stages.split import divided
+from plaudit.stages.reward import divided
 from tests.text_world import World, write_rows
 
 

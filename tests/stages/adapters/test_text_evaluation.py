@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plaudit.batches import Rewards
-from plaudit.environments.language.answers import Answers
-from plaudit.environments.language.rollouts import GenerationConfig
+from plaudit.environments.language.rollouts import Answers, GenerationConfig
 from plaudit.feedback.text_record import TextRecord
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling
@@ -21,10 +20,10 @@ from plaudit.models.language.policy import PolicyConfig, as_it_was
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.readers.texts import TextPrompt
 from plaudit.rewards import gold
-from plaudit.rewards.source import Fixed
+from plaudit.rewards.weighted import Fixed
 from plaudit.runs.statistics import mean_interval
+from plaudit.stages.adapters.language_evaluate import Scorers, evaluate, wins
 from plaudit.stages.adapters.prompts import fitted
-from plaudit.stages.adapters.text_evaluation import Scorers, evaluate, wins
 from tests.text_world import World
 
 SHAPING = PolicyConfig(shaping=Shaping(temperature=0.8))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from plaudit.rewards.segments import from_bytes
+from plaudit.rewards.control import from_bytes
 from tests.web.browser.acting import press, question, sign_in, until
 from tests.web.browser.conftest import NETWORK, Watch
 from tests.web.browser.serving import RUN, FeedbackSession

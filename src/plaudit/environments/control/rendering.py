@@ -17,6 +17,45 @@ from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.wrappers import Replayable
 from plaudit.errors import PlauditError
 
+COLUMNS, ROWS = 8, 8
+"""Of a sheet at most: with frames of 240 pixels, well below what phones can hold in a canvas."""
+
+
+def sheets(frames: np.ndarray) -> list[bytes]:
+    """WebP pictures of frames [T, H, W, 3], each with up to 64 of them from left to right and top to bottom."""
+    return [_sheet(frames[first : first + COLUMNS * ROWS]) for first in range(0, len(frames), COLUMNS * ROWS)]
+
+
+def card(frames: np.ndarray, fps: float, names: list[str]) -> dict[str, Any]:
+    """How to read the sheets, of which the content hashes are given: plain values, for JSON."""
+    count, height, width = frames.shape[:3]
+    size = COLUMNS * ROWS
+    return {
+        "width": width,
+        "height": height,
+        "frames": count,
+        "columns": min(COLUMNS, count),
+        "fps": fps,
+        "sheets": [
+            {"sha256": name, "first": i * size, "frames": min(size, count - i * size)}
+            for i, name in enumerate(names)
+        ],
+    }
+
+
+def _sheet(frames: np.ndarray) -> bytes:
+    count, height, width, _ = frames.shape
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
+    picture = np.zeros((rows * height, columns * width, 3), dtype=np.uint8)
+    for number, frame in enumerate(frames):
+        row, column = divmod(number, columns)
+        picture[row * height : (row + 1) * height, column * width : (column + 1) * width] = frame
+    file = BytesIO()
+    Image.fromarray(picture).save(file, "WEBP", quality=80, method=2)
+    return file.getvalue()
+
+
 WARM_UP = 10
 """Pictures drawn and thrown away before a segment: LunarLander's smoke fades by pictures, not by steps."""
 

@@ -13,10 +13,9 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from plaudit.environments.control.actions import check_action_space
 from plaudit.environments.control.classic import ClassicVectorEnv
-from plaudit.environments.control.replay import ReplayRecorder
-from plaudit.environments.control.snapshot import Memory, NoMemory, ReplayMemory, StateMemory
+from plaudit.environments.control.replay import Memory, NoMemory, ReplayMemory, ReplayRecorder, StateMemory
+from plaudit.environments.control.wrappers import check_action_space
 from plaudit.errors import PlauditError
 
 

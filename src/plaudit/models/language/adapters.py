@@ -10,7 +10,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from plaudit.errors import PlauditError
-from plaudit.models.language import global_randomness
+from plaudit.models.language import devices
 from plaudit.models.language.config import Lora
 from plaudit.models.language.loading import quiet
 
@@ -30,7 +30,7 @@ def adapt(lm: Any, lora: Lora, generator: torch.Generator) -> Any:
         task_type="CAUSAL_LM",
     )
     try:
-        with quiet(), global_randomness.kept():
+        with quiet(), devices.kept():
             adapted = get_peft_model(lm, settings)
     except ValueError as error:
         raise PlauditError(f"lora.targets: {' '.join(str(error).split())[:200]}") from None

@@ -1,10 +1,12 @@
 """Where tensors live: choosing a device, and saying what to lower when its memory is full."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import nn
 
 from plaudit.errors import PlauditError
 
@@ -63,3 +65,47 @@ def _wanted(error: BaseException) -> str:
     amount, unit = found[1].split()
     wanted = f"{float(amount) / 2**30:.2f} GiB" if unit == "bytes" else found[1]
     return f"{wanted} more were wanted"
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Whatever is drawn from the global generator of the CPU meanwhile, it stands afterwards where it stood."""
+    before = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
+
+
+def turn_on(whole: nn.Module, models: Iterable[Any]) -> None:
+    """Turn it on in these models of a module. Their blocks must be `training` for it, but nothing inside them is.
+
+    Raises PlauditError where a model knows none.
+    """
+    how = {"use_reentrant": False, "preserve_rng_state": False}  # nothing is drawn inside
+    for model in models:
+        try:
+            if hasattr(model, "activation_checkpointing_enable"):  # its name in newer versions
+                model.activation_checkpointing_enable(activation_checkpointing_kwargs=how)
+            else:
+                model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
+        except ValueError:
+            raise PlauditError(
+                f"gradient_checkpointing: a {type(model).__name__} knows none; set it to false"
+            ) from None
+    for module in whole.modules():
+        if getattr(module, "gradient_checkpointing", False):
+            module.training = True
+
+
+@contextmanager
+def paused(whole: nn.Module) -> Iterator[None]:
+    """Without it meanwhile: blocks that compute their activations again keep no cache of keys and values."""
+    training = [module for module in whole.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from plaudit.errors import PlauditError
-from plaudit.models.language import attention
+from plaudit.models.language import logprobs
 from plaudit.models.language.loading import context_of
 from plaudit.models.language.logprobs import Head, Shaping, shaped
 from plaudit.models.language.tokens import padded
@@ -207,7 +207,7 @@ class _Preallocated(DynamicLayer):
 
     def _room(self, states: Tensor) -> Tensor:
         shape = (*states.shape[:2], self.capacity, states.shape[-1])
-        return states.new_empty(shape, dtype=attention.kept_as(self.config, states))
+        return states.new_empty(shape, dtype=logprobs.kept_as(self.config, states))
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep these rows."""

@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 from plaudit.declared import refuse
 from plaudit.errors import PlauditError
-from plaudit.models.language import devices, folders, global_randomness, hub
+from plaudit.models.language import devices, folders
 from plaudit.models.language.config import NewModel, Shaping
 from plaudit.models.language.devices import device, memory_explained
 from plaudit.models.language.vocabulary import Vocabulary
@@ -47,7 +47,7 @@ def load(place: str, kind: Kind = "causal") -> tuple[Any, Vocabulary]:
     """
     folder = Path(place).expanduser()
     if not folder.exists():
-        folder = hub.fetched(place, lambda known: folders.fault(known) is None)
+        folder = folders.fetched(place, lambda known: folders.fault(known) is None)
     if fault := folders.fault(folder):
         raise PlauditError(f"{place}: {fault}")
     here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -97,7 +97,7 @@ def make(new: NewModel, vocabulary: Vocabulary, generator: torch.Generator) -> A
     """A causal language model with weights drawn from the generator, in evaluation mode."""
     try:
         config = _of_sizes(new, vocabulary) if new.config is None else _of_folder(new.config, vocabulary)
-        with quiet(), global_randomness.kept():
+        with quiet(), devices.kept():
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
     except PlauditError:
         raise

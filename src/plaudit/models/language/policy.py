@@ -14,14 +14,7 @@ from torch import Tensor, nn
 from plaudit.batches import Episodes, Scores
 from plaudit.batches.rows import take
 from plaudit.errors import PlauditError
-from plaudit.models.language import (
-    adapters,
-    attention,
-    checkpointing,
-    devices,
-    global_randomness,
-    requirements,
-)
+from plaudit.models.language import adapters, devices, logprobs, requirements
 from plaudit.models.language.config import PolicyConfig
 from plaudit.models.language.generation import Sampling, generate
 from plaudit.models.language.loading import context_of
@@ -48,14 +41,14 @@ class LanguagePolicy(nn.Module):
         if config.dtype != "float32":
             if not devices.multiplies_in_half(lm.device):
                 warnings.warn(SLOW, stacklevel=2)
-            attention.install(lm)
+            logprobs.install(lm)
         requirements.check(lm.eval())
         requirements.without_dropout(lm)
         self.config, self.lm = config, lm
         self.adapted = None if config.lora is None else adapters.adapt(lm, config.lora, generator)
         width = lm.config.get_text_config().hidden_size
         if config.critic != "none":
-            with global_randomness.kept():
+            with devices.kept():
                 self.value = nn.Linear(width, 1).to(self.device)
             nn.init.zeros_(self.value.weight)
             nn.init.zeros_(self.value.bias)
@@ -63,7 +56,7 @@ class LanguagePolicy(nn.Module):
             self.critic = deepcopy(_trunk(lm) if self.adapted is None else adapters.bare(lm, self.adapted))
             self.critic.requires_grad_(True)
         if config.gradient_checkpointing:
-            checkpointing.turn_on(self, filter(None, (lm, getattr(self, "critic", None))))
+            devices.turn_on(self, filter(None, (lm, getattr(self, "critic", None))))
 
     @property
     def device(self) -> torch.device:
@@ -85,7 +78,7 @@ class LanguagePolicy(nn.Module):
     ) -> list[tuple[int, ...]]:
         """An answer to every prompt; `sampling.shaping` is the policy's own."""
         sampling = replace(sampling, shaping=self.config.shaping)
-        with _precision(self), checkpointing.paused(self):
+        with _precision(self), devices.paused(self):
             return generate(_trunk(self.lm), self.head, prompts, stops, sampling, generator)
 
     def scores(self, record: Tokens, rows: "Tensor | slice | None" = None) -> Scores:

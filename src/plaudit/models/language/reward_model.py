@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from plaudit.batches.rows import take
 from plaudit.errors import PlauditError
-from plaudit.models.language import attention, global_randomness, loading, requirements
+from plaudit.models.language import devices, loading, logprobs, requirements
 from plaudit.models.language.tokens import alike, padded, refuse_longer
 from plaudit.models.language.vocabulary import PAD, Vocabulary
 
@@ -105,7 +105,7 @@ class TextReward(nn.Module):
         refuse_longer(batch.lengths, loading.context_of(self.model))
         half = self.dtype == "bfloat16"
         if half:
-            attention.install(self.model)
+            logprobs.install(self.model)
         pieces, scores = alike(batch.lengths, self.rows), []
         for rows in pieces:
             part = take(batch, rows)
@@ -174,7 +174,7 @@ def trained(place: str) -> TextReward:
 
 def _read(place: str) -> tuple[TextReward, bool]:
     """The model of a folder, and whether its score was saved with it."""
-    with loading.quiet(), global_randomness.kept():
+    with loading.quiet(), devices.kept():
         model, vocabulary = loading.load(place, "reward")
     made = TextReward(model, vocabulary)
     _pad(made)
@@ -192,6 +192,6 @@ def _pad(reward: TextReward) -> None:
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.add_special_tokens({"pad_token": PAD})
         if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
-            with loading.quiet(), global_randomness.kept():
+            with loading.quiet(), devices.kept():
                 model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id

@@ -1,20 +1,120 @@
 """The human side of the loop, as a source of reward: ask about fresh behaviour, read what was said, refit, pay."""
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
+from plaudit.annotators.simulated import SimulatedPerson
 from plaudit.batches import Rewards
 from plaudit.errors import PlauditError
 from plaudit.rewards.config import FeedbackConfig
 from plaudit.rewards.learned.calibration import consistency, forecast, held_out, reliabilities
-from plaudit.rewards.learned.pace import Pace
-from plaudit.rewards.learned.session import FeedbackSession
 from plaudit.rewards.learned.terms import of_responses, teaches
 from plaudit.rewards.learned.trainer import RewardTrainer
-from plaudit.storage.store import LARGEST, NewQuery, Purpose, Response
+from plaudit.seeds import seed_of
+from plaudit.storage.answers import AnswerLog
+from plaudit.storage.artifacts import Artifacts
+from plaudit.storage.store import LARGEST, POLL_SECONDS, Commands, NewQuery, Purpose, Response, Store
+
+
+@dataclass
+class FeedbackSession:
+    """Where queries, answers and what they are about lie, and who answers in simulation."""
+
+    store: Store
+    artifacts: Artifacts
+    commands: Commands
+    """Wishes about the run: pause, start, stop."""
+    gold_rewards: Callable[[str], np.ndarray]
+    """What an option is truly worth, by its content hash: for simulated people only."""
+    people: Sequence[SimulatedAnnotator] = ()
+
+    def __post_init__(self) -> None:
+        """One log for simulated people, who read to the end, and one for what is learned, up to a cursor."""
+        self.log, self._peoples = AnswerLog(self.store), AnswerLog(self.store)
+
+    def simulate(self) -> None:
+        """Let the simulated people answer what waits."""
+        if self.people and self.store.pending():
+            take_turns(self.people, self._peoples, self.gold_rewards)
+
+    def rates(self, upto: int) -> dict[str, float]:
+        """What the simulated people achieved with the answers up to a cursor.
+
+        Not with all answers: a run that was killed and resumed finds answers of its own future in the store.
+        """
+        if not self.people:
+            return {}
+        counts = [person.counts(self._peoples, self.gold_rewards, upto) for person in self.people]
+        return {f"people/{name}": value for name, value in sum(counts, Counts()).rates().items()}
+
+    def read(self, upto: int) -> list[Response]:
+        """The answers that came since the last reading, up to a cursor."""
+        return self.log.read(upto)
+
+    def standing(self, purpose: str = "train") -> list[Response]:
+        """The standing answers up to where was read, to questions of one purpose."""
+        known = self.log.queries
+        return [one for one in self.log.view if known[one.query_id].purpose == purpose]
+
+
+def simulated_people(persons: Sequence[SimulatedPerson], seed: int) -> list[SimulatedAnnotator]:
+    """The simulated people of a run, by name."""
+    return [
+        SimulatedAnnotator(f"simulated-{i}", person, seed_of(seed, "person", i))
+        for i, person in enumerate(persons)
+    ]
+
+
+PATIENCE_AT_THE_END = 60.0
+"""Seconds without an answer after which the last update waits no longer for the few questions still open."""
+
+
+class Pace:
+    """Rests, politely, while too many questions wait or nobody has taught anything yet.
+
+    A computer improves a policy in seconds. Without this it would have spent its budget before people have seen the
+    second clip; so it stays as far ahead of them as the settings say, and goes on by itself as they answer, or once it
+    has rested without an answer for as long as its patience lasts. While it learns, or somebody has paused it, people
+    may have nothing to answer: that time does not count.
+    """
+
+    def __init__(self, session: FeedbackSession, config: FeedbackConfig):
+        self.session, self.config = session, config
+        self.waiting = 0
+        """Questions that waited when it last looked."""
+        self.silence = 0.0
+        """Seconds rested since the last answer."""
+
+    def keep(self, taught: Callable[[], bool], last: bool) -> None:
+        """Returns once the loop may go on; at once where people are simulated.
+
+        `taught`: whether any answer says something yet. The last update waits for what is still open, as long as
+        somebody goes on answering: no answer should be given in vain.
+        """
+        ahead, patience = self.config.ahead, self.config.patience or float("inf")
+        while not self.session.people:
+            waiting = self.hear()
+            near = waiting <= ahead and (not last or not waiting or self.silence >= PATIENCE_AT_THE_END)
+            if (near or self.silence >= patience) and (taught() or not waiting):
+                return
+            self.session.commands.obey()
+            began = time.monotonic()
+            time.sleep(POLL_SECONDS)
+            self.silence += time.monotonic() - began
+
+    def hear(self) -> int:
+        """How many questions wait; fewer than before, and the silence is over."""
+        waiting = self.session.store.pending()
+        if waiting < self.waiting:
+            self.silence = 0.0
+        self.waiting = waiting
+        return waiting
+
 
 COUNTS = ("asked", "cursor", "labels", "owed", "ticks")
 """What the human side remembers, besides the reward and its questions."""

@@ -9,8 +9,7 @@ import torch
 
 from plaudit.environments.control import make
 from plaudit.environments.control.config import Control
-from plaudit.environments.control.evaluation import true_returns
-from plaudit.environments.control.rollouts import ControlRollouts
+from plaudit.environments.control.rollouts import ControlRollouts, true_returns
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.rewards.control import (
     SegmentReward,
@@ -23,7 +22,7 @@ from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
 from plaudit.stages.adapters import control_data, control_reward
-from plaudit.stages.adapters.control_sources import RewardSources
+from plaudit.stages.adapters.control_reward import RewardSources
 from plaudit.stages.evaluate import EvaluateControl
 from plaudit.trainers.evolution import Evolution, Search
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater

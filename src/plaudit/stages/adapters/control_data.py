@@ -8,16 +8,14 @@ import torch
 
 from plaudit.batches import Demonstrations, Pairs
 from plaudit.batches.rows import take
-from plaudit.environments.control.actions import from_environment
-from plaudit.environments.control.evaluation import true_returns
 from plaudit.environments.control.make import make
-from plaudit.environments.control.rollouts import executed, spaces
+from plaudit.environments.control.rollouts import executed, spaces, true_returns
 from plaudit.environments.control.vector_env import Source
+from plaudit.environments.control.wrappers import from_environment
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.transitions import Transitions
-from plaudit.readers.arrays import RecordedSteps, read_demonstrations, read_pairs
-from plaudit.readers.comparisons import read_comparisons
+from plaudit.readers.arrays import RecordedSteps, read_comparisons, read_demonstrations, read_pairs
 from plaudit.runs import saved
 from plaudit.runs.config import RunConfig
 from plaudit.runs.streams import generator

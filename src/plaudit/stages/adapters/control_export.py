@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from plaudit.errors import PlauditError
-from plaudit.readers.comparisons import LABELS
-from plaudit.rewards.segments import from_bytes
+from plaudit.readers.arrays import LABELS
+from plaudit.rewards.control import from_bytes
 
 
 @dataclass(frozen=True)

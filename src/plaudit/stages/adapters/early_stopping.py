@@ -12,8 +12,7 @@ from typing import Any
 from plaudit.environments.language.rollouts import Completions
 from plaudit.feedback import Comparison
 from plaudit.models.language.policy import LanguagePolicy
-from plaudit.rewards.learned.loop import Wanted
-from plaudit.rewards.learned.session import FeedbackSession
+from plaudit.rewards.learned.loop import FeedbackSession, Wanted
 from plaudit.rewards.learned.terms import PREFERENCE
 from plaudit.rewards.text import CompletionStore, comparison
 from plaudit.runs.checkpoint import load_tree, save_tree

@@ -22,9 +22,9 @@ from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
 from plaudit.stages.adapters import language_data, language_evaluate, language_reward, samples
 from plaudit.stages.adapters.early_stopping import EarlyStopping
+from plaudit.stages.adapters.language_evaluate import Evaluation, Scorers, evaluate, measured, paid, wins
 from plaudit.stages.adapters.language_models import models
-from plaudit.stages.adapters.language_sources import RewardSources
-from plaudit.stages.adapters.text_evaluation import Evaluation, Scorers, evaluate, measured, paid, wins
+from plaudit.stages.adapters.language_reward import RewardSources
 from plaudit.trainers.evolution import Evolution, Search
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from plaudit.trainers.supervised import Supervised, with_reference

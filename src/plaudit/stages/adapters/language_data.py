@@ -32,7 +32,7 @@ from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
 from plaudit.stages.adapters.prompts import without_beginning
 from plaudit.stages.pretrain_config import PretrainText
-from plaudit.stages.split import divided
+from plaudit.stages.reward import divided
 
 HELD_OUT = 0.1
 """Share of the prompts whose pairs are never learned from."""

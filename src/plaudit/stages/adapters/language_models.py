@@ -17,9 +17,8 @@ from plaudit.models.language.reward_model import TextReward
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.rewards import functions, gold
 from plaudit.rewards.gold import GoldReward
-from plaudit.rewards.source import Fixed
 from plaudit.rewards.text import learned, same_tokens
-from plaudit.rewards.weighted import Part, Weighted
+from plaudit.rewards.weighted import Fixed, Part, Weighted
 from plaudit.runs import provenance
 from plaudit.runs.config import RewardSettings, RunConfig
 from plaudit.runs.streams import generator

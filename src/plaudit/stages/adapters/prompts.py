@@ -14,7 +14,7 @@ from plaudit.errors import PlauditError, placed
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.readers.texts import TextPrompt, read_text_prompts
 from plaudit.seeds import seed_of
-from plaudit.stages.split import divided
+from plaudit.stages.reward import divided
 
 SHORTER = "shorten it, lower environment.max_new_tokens, or set environment.too_long to `leave out` or `cut`"
 """What can be done about a prompt that does not fit."""

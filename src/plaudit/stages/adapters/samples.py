@@ -12,7 +12,7 @@ from plaudit.environments.language.prompts import Prompt
 from plaudit.environments.language.rollouts import Completions, GenerationConfig, generate
 from plaudit.models.language.reward_model import TextReward, texts
 from plaudit.rewards.text import record_of, same_tokens, sequence
-from plaudit.stages.adapters.text_evaluation import Scorers
+from plaudit.stages.adapters.language_evaluate import Scorers
 
 NAME = "samples.json"
 """In the run folder."""

@@ -2,8 +2,7 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-from plaudit.rewards.learned.loop import FeedbackLoop
-from plaudit.rewards.learned.session import FeedbackSession
+from plaudit.rewards.learned.loop import FeedbackLoop, FeedbackSession
 from plaudit.runs.config import RunConfig
 from plaudit.runs.folder import RunFolder
 from plaudit.trainers.learner import Learner

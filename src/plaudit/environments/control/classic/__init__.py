@@ -9,8 +9,7 @@ from plaudit.environments.control.classic import (
     mountain_car_continuous,
     pendulum,
 )
-from plaudit.environments.control.classic.physics import Physics
-from plaudit.environments.control.classic.vectorised import ClassicVectorEnv, place
+from plaudit.environments.control.classic.vectorised import ClassicVectorEnv, Physics, place
 
 PHYSICS: dict[str, Callable[..., Physics]] = {
     "CartPole-v1": cartpole.physics,

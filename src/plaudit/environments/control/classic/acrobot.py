@@ -5,7 +5,7 @@ from math import pi
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from plaudit.environments.control.classic.physics import Advanced, Physics
+from plaudit.environments.control.classic.vectorised import Advanced, Physics
 
 SECONDS = 0.2
 L1 = M1 = M2 = INERTIA = 1.0

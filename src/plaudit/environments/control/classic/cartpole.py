@@ -5,7 +5,7 @@ import math
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from plaudit.environments.control.classic.physics import Advanced, Physics
+from plaudit.environments.control.classic.vectorised import Advanced, Physics
 
 GRAVITY, CART, POLE, HALF_LENGTH, FORCE, SECONDS = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
 TOTAL = POLE + CART

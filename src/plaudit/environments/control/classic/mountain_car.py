@@ -3,7 +3,7 @@
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from plaudit.environments.control.classic.physics import Advanced, Physics
+from plaudit.environments.control.classic.vectorised import Advanced, Physics
 
 LEFT, RIGHT, MAX_SPEED, GOAL, FORCE, GRAVITY = -1.2, 0.6, 0.07, 0.5, 0.001, 0.0025
 

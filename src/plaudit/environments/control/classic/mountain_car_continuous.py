@@ -6,7 +6,7 @@ Gymnasium keeps this state as float32 from the first step on, so all but that st
 import numpy as np
 from gymnasium.spaces import Box
 
-from plaudit.environments.control.classic.physics import Advanced, Physics
+from plaudit.environments.control.classic.vectorised import Advanced, Physics
 
 LEFT, RIGHT, MAX_SPEED, GOAL, POWER, GRAVITY = -1.2, 0.6, 0.07, 0.45, 0.0015, 0.0025
 

@@ -5,7 +5,7 @@ from itertools import repeat
 import numpy as np
 from gymnasium.spaces import Box
 
-from plaudit.environments.control.classic.physics import Advanced, Physics
+from plaudit.environments.control.classic.vectorised import Advanced, Physics
 
 MAX_SPEED, MAX_TORQUE, SECONDS, MASS, LENGTH = 8, 2.0, 0.05, 1.0, 1.0
 

@@ -75,7 +75,7 @@ CASES = (
     Case("preferences_mistakes", "pendulum_preferences", COMPARISONS + ", one in ten wrong", -250,
          changes=_people(mistake=0.1)),
     Case("preferences_expected", "pendulum_preferences", COMPARISONS + ", one in ten wrong, which it expects", -250,
-         changes=_people(mistake=0.1) | {"reward": {"likelihood": {"mistakes": 0.2}}}),
+         changes=_people(mistake=0.1) | {"reward": {"likelihood": {"label_noise": 0.2}}}),
     Case("preferences_few", "pendulum_preferences", COMPARISONS,
          changes={"feedback": {"labels": 50, "first": 20}}),
     Case("ratings", "pendulum_preferences", "{labels} ratings, no reward", -250, "worst",

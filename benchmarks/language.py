@@ -59,9 +59,9 @@ def runs(names: Sequence[str], seed: int, keep: Path | None = None) -> dict[str,
     with tempfile.TemporaryDirectory() as temporary:
         folder = keep / str(seed) if keep is not None else Path(temporary)
         place, began, found = folder, time.process_time(), {}
-        for lesson in demo.lessons(folder, seed):
-            place = lesson.folder
-            pretrain(lesson.config, "service", place, lambda row: None)
+        for part in demo.pretraining(folder, seed):
+            place = part.folder
+            pretrain(part.config, "service", place, lambda row: None)
         taught = time.process_time() - began
         for name in names:
             began = time.process_time()

@@ -55,7 +55,7 @@ REWARD: dict[str, Any] = {
     "split": "train",
     "test_split": "test",
     "length": 128,
-    "likelihood": {"mistakes": 0.2},
+    "likelihood": {"label_noise": 0.2},
     "fit": {"learning_rate": 3e-4, "weight_decay": 0.05, "minibatch_size": 16, "first_steps": 470},
 }
 """Chosen by cross-validation on the train split, of which 470 steps are two passes."""

@@ -19,7 +19,7 @@ from plaudit.annotators.simulated import (
 )
 from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
-from plaudit.rewards.learned.terms import Judgement, of_responses, teaches
+from plaudit.rewards.learned.terms import Judgement, of_responses
 from plaudit.storage.answers import AnswerLog
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import NewQuery
@@ -201,7 +201,7 @@ def test_a_loop_of_mixed_kinds_teaches_the_order() -> None:
         assert lives["ann"].rates()["agreement"] == 1 and lives["cy"].rates()["agreement"] == 0
     assert read[0] == read[1]
     kinds = {one.kind for one in read[0]}
-    assert kinds == {"comparison", "ranking", "rating"} and teaches(read[0])
+    assert kinds == {"comparison", "ranking", "rating"} and informative(read[0])
     worth = {item: row.astype(float).sum() for item, row in hidden.rewards.items()}
     for name, sign in (("ann", 1), ("cy", -1)):
         mine = [one for one in read[0] if one.person == name and one.kind == "rating"]

@@ -98,7 +98,9 @@ def test_reliability_worked_by_hand() -> None:
 
 def test_mistakes_are_a_share_of_coin_flips() -> None:
     # the mixture .5 e + (1 - e) sigma(d), d = ln 3, e = .2: .1 + .8 * .75 = .7
-    assert loss([(math.log(3), 0.0)], [1.0], Config(mistakes=0.2)) == pytest.approx(-math.log(0.7), abs=1e-6)
+    assert loss([(math.log(3), 0.0)], [1.0], Config(label_noise=0.2)) == pytest.approx(
+        -math.log(0.7), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.2, 0.5, 0.8, 1.0])

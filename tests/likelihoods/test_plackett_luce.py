@@ -96,14 +96,14 @@ def test_worked_by_hand() -> None:
     pairs=st.lists(
         st.tuples(st.floats(-9, 9), st.floats(-9, 9), st.sampled_from([0.0, 0.5, 1.0])), min_size=1
     ),
-    mistakes=st.sampled_from([0.0, 0.2, 1.0]),
+    label_noise=st.sampled_from([0.0, 0.2, 1.0]),
 )
-def test_two_options_are_bradley_terry(pairs: list, mistakes: float) -> None:
+def test_two_options_are_bradley_terry(pairs: list, label_noise: float) -> None:
     scores = torch.tensor([p[:2] for p in pairs], dtype=torch.float64)
     said = torch.tensor([p[2] for p in pairs], dtype=torch.float64)
     ranks = torch.stack([2 - said, 1 + said], dim=1)  # 1 and 2; 2 and 1; 1.5 and 1.5
-    mine = plackett_luce.loss(scores, Rankings(ranks), Config(0.7, mistakes)).total
-    other = bradley_terry.loss(scores, Comparisons(said), bradley_terry.Config(0.7, mistakes)).total
+    mine = plackett_luce.loss(scores, Rankings(ranks), Config(0.7, label_noise)).total
+    other = bradley_terry.loss(scores, Comparisons(said), bradley_terry.Config(0.7, label_noise)).total
     assert mine.item() == pytest.approx(other.item(), rel=1e-9)
 
 

@@ -63,8 +63,8 @@ def test_the_best_reward_gives_back_the_mean_rating() -> None:
 def test_a_comparison_with_the_middle_of_the_scale_is_thumbs() -> None:
     reward, up = torch.tensor([[0.3], [-1.2]]), torch.tensor([1.0, 0.0])
     beside = torch.cat([reward, torch.zeros(2, 1)], dim=1)
-    one = rating.loss(reward, Ratings(up), Config(mistakes=0.2)).total
-    other = bradley_terry.loss(beside, Comparisons(up), bradley_terry.Config(mistakes=0.2)).total
+    one = rating.loss(reward, Ratings(up), Config(label_noise=0.2)).total
+    other = bradley_terry.loss(beside, Comparisons(up), bradley_terry.Config(label_noise=0.2)).total
     assert one.item() == pytest.approx(other.item())
 
 

@@ -249,7 +249,7 @@ def test_who_wakes_late_takes_nothing_from_whoever_leads_by_then(transactions: T
     """The first serves the second, who wakes only once the third has served itself and while the fourth waits."""
     queue, answers, threads = transactions._writers, {}, []
     held = {n: (threading.Event(), threading.Event()) for n in (0, 1, 3)}
-    settled, woken = threading.Event(), threading.Event()
+    finished, woken = threading.Event(), threading.Event()
     original = queue._hand_over
 
     def start(n: int) -> None:
@@ -270,9 +270,9 @@ def test_who_wakes_late_takes_nothing_from_whoever_leads_by_then(transactions: T
 
     def hand_over(job: Any) -> None:
         if job.action.n == 2:
-            assert settled.wait(20)
+            assert finished.wait(20)
         if job.action.n == 3:
-            settled.set()
+            finished.set()
             assert woken.wait(20)
         original(job)
         if job.action.n == 2:

@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _with_me(given: Demo, out: Path) -> int:
-    from plaudit.cli.asking import run_asking
+    from plaudit.cli.interactive import run_interactive
     from plaudit.stages import demo
 
     if given.only == "language":
@@ -62,7 +62,7 @@ def _with_me(given: Demo, out: Path) -> int:
         "to you. Ten answers are enough for a first policy, more make it better; a minute without an answer ends the\n"
         "questions, and the policy learns on from what you said. The first question comes in a few seconds."
     )
-    run = run_asking(demo.control_with_me(given.seed), out, "a pendulum learns from you", given.browser)
+    run = run_interactive(demo.control_with_me(given.seed), out, "a pendulum learns from you", given.browser)
     # in place of the run's own, which was named above: it may be wanted in another language
     reported(lambda report: report.write_joint_report([run], run.report, given.language))
     return 0
@@ -87,10 +87,10 @@ def _language(out: Path, seed: int) -> RunFolder:
         "rude, some ramble, some get the facts wrong. A simulated person says 400 times which of two answers is better."
     )
     place = out
-    for lesson in demo.lessons(out, seed):
-        place, bar = lesson.folder, bar_of(lesson.title, lesson.config.trainer)
+    for part in demo.pretraining(out, seed):
+        place, bar = part.folder, bar_of(part.title, part.config.trainer)
         try:
-            pretrain(lesson.config, "service", place, bar.write)
+            pretrain(part.config, "service", place, bar.write)
         finally:
             bar.close()
     print("Before the policy first moves, 300 pairs of its answers are compared: about half a minute.")

@@ -18,7 +18,7 @@ class Config:
 
     scale: Positive = 1.0
     """Inverse temperature: the logit is scale * (first return - second return) + side bias."""
-    mistakes: Probability = 0.0
+    label_noise: Probability = 0.0
     """Share of answers taken to be coin flips, for people without an estimated reliability."""
     centring: NonNegative = 0.0
     """Weight of (first + second)^2, which keeps returns near zero."""
@@ -38,7 +38,7 @@ def log_probabilities(
     P(first preferred) = eta sigma(d) + (1 - eta) sigma(-d), where eta is the person's reliability.
     """
     eta = judgements.reliability
-    eta = torch.full_like(d, 1 - config.mistakes / 2) if eta is None else eta
+    eta = torch.full_like(d, 1 - config.label_noise / 2) if eta is None else eta
     ahead, behind = logsigmoid(d), logsigmoid(-d)
     return log_mixture(ahead, behind, eta), log_mixture(behind, ahead, eta)
 

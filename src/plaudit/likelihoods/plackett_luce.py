@@ -25,7 +25,7 @@ class Config:
 
     scale: Positive = 1.0
     """Inverse temperature: options are chosen in proportion to exp(scale * return)."""
-    mistakes: Probability = 0.0
+    label_noise: Probability = 0.0
     """Share of rankings taken to be coin flips between the order and its reverse, for people without an estimated
     reliability."""
 
@@ -40,7 +40,7 @@ def loss(rewards: Float[Tensor, "R C"], judgements: Rankings, config: Config) ->
     places, chosen, row, share = _orders(judgements.ranks)
     present = places >= 0
     scores = config.scale * rewards[row].gather(1, places.clamp(min=0))
-    eta = torch.full_like(rewards[:, 0], 1 - config.mistakes / 2)
+    eta = torch.full_like(rewards[:, 0], 1 - config.label_noise / 2)
     eta = eta if judgements.reliability is None else judgements.reliability
     likely = log_mixture(_log_order(scores, present, chosen), _log_order(-scores, present, chosen), eta[row])
     nll = torch.zeros_like(rewards[:, 0]).index_add(0, row, -share * likely)

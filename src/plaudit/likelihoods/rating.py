@@ -18,7 +18,7 @@ class Config:
 
     scale: Positive = 1.0
     """Inverse temperature: the expected rating is sigma(scale * return + leniency)."""
-    mistakes: Probability = 0.0
+    label_noise: Probability = 0.0
     """Share of ratings taken to be coin flips, for people without an estimated reliability."""
 
 
@@ -33,7 +33,7 @@ def loss(rewards: Float[Tensor, "N 1"], judgements: Ratings, config: Config) -> 
     d = config.scale * rewards[:, 0]
     if j.leniency is not None:
         d = d + j.leniency
-    eta = torch.full_like(d, 1 - config.mistakes / 2) if j.reliability is None else j.reliability
+    eta = torch.full_like(d, 1 - config.label_noise / 2) if j.reliability is None else j.reliability
     high, low = logsigmoid(d), logsigmoid(-d)
     nll = -(j.value * log_mixture(high, low, eta) + (1 - j.value) * log_mixture(low, high, eta))
     weight = torch.ones_like(nll) if j.weight is None else j.weight

@@ -20,6 +20,7 @@ EVERYWHERE: dict[str, str] = {
     "reward.fit.minibatch": "reward.fit.minibatch_size",
     "reward.fit.piece": "reward.fit.microbatch_size",
     "reward.fit.drawn": "reward.fit.subsample",
+    "reward.likelihood.mistakes": "reward.likelihood.label_noise",
     "feedback.ask": "feedback.query",
 }
 CONTROL_KEYS: dict[str, str] = EVERYWHERE | {
@@ -130,6 +131,7 @@ FLAGS: dict[str, str] = {
     "fit.minibatch": "fit.minibatch_size",
     "fit.piece": "fit.microbatch_size",
     "fit.drawn": "fit.subsample",
+    "likelihood.mistakes": "likelihood.label_noise",
     "model.caution": "model.uncertainty_penalty",
     "answer_tokens": "max_new_tokens",
     "settings.kl_in_loss": "settings.kl.coef",

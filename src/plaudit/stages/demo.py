@@ -17,7 +17,7 @@ SMALL = NewModel(layers=2, width=192, heads=4, vocabulary=512, context=192, spre
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Pretraining:
     """Something the model is taught before anybody is asked."""
 
     title: str
@@ -38,7 +38,7 @@ def control_with_me(seed: int) -> RunConfig:
     return replace(config, feedback=asked)
 
 
-def lessons(folder: Path, seed: int) -> list[Lesson]:
+def pretraining(folder: Path, seed: int) -> list[Pretraining]:
     """First to write, also plain right answers; then what clerks answer."""
     base, clerks = folder / "base", folder / "clerks"
     first = PretrainText(
@@ -58,7 +58,7 @@ def lessons(folder: Path, seed: int) -> list[Lesson]:
         trainer=_descent(1e-3, 80),
         seed=seed,
     )
-    return [Lesson("learning to write", first, base), Lesson("learning from clerks", clerk, clerks)]
+    return [Pretraining("learning to write", first, base), Pretraining("learning from clerks", clerk, clerks)]
 
 
 def language(start: Path, seed: int) -> RunConfig:

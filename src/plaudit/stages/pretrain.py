@@ -30,17 +30,17 @@ def pretrain(config: PretrainConfig, place: str, out: Path, watch: Watch) -> dic
     settings.validate(config)
     mathematics = config.settings if isinstance(config, PretrainControl) else bc.Config()
     with threads(config.threads), of_medium.pretraining_memory_explained():
-        lessons = of_medium.lessons(config, place)
+        data = of_medium.training_data(config, place)
         learner = supervised.Supervised(
-            lessons.policy,
-            lessons.train,
-            lessons.held_out,
+            data.policy,
+            data.train,
+            data.held_out,
             Algorithm(bc, mathematics, "bc"),
             config.trainer,
-            lessons.shuffles,
+            data.shuffles,
         )
         metrics = _finite(learner, watch)
-        return metrics | lessons.save(out, metrics)
+        return metrics | data.save(out, metrics)
 
 
 def _finite(learner: supervised.Supervised, watch: Watch) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def fit(rows: Sequence[Judged], config: RewardFromFiles, known: Any = None) -> L
         trainer.fit(judgements)
     except PlauditError as error:  # in a run the settings of the fit lie below `reward`
         raise PlauditError(str(error).replace("reward.fit.", "fit.")) from None
-    of_medium.settle(medium, rows)
+    of_medium.normalise(medium, rows)
     return Learned(medium, trainer, explained(trainer, judgements))
 
 

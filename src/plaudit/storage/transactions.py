@@ -111,14 +111,14 @@ class _Job:
 
     action: Action[Any]
     called: threading.Event = field(default_factory=threading.Event)
-    """Set when it is settled, or when it is its turn to lead."""
-    settled: bool = False
+    """Set when it is finished, or when it is its turn to lead."""
+    finished: bool = False
     result: Any = None
     error: Exception | None = None
 
-    def settle(self, result: Any = None, error: Exception | None = None) -> None:
+    def finish(self, result: Any = None, error: Exception | None = None) -> None:
         """Note how it ended."""
-        self.result, self.error, self.settled = result, error, True
+        self.result, self.error, self.finished = result, error, True
 
 
 class _Writers:
@@ -166,9 +166,9 @@ class _Writers:
                 self._waiting.remove(job)
             if self._leader is job:
                 for other in self._waiting:
-                    if other.settled:
+                    if other.finished:
                         other.called.set()
-                self._waiting = [other for other in self._waiting if not other.settled]
+                self._waiting = [other for other in self._waiting if not other.finished]
                 self._leader = self._waiting[0] if self._waiting else None
             if self._leader is not None:
                 self._leader.called.set()
@@ -185,16 +185,16 @@ class _Writers:
             except Exception:
                 break  # the same; below, each gets the error that is its own
             for job, (result, error) in zip(batch, ended, strict=True):
-                job.settle(result, error)
+                job.finish(result, error)
             return
         for job in batch:
             self._alone(job)
 
     def _alone(self, job: _Job) -> None:
         try:
-            job.settle(retrying(lambda: _within(self._engine, job.action), self._name))
+            job.finish(retrying(lambda: _within(self._engine, job.action), self._name))
         except Exception as error:
-            job.settle(error=error)
+            job.finish(error=error)
 
 
 def _together(connection: Connection, job: _Job) -> tuple[Any, None]:

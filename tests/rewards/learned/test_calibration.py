@@ -29,9 +29,9 @@ def term(kind: Any, judgements: Judgements, module: Any, **settings: Any) -> Ter
     return Term(kind, None, judgements, Likelihood(module, module.Config(**settings)))
 
 
-@pytest.mark.parametrize("mistakes", [0.0, 0.3])
+@pytest.mark.parametrize("label_noise", [0.0, 0.3])
 @pytest.mark.parametrize("known", [False, True])
-def test_forecasts_are_those_of_the_likelihood_that_is_learned(mistakes: float, known: bool) -> None:
+def test_forecasts_are_those_of_the_likelihood_that_is_learned(label_noise: float, known: bool) -> None:
     """The reports judge the logged probabilities: they are of the same people as the loss."""
     returns = torch.tensor([[3.0, -2.0], [0.5, 1.0], [-4.0, 2.0], [1.0, 1.0]], dtype=torch.float64)
     said = torch.tensor([0.0, 1.0, 0.0, 0.5], dtype=torch.float64)
@@ -39,7 +39,7 @@ def test_forecasts_are_those_of_the_likelihood_that_is_learned(mistakes: float, 
     if known:
         people = Comparisons(said, reliability=torch.full_like(said, 0.8), side_bias=torch.ones_like(said))
     found = forecast(
-        trainer((returns, term("comparison", people, bradley_terry, scale=2.0, mistakes=mistakes))), []
+        trainer((returns, term("comparison", people, bradley_terry, scale=2.0, label_noise=label_noise))), []
     )
     forecasts = found["reward/held_out_probabilities"]
     nll = [
@@ -48,7 +48,7 @@ def test_forecasts_are_those_of_the_likelihood_that_is_learned(mistakes: float, 
     assert found["reward/held_out_nll"] == pytest.approx(sum(nll) / len(nll), rel=1e-6)
     assert found["reward/held_out_answers"] == said.tolist()
     assert found["reward/held_out_accuracy"] == pytest.approx(1 / 3)  # of three decided ones
-    if mistakes and not known:  # nobody who errs in 15 % of the cases is forecast with more than 85 %
+    if label_noise and not known:  # nobody who errs in 15 % of the cases is forecast with more than 85 %
         assert all(0.15 <= p <= 0.85 for p in forecasts)
 
 

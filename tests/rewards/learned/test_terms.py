@@ -16,7 +16,6 @@ from plaudit.rewards.learned.terms import (
     likelihood_of,
     of_feedback,
     of_responses,
-    teaches,
     tensors,
 )
 from plaudit.storage.store import Response
@@ -102,9 +101,9 @@ def test_kinds_apart_and_what_teaches() -> None:
     assert by_kind([up, pair, down]) == {"comparison": [pair], "rating": [up, down]}
     assert list(by_kind([order, up])) == ["ranking", "rating"] and by_kind([]) == {}
     for silent in ([], [down], [down, down], [tied], [tied, up]):
-        assert not teaches(silent)
+        assert not informative(silent)
     for telling in ([down, up], [order], [pair], [tied, down, up]):
-        assert teaches(telling)
+        assert informative(telling)
 
 
 def test_two_thumbs_down_are_the_likelihood_of_two_bad_options() -> None:

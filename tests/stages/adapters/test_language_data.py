@@ -33,7 +33,7 @@ def config(**changes: Any) -> PretrainText:
 
 
 @pytest.fixture
-def lessons(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def learned(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The data of every training, learned and held out."""
     found: list[Any] = []
     run = supervised.run
@@ -70,14 +70,14 @@ def nll(folder: Path, sequences: Sequence[list[int]], starts: Sequence[int]) -> 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_text_is_learned_once_and_its_end_is_held_out(
-    packed: bool, lessons: list[Any], tmp_path: Path
+    packed: bool, learned: list[Any], tmp_path: Path
 ) -> None:
     file = tmp_path / ("text.txt.gz" if packed else "text.txt")
     file.write_bytes(gzip.compress(TEXT.encode()) if packed else TEXT.encode())
     result = pretrain(config(context=10, held_out=0.1), str(file), tmp_path / "lm", quiet)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "lm")
     cut = round(len(TEXT) * 0.9)
-    ((train, held),) = lessons
+    ((train, held),) = learned
     for side, part in ((train, TEXT[:cut]), (held, TEXT[cut:])):
         ids = tokenizer(part, add_special_tokens=False)["input_ids"]
         assert [token for row in decided(side) for token in row] == ids[1:]
@@ -100,11 +100,11 @@ ROWS = [
 
 
 @pytest.mark.parametrize("learn", ["answers", "everything"])
-def test_demonstrations(learn: str, lessons: list[Any], tmp_path: Path) -> None:
+def test_demonstrations(learn: str, learned: list[Any], tmp_path: Path) -> None:
     file = write_rows(tmp_path / "d.jsonl", ROWS)
     result = pretrain(config(learn=learn, held_out=0.25), str(file), tmp_path / "lm", quiet)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "lm")
-    ((train, held),) = lessons
+    ((train, held),) = learned
     assert len(train.mask) == 9 and len(held.mask) == 3
     expected = {}
     for row in ROWS:
@@ -124,18 +124,18 @@ def test_demonstrations(learn: str, lessons: list[Any], tmp_path: Path) -> None:
     assert result["val/nll_per_character"] == pytest.approx(total / sum(map(len, texts)), rel=1e-4)
 
 
-def test_texts_in_rows_are_learned_whole(lessons: list[Any], tmp_path: Path) -> None:
+def test_texts_in_rows_are_learned_whole(learned: list[Any], tmp_path: Path) -> None:
     file = write_rows(tmp_path / "t.jsonl", [{"text": f"one two {i}"} for i in range(6)])
     pretrain(config(held_out=0.2), str(file), tmp_path / "lm", quiet)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "lm")
-    ((train, held),) = lessons
+    ((train, held),) = learned
     whole = [[*tokenizer(f"one two {i}")["input_ids"], tokenizer.eos_token_id] for i in range(6)]
     assert sorted([*rows_of(train), *rows_of(held)]) == sorted(whole)
     assert all(row[1:] == said for row, said in zip(rows_of(train), decided(train), strict=True))
 
 
 @pytest.mark.parametrize("prompt", [True, False])
-def test_nothing_that_was_learned_is_held_out(prompt: bool, lessons: list[Any], tmp_path: Path) -> None:
+def test_nothing_that_was_learned_is_held_out(prompt: bool, learned: list[Any], tmp_path: Path) -> None:
     """Rows come twice, and prompts with several answers: a held-out loss on what was learned would say nothing."""
     rows: list[dict[str, str]] = []
     for i in [*range(6), *range(6)]:
@@ -146,7 +146,7 @@ def test_nothing_that_was_learned_is_held_out(prompt: bool, lessons: list[Any], 
     file = write_rows(tmp_path / "d.jsonl", rows)
     pretrain(config(learn="everything", held_out=0.3), str(file), tmp_path / "lm", quiet)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "lm")
-    ((train, held),) = lessons
+    ((train, held),) = learned
     one, other = ({tokenizer.decode(row).split(":")[0] for row in rows_of(side)} for side in (train, held))
     assert len(one) == 4 and len(other) == 2 and not one & other
     assert len(train.mask) + len(held.mask) == len(rows)
@@ -158,7 +158,7 @@ def test_a_single_prompt_cannot_be_divided(tmp_path: Path) -> None:
         pretrain(config(), str(file), tmp_path / "lm", quiet)
 
 
-def test_conversations_go_through_the_chat_template(lessons: list[Any], tmp_path: Path) -> None:
+def test_conversations_go_through_the_chat_template(learned: list[Any], tmp_path: Path) -> None:
     talks = [
         [
             {"role": "system", "content": "Be kind."},
@@ -171,7 +171,7 @@ def test_conversations_go_through_the_chat_template(lessons: list[Any], tmp_path
     new = {"new": NEW | {"context": 96}}
     pretrain(config(held_out=0.25, **new), str(file), tmp_path / "lm", quiet)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "lm")
-    ((train, held),) = lessons
+    ((train, held),) = learned
     for row, said in zip([*rows_of(train), *rows_of(held)], [*decided(train), *decided(held)], strict=True):
         name = tokenizer.decode(said).removeprefix("I am ").removesuffix(".<|end|>")
         (talk,) = (talk for talk in talks if f"I am {name}." == talk[-1]["content"])
@@ -181,7 +181,7 @@ def test_conversations_go_through_the_chat_template(lessons: list[Any], tmp_path
 
 @pytest.mark.parametrize("learn", ["answers", "everything"])
 def test_a_demonstration_that_is_too_long_loses_the_beginning_of_its_prompt(
-    learn: str, lessons: list[Any], tmp_path: Path
+    learn: str, learned: list[Any], tmp_path: Path
 ) -> None:
     """What is learned of the answer stays what it was; of an answer that alone is too long, the end."""
     rows = [{"prompt": "say " * n + f"{n}:", "completion": " yes" * (1 + n // 5)} for n in (1, 2, 3, 8, 9)]
@@ -197,24 +197,24 @@ def test_a_demonstration_that_is_too_long_loses_the_beginning_of_its_prompt(
         whole = [*prompt, *answer][-20:]
         start = max(1, len(whole) - len(answer)) if learn == "answers" else 1
         expected[tuple(whole)] = whole[start:]
-    ((train, held),) = lessons
+    ((train, held),) = learned
     seen = [*rows_of(train), *rows_of(held)]
     assert sorted(map(tuple, seen)) == sorted(expected) and max(map(len, seen)) == 20
     assert [*decided(train), *decided(held)] == [expected[tuple(row)] for row in seen]
 
 
-def test_how_many_were_left_out(lessons: list[Any], tmp_path: Path) -> None:
+def test_how_many_were_left_out(learned: list[Any], tmp_path: Path) -> None:
     file = write_rows(tmp_path / "d.jsonl", [*ROWS, {"prompt": "say", "completion": " word" * 90}])
     found = pretrain(config(too_long="leave out"), str(file), tmp_path / "lm", quiet)
-    ((train, held),) = lessons
+    ((train, held),) = learned
     assert found["left_out"] == 1 and len(train.mask) + len(held.mask) == len(ROWS)
     assert pretrain(config(), str(write_rows(file, ROWS)), tmp_path / "all", quiet)["left_out"] == 0
 
 
-def test_a_split_alone(lessons: list[Any], tmp_path: Path) -> None:
+def test_a_split_alone(learned: list[Any], tmp_path: Path) -> None:
     file = write_rows(tmp_path / "d.jsonl", ROWS)
     pretrain(config(split="b", held_out=0.25), str(file), tmp_path / "lm", quiet)
-    ((train, held),) = lessons
+    ((train, held),) = learned
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "lm")
     texts = sorted(tokenizer.decode(row, skip_special_tokens=True) for row in rows_of(train) + rows_of(held))
     assert texts == sorted(f"say {i}:{' yes' if i % 2 else ' no no'}" for i in range(8, 12))
@@ -232,7 +232,7 @@ def test_service_dialogues() -> None:
     assert not held & {row.prompt for row in plain}
 
 
-def test_the_vocabulary_of_gpt2(shared_data: Path, lessons: list[Any], tmp_path: Path) -> None:
+def test_the_vocabulary_of_gpt2(shared_data: Path, learned: list[Any], tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
     file.write_text(TEXT)
     pretrain(
@@ -243,7 +243,7 @@ def test_the_vocabulary_of_gpt2(shared_data: Path, lessons: list[Any], tmp_path:
     assert tokenizer("Hello world")["input_ids"] == [15496, 995] and tokenizer.eos_token_id == 50256
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "lm")
     assert model.get_input_embeddings().weight.shape[0] == len(tokenizer) == 50258
-    ((train, _),) = lessons
+    ((train, _),) = learned
     cut = round(len(TEXT) * 0.8)
     assert [token for row in decided(train) for token in row] == tokenizer(TEXT[:cut])["input_ids"][1:]
     with pytest.raises(PlauditError, match=r"no byte-level BPE in vocab.json and merges.txt"):

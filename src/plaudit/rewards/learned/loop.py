@@ -13,7 +13,7 @@ from plaudit.batches import Rewards
 from plaudit.errors import PlauditError
 from plaudit.rewards.config import FeedbackConfig
 from plaudit.rewards.learned.calibration import consistency, forecast, held_out, reliabilities
-from plaudit.rewards.learned.terms import of_responses, teaches
+from plaudit.rewards.learned.terms import informative, of_responses
 from plaudit.rewards.learned.trainer import RewardTrainer
 from plaudit.seeds import seed_of
 from plaudit.storage.answers import AnswerLog
@@ -264,7 +264,7 @@ class FeedbackLoop:
         self.labels = len(standing)
         metrics: dict[str, Any] = {}
         judgements = of_responses(standing) if fresh else []
-        if teaches(judgements):
+        if informative(judgements):
             # how well the reward of before forecasts the new answers: held-out data at no cost in labels
             metrics = forecast(self.trainer, of_responses(fresh)) if self.trainer.fits else {}
             metrics |= self.trainer.fit(judgements)
@@ -280,7 +280,7 @@ class FeedbackLoop:
             return True
         store = self.session.store
         training = {query.id for query in store.queries() if query.purpose == "train"}
-        return teaches(of_responses(one for one in store.view(LARGEST) if one.query_id in training))
+        return informative(of_responses(one for one in store.view(LARGEST) if one.query_id in training))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the feedback itself, which the store keeps."""

@@ -44,7 +44,7 @@ class LikelihoodConfig:
 
     scale: NonNegative = 1.0
     """Inverse temperature: how much surer people are for each unit of reward more."""
-    mistakes: Probability = 0.0
+    label_noise: Probability = 0.0
     """Share of answers taken to be coin flips, of people whose reliability is not estimated."""
     centring: NonNegative = 0.0
     """Weight of (first + second)^2 of every comparison, which keeps returns near zero."""
@@ -127,10 +127,10 @@ def by_kind(judgements: Sequence[Judgement]) -> dict[Kind, list[Judgement]]:
 def likelihood_of(kind: Kind, config: LikelihoodConfig) -> Likelihood:
     """The likelihood of a kind of judgements."""
     if kind == "comparison":
-        settings = bradley_terry.Config(config.scale, config.mistakes, config.centring)
+        settings = bradley_terry.Config(config.scale, config.label_noise, config.centring)
         return Likelihood(bradley_terry, settings)
     module = plackett_luce if kind == "ranking" else rating
-    return Likelihood(module, module.Config(config.scale, config.mistakes))
+    return Likelihood(module, module.Config(config.scale, config.label_noise))
 
 
 def tensors(rows: Sequence[Judgement]) -> Judgements:
@@ -150,7 +150,7 @@ def tensors(rows: Sequence[Judgement]) -> Judgements:
     return Ratings(torch.tensor([one[0] for one in said]))
 
 
-def teaches(judgements: Sequence[Judgement]) -> bool:
+def informative(judgements: Sequence[Judgement]) -> bool:
     """Whether anything in them tells a better option from a worse one."""
     values = {one.said[0] for one in judgements if one.kind == "rating"}
     if len(values) > 1:

@@ -172,10 +172,10 @@ def save_reward(out: Path, reward: SegmentReward, about: dict[str, Any]) -> None
     saved.save_reward(out, reward.model, about)
 
 
-settle, rules, refuse_model = control_reward.settle, control_reward.rules, control_reward.refuse_model
+normalise, rules, refuse_model = control_reward.normalise, control_reward.rules, control_reward.refuse_model
 memory_explained = run_memory_explained = nullcontext
 pretraining_memory_explained = nullcontext
-lessons = control_data.ClonedLessons
+training_data = control_data.CloningData
 
 
 def evaluated(place: str, config: EvaluateControl) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def _tensors(record: Transitions) -> list[torch.Tensor]:
     return list(vars(record).values())
 
 
-class ClonedLessons:
+class CloningData:
     """What a policy learns from a demonstrator."""
 
     def __init__(self, config: PretrainControl, place: str):

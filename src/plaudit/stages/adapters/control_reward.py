@@ -50,7 +50,7 @@ def medium(rows: Sequence[Judged], config: Any, known: Spaces | None) -> Segment
     return SegmentReward(model, transitions, config.fit.subsample)
 
 
-def settle(reward: SegmentReward, rows: Sequence[Judged]) -> None:
+def normalise(reward: SegmentReward, rows: Sequence[Judged]) -> None:
     """Mean 0 and variance 1 of every member over all segments."""
     record, mask = stack([transitions(segment) for one in rows for segment in one.options])
     reward.model.standardise(record, mask)

@@ -169,15 +169,15 @@ class LanguageTask:
 
     def _kept(self) -> tuple[int, dict[str, Any]]:
         """The update whose policy is kept, and what people said of all of them, late answers too."""
-        kept, watcher = self.learner.updates, self.early_stopping
-        if watcher is None:
+        kept, early_stopping = self.learner.updates, self.early_stopping
+        if early_stopping is None:
             return kept, {}
-        judged = watcher.judged()
-        if self.config.win_rate_check.stop and watcher.checks:
-            kept = watcher.restore_best(self.models.policy)
+        judged = early_stopping.judged()
+        if self.config.win_rate_check.stop and early_stopping.checks:
+            kept = early_stopping.restore_best(self.models.policy)
             if not judged:
                 self.notes.add(UNJUDGED)
-        return kept, watcher.state_dict()
+        return kept, early_stopping.state_dict()
 
     def _watched(self) -> dict[str, Any]:
         """Evaluation on held-out prompts and held-out judgements, where they are due."""
@@ -189,7 +189,7 @@ class LanguageTask:
             return found
         return found | self._checked(self.early_stopping, updates)
 
-    def _checked(self, watcher: EarlyStopping, updates: int) -> dict[str, Any]:
+    def _checked(self, early_stopping: EarlyStopping, updates: int) -> dict[str, Any]:
         """What people say of the policy beside the start."""
         made, draws = self.models, generator(self.config.seed, f"watch {updates}")
         count = self.config.win_rate_check.judgements
@@ -197,9 +197,9 @@ class LanguageTask:
         asked = [made.prompts.held_out[i] for i in places.tolist()]
         fresh, before = (generate(one, asked, made.generation, draws) for one in (made.policy, made.start))
         distance = measured(made.policy, made.start, fresh.record)
-        said = watcher.check(updates, distance, (fresh, before), made.policy)
-        self._stopped = watcher.fallen()
-        check = watcher.checks[-1]
+        said = early_stopping.check(updates, distance, (fresh, before), made.policy)
+        self._stopped = early_stopping.fallen()
+        check = early_stopping.checks[-1]
         found: dict[str, Any] = {
             "watch/win_rate": check.rate,
             "watch/judgements": check.judgements,
@@ -229,7 +229,11 @@ def save_reward(out: Path, reward: CompletionReward, about: dict[str, Any]) -> N
     reward_model.save(out, reward.model)
 
 
-settle, rules, refuse_model = language_reward.settle, language_reward.rules, language_reward.refuse_model
+normalise, rules, refuse_model = (
+    language_reward.normalise,
+    language_reward.rules,
+    language_reward.refuse_model,
+)
 
 
 def run_memory_explained() -> Any:
@@ -247,4 +251,4 @@ def pretraining_memory_explained() -> Any:
     return loading.memory_explained(language_data.MEMORY)
 
 
-lessons, evaluated = language_data.TextLessons, language_evaluate.evaluated
+training_data, evaluated = language_data.TextData, language_evaluate.evaluated

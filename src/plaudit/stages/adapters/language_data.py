@@ -99,7 +99,7 @@ class Encoded:
     """Demonstrations that were too long."""
 
 
-class TextLessons:
+class TextData:
     """What a language model learns before any feedback."""
 
     def __init__(self, config: PretrainText, place: str):

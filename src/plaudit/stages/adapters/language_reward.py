@@ -71,7 +71,7 @@ def read(model: TextReward, said: TextRecord, most: int) -> list[int]:
     return model.reading(ids, said.columns or {}, most)
 
 
-def settle(reward: CompletionReward, rows: Sequence[Judged]) -> None:
+def normalise(reward: CompletionReward, rows: Sequence[Judged]) -> None:
     """Mean 0 and variance 1 over the first texts."""
     some = [said for one in rows for said in one.things][:MOST_SCALED]
     reward.model.standardise(texts([reward.read(said) for said in some], reward.model.device))

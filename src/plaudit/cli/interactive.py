@@ -20,7 +20,7 @@ from plaudit.storage import open_store
 START_SECONDS = 20.0
 
 
-def run_asking(config: RunConfig, path: Path, title: str, browser: bool) -> RunFolder:
+def run_interactive(config: RunConfig, path: Path, title: str, browser: bool) -> RunFolder:
     """One run whose questions are answered in the browser; the pages are there before the first question is."""
     config = resolve_paths(config)
     with threads(config.threads):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from plaudit.batches import Episodes
+from plaudit.maths.kl import Kl
 
 FLOATS = ("logp", "rewards", "values", "next_values", "ref_logp")
 
@@ -69,4 +70,20 @@ def episode_indices(e: Episodes) -> list[tuple[int, list[int]]]:
                 columns = []
         if columns:
             found.append((b, columns))
+    return found
+
+
+def slow_returns(episodes: Episodes, price: Kl) -> list[float]:
+    """What each row is worth, discounted, minus the price of k1 where it is charged in the reward: loops alone."""
+    assert episodes.ref_logp is not None
+    found = []
+    for b in range(len(episodes.mask)):
+        total, k = 0.0, 0
+        for t in range(episodes.mask.shape[1]):
+            if episodes.mask[b, t]:
+                reward = float(episodes.rewards[b, t])
+                if price.where == "reward":
+                    reward -= price.coef * float(episodes.logp[b, t] - episodes.ref_logp[b, t])
+                total, k = total + episodes.discount**k * reward, k + 1
+        found.append(total)
     return found

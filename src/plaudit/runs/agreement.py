@@ -194,6 +194,12 @@ def _control(config: Any) -> None:
         if getattr(config, name) is not None:
             instead = "timesteps" if name == "updates" else "the environment's own reward"
             raise PlauditError(f"{name}: has no effect on control, where it is {instead}; leave this out")
+    needs = algorithms.needs(algorithms.find(config.algorithm), config.settings)
+    if config.environment.group > 1 and needs.unit == "steps":
+        raise PlauditError(
+            f"environment.group: {config.algorithm} compares no episodes with each other; leave this out, or take grpo "
+            "or rloo"
+        )
     _without_effect(config, ("win_rate_check", "device"), "control")
 
 

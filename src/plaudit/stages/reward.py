@@ -238,7 +238,10 @@ def cross_validate(rows: Sequence[Judged], config: RewardFromFiles) -> dict[str,
 
 
 def _over_repeats(values: list[float]) -> tuple[float, float, float]:
-    return mean_interval(values) if len(values) > 1 else (values[0], values[0], values[0])
+    if len(values) < 2:
+        return values[0], values[0], values[0]
+    mean, low, high = mean_interval(values)
+    return mean, max(0.0, low), min(1.0, high)  # a share, of which few repeats say little
 
 
 def _tested(answers: Answers, config: RewardFromFiles) -> dict[str, Accuracy]:

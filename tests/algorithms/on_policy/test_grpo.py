@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic_episodes import refilled
+from synthetic_episodes import refilled, slow_returns
 from torch import Tensor
 
 from plaudit.algorithms.on_policy import grpo
@@ -29,17 +29,8 @@ configs = st.builds(
 
 def slow_advantages(e: Episodes, config: grpo.Config) -> list[float]:
     """Section 4.1.2, row by row."""
-    assert e.group is not None and e.ref_logp is not None
-    returns = []
-    for b in range(len(e.mask)):
-        total, k = 0.0, 0
-        for t in range(e.mask.shape[1]):
-            if e.mask[b, t]:
-                reward = float(e.rewards[b, t])
-                if config.kl.where == "reward":
-                    reward -= config.kl.coef * float(e.logp[b, t] - e.ref_logp[b, t])
-                total, k = total + e.discount**k * reward, k + 1
-        returns.append(total)
+    assert e.group is not None
+    returns = slow_returns(e, config.kl)
     found, group = [], e.group.tolist()
     for b, mine in enumerate(returns):
         every = [r for i, r in enumerate(returns) if group[i] == group[b]]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic_episodes import random_episodes, refilled
+from synthetic_episodes import random_episodes, refilled, slow_returns
 from torch import Tensor
 
 from plaudit.algorithms.on_policy import rloo
@@ -34,25 +34,10 @@ def scores(e: Episodes, seed: int) -> Scores:
     return Scores((e.logp + noise[..., 0]).requires_grad_(), (1 + noise[..., 1]).requires_grad_())
 
 
-def slow_returns(e: Episodes, config: rloo.Config) -> list[float]:
-    assert e.ref_logp is not None
-    found = []
-    for b in range(len(e.mask)):
-        total, k = 0.0, 0
-        for t in range(e.mask.shape[1]):
-            if e.mask[b, t]:
-                reward = float(e.rewards[b, t])
-                if config.kl.where == "reward":
-                    reward -= config.kl.coef * float(e.logp[b, t] - e.ref_logp[b, t])
-                total, k = total + e.discount**k * reward, k + 1
-        found.append(total)
-    return found
-
-
 def slow_loss(new: Scores, e: Episodes, config: rloo.Config) -> Tensor:
     """Eq. 7: one action is a whole row, its baseline the mean return of the others of its group."""
     assert e.group is not None and e.ref_logp is not None
-    returns, group = slow_returns(e, config), e.group.tolist()
+    returns, group = slow_returns(e, config.kl), e.group.tolist()
     rows, entropies, distances = [], [], []
     for b in range(len(group)):
         others = [r for i, r in enumerate(returns) if group[i] == group[b] and i != b]

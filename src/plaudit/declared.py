@@ -6,13 +6,14 @@ Whoever builds a config checks the range, whoever shows one says it; nobody else
 import sys
 from dataclasses import fields
 from functools import cache
-from typing import Annotated, Any, ClassVar, Protocol, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
 from msgspec import Meta, ValidationError, convert
 
 from plaudit.errors import PlauditError
 
 
+@runtime_checkable
 class Dataclass(Protocol):
     """An instance of any dataclass."""
 

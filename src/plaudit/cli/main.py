@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any
+from typing import TextIO
 
 from plaudit.errors import PlauditError, Renamed, missing
 
@@ -69,11 +69,18 @@ def run() -> None:
 def _noting() -> Iterator[None]:
     """A name of before is noted in a line; other warnings are shown as ever."""
 
-    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if issubclass(category, Renamed):
             print(f"note: {message}", file=sys.stderr)
         else:
-            others(message, category, *where)
+            others(message, category, filename, lineno, file, line)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", Renamed)

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.batches import Loss, Rewards
+from plaudit.declared import Dataclass
 from plaudit.environments.control.rollouts import Trajectories
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.models.transitions import Transitions
@@ -27,7 +28,7 @@ class Discriminator:
         model: RewardEnsemble,
         demonstrations: Transitions,
         algorithm: ModuleType,
-        settings: Any,
+        settings: Dataclass,
         config: DiscriminatorConfig,
         generator: torch.Generator,
     ):

@@ -103,7 +103,7 @@ def _finish(function: Callable[[], list[Any]]) -> list[Any]:
 
 
 async def _together(values: list[Any]) -> list[Any]:
-    async def one(value: Any) -> Any:
+    async def one(value: object) -> Any:
         return await value if inspect.isawaitable(value) else value
 
     return list(await asyncio.gather(*map(one, values)))
@@ -179,7 +179,7 @@ def load(place: str) -> Callable[..., Any]:
     raise PlauditError(f"{path}: `{name}` is missing, {hint}; give the reward as {path.name}:name")
 
 
-def _parameters(function: Any, name: str) -> Mapping[str, Parameter]:
+def _parameters(function: object, name: str) -> Mapping[str, Parameter]:
     if not callable(function):
         raise PlauditError(f"reward {name!r} is {type(function).__name__}, not a function; give a function")
     try:
@@ -305,7 +305,7 @@ def _is_needed(parameter: Parameter) -> bool:
     return parameter.kind not in stars and parameter.default is Parameter.empty
 
 
-def _has_truth(row: Any) -> bool:
+def _has_truth(row: object) -> bool:
     return isinstance(row, Mapping) and "ground_truth" in row
 
 

@@ -20,7 +20,7 @@ SHOWN = 60
 """Characters of an answer that an error shows."""
 
 
-def read(returned: Any, answers: Answers, name: str, opinions: bool) -> Rewards:
+def read(returned: object, answers: Answers, name: str, opinions: bool) -> Rewards:
     """The scores of B answers from a list, tuple, array or tensor; on the CPU, float32.
 
     Shapes [B] and [B, 1] are one number per answer; an entry that is itself a list, array or tensor has one
@@ -78,7 +78,7 @@ def read_each(returned: Sequence[Any], answers: Answers, name: str) -> Rewards:
     return Rewards(_float32(scores, name, answers), metrics=metrics)
 
 
-def _entries(returned: Any, count: int, name: str) -> list[Any]:
+def _entries(returned: object, count: int, name: str) -> list[Any]:
     """One entry per answer, as Python's own values where the whole is an array or a tensor."""
     if isinstance(returned, list | tuple):
         return list(returned)
@@ -94,7 +94,7 @@ def _entries(returned: Any, count: int, name: str) -> list[Any]:
     return (numbers[:, 0] if numbers.ndim == 2 and numbers.shape[1] == 1 else numbers).tolist()
 
 
-def _array(value: Any) -> np.ndarray | None:
+def _array(value: object) -> np.ndarray | None:
     """A tensor or array as an array of float64 (of objects, where its own entries are objects), or None."""
     if isinstance(value, Tensor):
         odd = value.is_complex() or value.layout is not torch.strided
@@ -104,7 +104,7 @@ def _array(value: Any) -> np.ndarray | None:
     return None
 
 
-def _value(entry: Any, answers: Answers, name: str, i: int) -> float | list[float]:
+def _value(entry: object, answers: Answers, name: str, i: int) -> float | list[float]:
     """One number, or one number per token."""
     if (number := _number(entry)) is not None:
         return number
@@ -118,7 +118,7 @@ def _value(entry: Any, answers: Answers, name: str, i: int) -> float | list[floa
     return [number for number in numbers if number is not None]
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     """A Python float from a number, a bool or an array or tensor without dimensions; None for other things."""
     if isinstance(value, Tensor | np.ndarray):
         array = _array(value)
@@ -159,7 +159,7 @@ def _float32(numbers: list[float], name: str, answers: Answers, row: int | None 
     return tensor
 
 
-def _not_a_number(value: Any, answers: Answers, name: str, i: int) -> PlauditError:
+def _not_a_number(value: object, answers: Answers, name: str, i: int) -> PlauditError:
     text = " ".join(repr(value).split())
     text = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
     return PlauditError(

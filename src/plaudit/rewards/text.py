@@ -117,7 +117,7 @@ class CompletionReward:
     def subsample(self, options: TextOptions, generator: torch.Generator) -> None:
         """Nothing: a text has one score."""
 
-    def returns(self, options: TextOptions, subsample: Any = None) -> Float[Tensor, "1 R C"]:
+    def returns(self, options: TextOptions, subsample: None = None) -> Float[Tensor, "1 R C"]:
         """The scores of all options in one pass; 0 where a row has none."""
         lengths = options.lengths.transpose(0, 1)  # all first options, then all second ones
         there = lengths > 0

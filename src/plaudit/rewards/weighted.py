@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,22 +12,38 @@ from torch import Tensor
 from plaudit.batches import Rewards
 from plaudit.errors import PlauditError
 from plaudit.models.moments import RunningMoments
-from plaudit.trainers.learner import RewardSource
+from plaudit.trainers.learner import Behaviour, Masked, RewardSource
 
 __all__ = ["Fixed", "RewardSource"]
 
 
-class Fixed:
+@runtime_checkable
+class Stepped(Masked, Protocol):
+    """Behaviour of environments that go on from one rollout to the next."""
+
+    @property
+    def ended(self) -> Bool[Tensor, "B T"]:
+        """The episode ended at this step."""
+        ...
+
+
+Rows = TypeVar("Rows", bound=Masked)
+"""Behaviour with its decisions, whatever the medium."""
+Steps = TypeVar("Steps", bound=Stepped)
+"""Behaviour with its decisions and the ends of its episodes."""
+
+
+class Fixed(Generic[Behaviour]):
     """A source that never changes: a function of behaviour."""
 
-    def __init__(self, pay: Callable[[Any], Rewards]):
+    def __init__(self, pay: Callable[[Behaviour], Rewards]):
         self.pay = pay
 
-    def observe(self, behaviour: Any, progress: float) -> dict[str, Any]:
+    def observe(self, behaviour: Behaviour, progress: float) -> dict[str, Any]:
         """Nothing is learned."""
         return {}
 
-    def rewards(self, behaviour: Any) -> Rewards:
+    def rewards(self, behaviour: Behaviour) -> Rewards:
         """What the function says."""
         return self.pay(behaviour)
 
@@ -44,14 +60,14 @@ PREFIX = "objective/rewards"
 
 
 @dataclass(frozen=True)
-class Part:
+class Part(Generic[Behaviour]):
     """One source in a mix."""
 
     weight: float
-    source: RewardSource
+    source: RewardSource[Behaviour]
 
 
-class Weighted:
+class Weighted(Generic[Rows]):
     """A `RewardSource`: the weighted sum of its parts. Where one part is dense, scores count at the last decision.
 
     Metrics, besides the parts' own: `objective/rewards/<name>` and `objective/rewards/<name>_std`, mean and standard
@@ -59,7 +75,7 @@ class Weighted:
     teaches nothing.
     """
 
-    def __init__(self, parts: Mapping[str, Part]):
+    def __init__(self, parts: Mapping[str, Part[Rows]]):
         if not parts:
             raise PlauditError("rewards: there are none; give at least one reward")
         for name, part in parts.items():
@@ -73,7 +89,7 @@ class Weighted:
             raise PlauditError("rewards: all weights are 0; give at least one that teaches something")
         self.parts = dict(parts)
 
-    def observe(self, behaviour: Any, progress: float) -> dict[str, Any]:
+    def observe(self, behaviour: Rows, progress: float) -> dict[str, Any]:
         """Every part learns what it can; returns the metrics of all."""
         return {
             name: value
@@ -81,7 +97,7 @@ class Weighted:
             for name, value in part.source.observe(behaviour, progress).items()
         }
 
-    def rewards(self, behaviour: Any) -> Rewards:
+    def rewards(self, behaviour: Rows) -> Rewards:
         """The weighted sum, in double precision and then float32."""
         mask = behaviour.mask
         paid = {
@@ -152,7 +168,7 @@ def _checked(name: str, rewards: Rewards, mask: Bool[Tensor, "B T"]) -> Rewards:
     return rewards
 
 
-class Scaled:
+class Scaled(Generic[Steps]):
     """A `RewardSource`: another one divided by the running standard deviation of its discounted return, to +-10.
 
     No mean is subtracted (it would change what is optimal). The return restarts at the end of an episode and is
@@ -160,13 +176,13 @@ class Scaled:
     changes what it pays (its `fits` count up), the statistics begin anew: they say nothing about the new reward.
     """
 
-    def __init__(self, source: RewardSource, rows: int, discount: float, limit: float = 10.0):
+    def __init__(self, source: RewardSource[Steps], rows: int, discount: float, limit: float = 10.0):
         self.source, self.discount, self.limit = source, discount, limit
         self.moments = RunningMoments()
         self.running = torch.zeros(rows, dtype=torch.float64)
         self._paid: tuple[Any, Rewards] | None = None
 
-    def observe(self, behaviour: Any, progress: float) -> dict[str, Any]:
+    def observe(self, behaviour: Steps, progress: float) -> dict[str, Any]:
         """The source learns; then its rewards of this behaviour enter the statistics."""
         metrics = self.source.observe(behaviour, progress)
         if metrics.get("feedback/refitted"):
@@ -193,7 +209,7 @@ class Scaled:
             self.running = torch.where(ended[:, t], 0.0, self.running)
         self.moments.update(torch.cat(seen))
 
-    def rewards(self, behaviour: Any) -> Rewards:
+    def rewards(self, behaviour: Steps) -> Rewards:
         """What the source pays, divided."""
         known = self._paid
         paid = known[1] if known is not None and known[0] is behaviour else self.source.rewards(behaviour)

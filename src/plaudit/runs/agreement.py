@@ -3,14 +3,19 @@
 from dataclasses import MISSING, fields
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from plaudit.declared import Dataclass
+from plaudit.environments.control.config import Control
 from plaudit.environments.language.config import SERVICE, Language
 from plaudit.errors import PlauditError
 from plaudit.maths.kl import Kl
 from plaudit.rewards.config import RUBRIC
 from plaudit.runs import algorithms
 from plaudit.trainers import on_policy
+
+if TYPE_CHECKING:
+    from plaudit.runs.config import RunConfig
 
 CONTROL: dict[str, Any] = {
     "timesteps": 100_000,
@@ -82,14 +87,14 @@ OWN_PARTS = {
 """Parts of a reward that no function may be called."""
 
 
-def check(config: Any) -> None:
+def check(config: "RunConfig") -> None:
     """Raise PlauditError with the field to change where a run config does not make sense."""
     learner(config)
     weights(config)
-    if config.medium == "control":
-        _control(config)
+    if isinstance(config.environment, Control):
+        _control(config, config.environment)
     else:
-        _language(config)
+        _language(config, config.environment)
     feedback = config.feedback
     if feedback.labels and feedback.first > feedback.labels:
         raise PlauditError("feedback.first: more than feedback.labels; lower it")
@@ -99,7 +104,7 @@ def check(config: Any) -> None:
         )
 
 
-def learner(config: Any) -> None:
+def learner(config: "RunConfig") -> None:
     """Do the settings of the algorithm and its trainer agree with what there is?"""
     module = algorithms.find(config.algorithm)
     needs, kind = algorithms.needs(module, config.settings), algorithms.kind_of(module)
@@ -138,7 +143,7 @@ def learner(config: Any) -> None:
         )
 
 
-def _trust_region(config: Any) -> None:
+def _trust_region(config: "RunConfig") -> None:
     if config.policy.critic == "shared":
         raise PlauditError(
             "policy.critic: in a trust region the critic learns by steps of its own, which would move a policy that "
@@ -151,7 +156,7 @@ def _trust_region(config: Any) -> None:
         )
 
 
-def weights(config: Any) -> None:
+def weights(config: "RunConfig") -> None:
     """Does every part that counts exist, and does every part that exists count?"""
     reward, labels = config.reward, config.feedback.labels
     given = reward.weights
@@ -187,7 +192,7 @@ def weights(config: Any) -> None:
         )
 
 
-def _control(config: Any) -> None:
+def _control(config: "RunConfig", environment: Control) -> None:
     if min((*config.policy.hidden, *config.reward.model.hidden), default=1) < 1:
         raise PlauditError("hidden: a layer needs at least 1 unit; change this field")
     for name in ("updates", "gold_reward"):
@@ -195,7 +200,7 @@ def _control(config: Any) -> None:
             instead = "timesteps" if name == "updates" else "the environment's own reward"
             raise PlauditError(f"{name}: has no effect on control, where it is {instead}; leave this out")
     needs = algorithms.needs(algorithms.find(config.algorithm), config.settings)
-    if config.environment.group > 1 and needs.unit == "steps":
+    if environment.group > 1 and needs.unit == "steps":
         raise PlauditError(
             f"environment.group: {config.algorithm} compares no episodes with each other; leave this out, or take grpo "
             "or rloo"
@@ -203,8 +208,8 @@ def _control(config: Any) -> None:
     _without_effect(config, ("win_rate_check", "device"), "control")
 
 
-def _language(config: Any) -> None:
-    reward, environment = config.reward, config.environment
+def _language(config: "RunConfig", environment: Language) -> None:
+    reward = config.reward
     prompts(environment, config.gold_reward)
     if not config.start:
         raise PlauditError("start: this field is missing; give the folder of a language model")
@@ -231,7 +236,7 @@ def _language(config: Any) -> None:
     _without_effect(reward, only_control, "language", "reward.")
 
 
-def _without_effect(config: Any, names: tuple[str, ...], medium: str, where: str = "") -> None:
+def _without_effect(config: Dataclass, names: tuple[str, ...], medium: str, where: str = "") -> None:
     """Raise PlauditError for a field that only another medium has, where it is not as it is unless given."""
     for field in fields(config):
         usual = field.default if field.default_factory is MISSING else field.default_factory()
@@ -271,7 +276,7 @@ def prompts(environment: Language, gold_reward: str | None) -> None:
         )
 
 
-def _anneals(config: Any) -> None:
+def _anneals(config: "RunConfig") -> None:
     for path in config.trainer.anneal:
         try:
             value = reduce(getattr, path.split("."), config.settings)

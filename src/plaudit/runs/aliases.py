@@ -25,22 +25,23 @@ class Meaning:
     """Theirs from ours."""
 
 
-def _trace(lam: Any) -> dict[str, Any]:
+def _trace(lam: object) -> dict[str, Any]:
     return {"kind": "gae", "lam": lam}
 
 
-def _stop(target: Any) -> Any:
+def _stop(target: object) -> Any:
     """Stable-Baselines3 stops at 1.5 times its target."""
-    usable = isinstance(target, int | float) and not isinstance(target, bool)
-    return None if target is None else {"kind": "stop_at", "limit": 1.5 * target if usable else target}
+    if isinstance(target, int | float) and not isinstance(target, bool):
+        return {"kind": "stop_at", "limit": 1.5 * target}
+    return None if target is None else {"kind": "stop_at", "limit": target}
 
 
-def _target(constraint: Any) -> Any:
+def _target(constraint: object) -> Any:
     """The target of which `_stop` makes the limit."""
     return float(f"{constraint.limit / 1.5:.12g}") if isinstance(constraint, StopAt) else None
 
 
-def _lam(estimator: Any) -> Any:
+def _lam(estimator: object) -> Any:
     return getattr(estimator, "lam", None)
 
 
@@ -136,7 +137,7 @@ def spoken(error: PlauditError, given: Collection[str], table: Mapping[str, Mean
     return error
 
 
-def _placed(tree: dict[str, Any], path: list[str], value: Any, name: str, field: str) -> dict[str, Any]:
+def _placed(tree: dict[str, Any], path: list[str], value: object, name: str, field: str) -> dict[str, Any]:
     """The tree with a value at a path; a text where a mapping belongs is left for whoever checks the config."""
     first, *rest = path
     below = tree.get(first)

@@ -16,7 +16,7 @@ from plaudit.errors import PlauditError
 TENSORS, TREE = "tensors.safetensors", "tree.json"
 
 
-def save_tree(folder: Path, tree: Any) -> None:
+def save_tree(folder: Path, tree: object) -> None:
     """Write the tree into a new folder: first beside it, then renamed, so that a half-written one never counts."""
     tensors: dict[str, torch.Tensor] = {}
     plain = _separate(tree, "", tensors)
@@ -48,7 +48,7 @@ def load_tree(folder: Path) -> Any:
     raise PlauditError(f"{folder}: damaged checkpoint ({why}); delete this folder to use the one before")
 
 
-def _separate(node: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
+def _separate(node: object, path: str, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(node, torch.Tensor):
         tensors[path] = node.detach().cpu().contiguous().clone()
         return {"$tensor": path}
@@ -66,7 +66,7 @@ def _separate(node: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
     raise TypeError(f"{path}: a {type(node).__name__} cannot be saved in a checkpoint")
 
 
-def _join(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def _join(node: object, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(node, dict):
         if set(node) == {"$tensor"}:
             return tensors[node["$tensor"]]

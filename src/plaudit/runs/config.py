@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from plaudit.declared import Count, Whole, at_least
 from plaudit.environments.control.config import Control
-from plaudit.environments.language.config import Language
+from plaudit.environments.language.config import SERVICE, Language
 from plaudit.errors import PlauditError, Renamed
 from plaudit.models import actor_critic
 from plaudit.models.language import config as language_models
@@ -256,6 +256,9 @@ def _settled_by_needs(config: RunConfig, module: ModuleType, given: Mapping[str,
         if needs.epochs is not None and not {"epochs", "n_epochs"} & {*said, *given}:
             trainer = replace(trainer, epochs=needs.epochs)
     environment = config.environment
+    if isinstance(environment, Language) and config.pairs is not None and config.gold_reward is None:
+        if environment.prompts == SERVICE:  # nobody has said: the held-out prompts of the pairs
+            environment = replace(environment, prompts=config.pairs)
     if isinstance(environment, Language) and environment.num_generations < needs.group:
         if "num_generations" in (given.get("environment") or {}):
             raise PlauditError(

@@ -113,7 +113,7 @@ class RunFolder:
         kept = [json.dumps(row, ensure_ascii=False) for row in self.rows() if row["update"] <= updates]
         write_whole(self.metrics, "".join(line + "\n" for line in kept))
 
-    def save_checkpoint(self, updates: int, tree: Any) -> None:
+    def save_checkpoint(self, updates: int, tree: object) -> None:
         """Write checkpoint number `updates`; the two newest are kept."""
         save_tree(self.checkpoints / f"{updates:08d}", tree)
         for old in self._numbered()[:-2]:

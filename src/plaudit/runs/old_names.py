@@ -149,7 +149,7 @@ def note(old: str, new: str) -> None:
     warnings.warn(f"{old} is called {new} now", Renamed, stacklevel=2)
 
 
-def setting(path: str, value: Any) -> dict[str, Any]:
+def setting(path: str, value: object) -> dict[str, Any]:
     """What `--set` says of one field, by today's names: values by dotted paths; a note for each that has changed."""
     head, dot, rest = path.partition(".")
     sections = {"language": "environment", "watch": "win_rate_check"}

@@ -79,7 +79,7 @@ def _bare(environment: str) -> str:
     return environment.rpartition(":")[2]
 
 
-def _save(folder: Path, model: Any, card: dict[str, Any]) -> None:
+def _save(folder: Path, model: ActorCritic | RewardEnsemble, card: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().contiguous().clone() for name, tensor in model.state_dict().items()}
     write_whole(folder / WEIGHTS, save(weights))
@@ -106,7 +106,7 @@ def _card(folder: Path, kind: str) -> dict[str, Any]:
     return card
 
 
-def _spaces(card: dict[str, Any], folder: Any, wanted: Spaces | None) -> Spaces:
+def _spaces(card: dict[str, Any], folder: Path, wanted: Spaces | None) -> Spaces:
     spaces = settings.build(Spaces, card["spaces"], f"{folder}/{CARD}: spaces")
     if wanted is not None and card["kind"] == "control_reward":
         spaces = replace(spaces, kind=wanted.kind)  # a reward sees numbers alone
@@ -117,7 +117,7 @@ def _spaces(card: dict[str, Any], folder: Any, wanted: Spaces | None) -> Spaces:
     return spaces
 
 
-def _load(model: Any, folder: Path) -> None:
+def _load(model: ActorCritic | RewardEnsemble, folder: Path) -> None:
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
     except FileNotFoundError:

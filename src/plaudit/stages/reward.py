@@ -8,12 +8,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 
 from plaudit.declared import Count, Whole, at_least, between
 from plaudit.errors import PlauditError
+from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.readers.arrays import read_pairs
 from plaudit.readers.judgements import Judged, judged_pairs, read_judgements
@@ -27,6 +28,9 @@ from plaudit.runs.statistics import mean_interval, share_interval
 from plaudit.runs.streams import generator, threads
 from plaudit.seeds import seed_of
 from plaudit.stages.adapters import adapter
+
+if TYPE_CHECKING:
+    from plaudit.models.language.reward_model import TextReward
 
 
 def divided(prompts: Sequence[Text], share: float, seed: int) -> tuple[list[int], list[int]]:
@@ -160,7 +164,9 @@ def learn(answers: Answers, config: RewardFromFiles, out: Path, about: dict[str,
     return results
 
 
-def fit(rows: Sequence[Judged], config: RewardFromFiles, known: Any = None) -> Learned:
+def fit(
+    rows: Sequence[Judged], config: RewardFromFiles, known: "Spaces | TextReward | None" = None
+) -> Learned:
     """A reward model of all these answers. `known`: what the environment says of its spaces, or the model to begin
     from, where somebody has it at hand."""
     of_medium = adapter(Answers(list(rows), []).medium)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select
+from sqlalchemy import Connection, Engine, Select, create_engine, event, func, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
@@ -146,7 +146,7 @@ def _by(connection: Connection, column: str, values: Sequence[Any]) -> list[Any]
     return found
 
 
-def _responses(connection: Connection, statement: Any) -> list[Response]:
+def _responses(connection: Connection, statement: Select[Any]) -> list[Response]:
     return [response_of_row(row) for row in connection.execute(statement.order_by(responses.c.seq))]
 
 

@@ -24,7 +24,7 @@ class ServerRecord:
         self._file = file
         self.before = _read(file)
 
-    def write(self, **about: Any) -> None:
+    def write(self, **about: object) -> None:
         """Say who serves."""
         self._file.seek(0)
         self._file.truncate()

@@ -10,7 +10,20 @@ Statements are built once: building one takes longer than running it.
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, insert, or_, select, text, true, update
+from sqlalchemy import (
+    Connection,
+    FromClause,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from plaudit.storage.queue import Claim, Showing
@@ -95,7 +108,7 @@ EARLIER = (
 )
 
 
-def _open_to(slot: Any) -> Any:
+def _open_to(slot: FromClause) -> Any:
     """Slots that this person might fill, now or once whoever holds them gives them back."""
     answered = exists().where(responses.c.annotator == WHO, responses.c.query_id == slot.c.query_id)
     anothers = exists().where(repeats.c.query_id == slot.c.query_id, repeats.c.annotator != WHO)

@@ -116,7 +116,7 @@ class _Job:
     result: Any = None
     error: Exception | None = None
 
-    def finish(self, result: Any = None, error: Exception | None = None) -> None:
+    def finish(self, result: object = None, error: Exception | None = None) -> None:
         """Note how it ended."""
         self.result, self.error, self.finished = result, error, True
 

@@ -1,15 +1,18 @@
 """Learn from the returns of perturbed parameters: ask for some, let each behave, tell what they were worth."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 
 from plaudit.declared import Count, NonNegative
 from plaudit.errors import Diverged, PlauditError
-from plaudit.trainers.learner import RewardSource, Rollouts
+from plaudit.trainers.learner import Actor, Masked, RewardSource, Rollouts
 from plaudit.trainers.on_policy import Algorithm
 from plaudit.trainers.steps import AdamOptimiser
+
+Behaviour = TypeVar("Behaviour", bound=Masked)
+"""What a medium calls behaviour."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,20 @@ class Search:
         self.optimiser = AdamOptimiser(self.policy.parameters())
 
 
-class Evolution:
+class Evolution(Generic[Behaviour, Actor]):
     """A `Learner`: one step is one generation.
 
     The algorithm's module has `ask(centre, config, generator)` and `tell(centre, tried, fitness, config)`, the
     direction in which fitness grows.
     """
 
-    def __init__(self, search: Search, rollouts: Rollouts, rewards: RewardSource, budget: int):
+    def __init__(
+        self,
+        search: Search,
+        rollouts: Rollouts[Behaviour, Actor, None],
+        rewards: RewardSource[Behaviour],
+        budget: int,
+    ):
         self.policy, self.algorithm, self.config = search.policy, search.algorithm, search.config
         self.generator, self.optimiser = search.generator, search.optimiser
         self.rollouts, self.rewards, self.budget = rollouts, rewards, budget
@@ -122,6 +131,6 @@ class Evolution:
         self.updates, self.spent = state["updates"], state["spent"]
 
 
-def behaviour_metrics(behaviour: Any) -> dict[str, float]:
+def behaviour_metrics(behaviour: object) -> dict[str, float]:
     """What happened while collecting."""
     return dict(getattr(behaviour, "metrics", {}))

@@ -6,7 +6,7 @@ Knows no algorithm and no environment: an algorithm is a module with `needs`, `a
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import torch
 from jaxtyping import Float
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from plaudit.batches import Episodes, Loss, Rollout, Scores
 from plaudit.batches.rows import as_decisions, take
-from plaudit.declared import Count, NonNegative
+from plaudit.declared import Count, Dataclass, NonNegative
 from plaudit.errors import Diverged, PlauditError
 from plaudit.maths import kl, masked
 from plaudit.maths.advantage import with_estimate
 from plaudit.maths.kl import Kl
 from plaudit.old_python_names import of_training
-from plaudit.trainers.learner import RewardSource, Rollouts
+from plaudit.trainers.learner import Actor, Behaviour, Reference, RewardSource, Rollouts
 from plaudit.trainers.steps import Adam, AdamOptimiser, Descent, Step, TrustRegion, descend, move_within
 
 
@@ -111,7 +111,7 @@ class Updater:
         return settings
 
     def _epochs(
-        self, rollout: Rollout, settings: Any, rate: float
+        self, rollout: Rollout, settings: Dataclass, rate: float
     ) -> tuple["_Batch", list[dict[str, Tensor]]]:
         """The batch of the first epoch, and the metrics of every step."""
         config, episodes, seen = self.config, rollout.episodes, []
@@ -131,7 +131,9 @@ class Updater:
                 break
         return first, seen
 
-    def _epoch(self, batch: "_Batch", settings: Any, how: Descent, seen: list[dict[str, Tensor]]) -> bool:
+    def _epoch(
+        self, batch: "_Batch", settings: Dataclass, how: Descent, seen: list[dict[str, Tensor]]
+    ) -> bool:
         """One pass over all rows, each exactly once, in a fresh order; False: the algorithm asked to stop."""
         rows, size = batch.advantages.shape[0], self.config.minibatch_size
         shuffled = take(batch, torch.randperm(rows, generator=self.generator))
@@ -146,7 +148,7 @@ class Updater:
             seen.append(told | {name: taken.norm})
         return True
 
-    def _batch(self, episodes: Episodes, record: Any, settings: Any) -> "_Batch":
+    def _batch(self, episodes: Episodes, record: object, settings: Dataclass) -> "_Batch":
         """What the epochs draw from; decisions without an advantage are left out."""
         known, advantages = with_estimate(episodes, self.algorithm.module.advantages(episodes, settings))
         if episodes.mask.any() and not known.mask.any():
@@ -159,7 +161,7 @@ class Updater:
         )  # a loss over rows must see them whole
         return as_decisions(batch, known.mask) if self.policy.memoryless and not whole else batch
 
-    def _control_kl(self, episodes: Episodes, settings: Any, decisions: int) -> None:
+    def _control_kl(self, episodes: Episodes, settings: Dataclass, decisions: int) -> None:
         for price in prices(settings).values():
             if price.target is not None and episodes.ref_logp is not None:
                 current = float(masked.mean(kl.k1(episodes.logp, episodes.ref_logp), episodes.mask))
@@ -205,16 +207,16 @@ class Updater:
         self.kl_coef = state["kl_coef"]
 
 
-class OnPolicy:
+class OnPolicy(Generic[Behaviour, Actor, Reference]):
     """A `Learner`: collect, observe, pay, improve, until exactly the budget is spent."""
 
     def __init__(
         self,
         updater: Updater,
-        rollouts: Rollouts,
-        rewards: RewardSource,
+        rollouts: Rollouts[Behaviour, Actor, Reference],
+        rewards: RewardSource[Behaviour],
         budget: int,
-        reference: Any | None = None,
+        reference: Reference | None = None,
     ):
         self.updater, self.rollouts, self.rewards = updater, rollouts, rewards
         self.reference, self.budget, self.spent = reference, budget, 0
@@ -274,12 +276,12 @@ class OnPolicy:
         self.spent = state["spent"]
 
 
-def prices(settings: Any) -> Mapping[str, Kl]:
+def prices(settings: Dataclass) -> Mapping[str, Kl]:
     """The prices of leaving a reference among the settings of an algorithm, by their field."""
     return {name: value for name, value in vars(settings).items() if isinstance(value, Kl)}
 
 
-def charged(metrics: Mapping[str, float], settings: Any) -> dict[str, float]:
+def charged(metrics: Mapping[str, float], settings: Dataclass) -> dict[str, float]:
     """What the KL to the reference took off the reward of a row, and what was left to optimise."""
     if "objective/kl_per_answer" not in metrics:
         return {}
@@ -318,7 +320,7 @@ class _Minibatch:
         return self.algorithm.module.loss(outputs, self.batch.episodes, self.batch.advantages, self.settings)
 
 
-def _scaled(settings: Any, path: list[str], factor: float) -> Any:
+def _scaled(settings: Dataclass, path: list[str], factor: float) -> Any:
     """The settings with one number scaled."""
     first, *rest = path
     value = getattr(settings, first)

@@ -8,7 +8,7 @@ No loss has to be a mean over rows, and pieces may be uneven.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.adamw import adamw
 
 from plaudit.batches import Loss
-from plaudit.declared import Count, NonNegative, Positive, Probability
+from plaudit.declared import Count, Dataclass, NonNegative, Positive, Probability
 from plaudit.maths.trust_region import conjugate_gradient, longest_step
 
 
@@ -83,10 +83,12 @@ class TrustRegion:
 
 
 Step = Adam | TrustRegion
+Outputs = TypeVar("Outputs")
+"""What a model says: a tensor, or a dataclass of tensors."""
 
 
 @runtime_checkable
-class Objective(Protocol):
+class Objective(Protocol[Outputs]):
     """A loss of some rows, split where the model ends and the mathematics begins."""
 
     @property
@@ -94,11 +96,11 @@ class Objective(Protocol):
         """How many rows there are."""
         ...
 
-    def outputs(self, rows: slice) -> Any:
+    def outputs(self, rows: slice) -> Outputs:
         """What the model says of these rows: a tensor or a dataclass of tensors, the rows first."""
         ...
 
-    def loss(self, outputs: Any) -> Loss:
+    def loss(self, outputs: Outputs) -> Loss:
         """The loss of the outputs of all rows."""
         ...
 
@@ -266,14 +268,14 @@ def _surrogate(loss: Loss) -> Tensor:
     return replace(loss, value=None).total
 
 
-def _tensors(outputs: Any) -> list[Tensor]:
+def _tensors(outputs: Tensor | Dataclass) -> list[Tensor]:
     if isinstance(outputs, Tensor):
         return [outputs]
     assert is_dataclass(outputs)
     return [value for field in fields(outputs) if isinstance(value := getattr(outputs, field.name), Tensor)]
 
 
-def _filled(pattern: Any, tensors: list[Tensor]) -> Any:
+def _filled(pattern: Tensor | Dataclass, tensors: list[Tensor]) -> Any:
     """The pattern with other tensors in the order of `_tensors`."""
     if isinstance(pattern, Tensor):
         return tensors[0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from plaudit.batches import Demonstrations, Loss, Pairs, Scores
 from plaudit.batches.rows import flattened, take
 from plaudit.declared import Count, NonNegative, Whole
 from plaudit.errors import Diverged
+from plaudit.trainers.learner import Record, Scoring, Trainable
 from plaudit.trainers.on_policy import Algorithm
 from plaudit.trainers.steps import AdamOptimiser, Descent, descend
 
@@ -43,12 +44,12 @@ class Config:
     """The gradient is scaled down to this global norm; none: no clipping."""
 
 
-class Supervised:
+class Supervised(Generic[Record]):
     """A `Learner`: one step is as many gradient steps as lie between two reports; every row once in a pass."""
 
     def __init__(
         self,
-        policy: Any,
+        policy: Trainable[Record],
         data: Data,
         held_out: Data,
         algorithm: Algorithm,
@@ -137,7 +138,7 @@ def run(learner: Supervised) -> Iterator[dict[str, Any]]:
 
 
 @torch.no_grad()
-def with_reference(pairs: Pairs, reference: Any, rows: int) -> Pairs:
+def with_reference(pairs: Pairs, reference: Scoring[Record], rows: int) -> Pairs:
     """The pairs with the log-probabilities of a reference, read so many pairs at a time."""
     parts = [
         _scores(reference, take(pairs, slice(first, first + rows)), slice(None)).logp
@@ -165,7 +166,7 @@ class _Minibatch:
         return self.algorithm.module.loss(outputs, self.batch, self.algorithm.settings)
 
 
-def _scores(policy: Any, batch: Data, rows: slice) -> Scores:
+def _scores(policy: Scoring[Record], batch: Data, rows: slice) -> Scores:
     """Of demonstrations [B, T]; of pairs [P, 2, T], both sides in one pass."""
     record = take(batch.record, rows)
     if isinstance(batch, Demonstrations):

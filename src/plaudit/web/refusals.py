@@ -49,37 +49,36 @@ def install(app: FastAPI, page: Callable[[Request, int, str], Response]) -> None
             response.headers["Retry-After"] = "1"
         return response
 
-    def refused(request: Request, refusal: Any) -> Response:
+    @app.exception_handler(Refusal)
+    def refused(request: Request, refusal: Refusal) -> Response:
         return answer(request, refusal.status, refusal.error, refusal.message)
 
+    @app.exception_handler(PlauditError)
     def plaudit_error(request: Request, error: Exception) -> Response:
         status, word = next((s, word) for kind, s, word in STATUSES if isinstance(error, kind))
         if status in (500, 507):
             LOG.error("%s", error)
         return answer(request, status, word, WHAT_PEOPLE_READ.get(status, str(error)))
 
-    def invalid(request: Request, error: Any) -> Response:
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             return answer(request, 400, "bad_request", "The body is not JSON; mend it.")
         return answer(request, 422, "invalid", _sentence(first))
 
-    def http(request: Request, error: Any) -> Response:
+    @app.exception_handler(HTTPException)
+    def http(request: Request, error: HTTPException) -> Response:
         word = WORDS.get(error.status_code, "bad_request")
         response = answer(request, error.status_code, word, f"{error.detail}.".replace("..", "."))
         response.headers.update(error.headers or {})  # which methods there are, for one
         return response
 
+    @app.exception_handler(Exception)
     def mistake(request: Request, error: Exception) -> Response:
         return answer(
             request, 500, "failed", "The server made a mistake; nothing was stored. Try again later."
         )
-
-    app.add_exception_handler(Refusal, refused)
-    app.add_exception_handler(PlauditError, plaudit_error)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(Exception, mistake)
 
 
 def _sentence(error: dict[str, Any]) -> str:

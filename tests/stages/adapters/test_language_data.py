@@ -12,12 +12,19 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from plaudit.batches import Pairs
 from plaudit.environments.language import service
+from plaudit.environments.language.config import Language
 from plaudit.errors import PlauditError
-from plaudit.models.language.policy import LanguagePolicy
+from plaudit.models.language import loading
+from plaudit.models.language.config import PolicyConfig
+from plaudit.models.language.policy import LanguagePolicy, as_it_was
+from plaudit.runs import config as configs
 from plaudit.runs import settings
 from plaudit.runs.provenance import of_weights
+from plaudit.stages.adapters import language_data
 from plaudit.stages.adapters.language_data import demonstrations
+from plaudit.stages.adapters.prompts import prompts
 from plaudit.stages.pretrain import pretrain
 from plaudit.stages.pretrain_config import PretrainText
 from plaudit.trainers import supervised
@@ -353,3 +360,23 @@ def test_what_is_reported(tmp_path: Path) -> None:
     result = pretrain(config(trainer={"epochs": 3}), str(file), tmp_path / "lm", rows.append)
     assert [row["epoch"] for row in rows] == [1, 2, 3] and result["val/nll_avg"] == rows[-1]["val/nll_avg"]
     assert json.loads(json.dumps(result)) == result
+
+
+def test_pairs_without_prompts_are_evaluated_on_those_held_out(world: World, tmp_path: Path) -> None:
+    """What is asked at the end is what no pair that was learned from answers."""
+    rows = [{"prompt": f"say {i % 20}:", "chosen": " a", "rejected": " b"} for i in range(40)]
+    file = write_rows(tmp_path / "pairs.jsonl", rows)
+    mapping = {"algorithm": "dpo", "start": str(world.lm), "pairs": str(file)}
+    run = configs.from_mapping(mapping | {"environment": {"max_new_tokens": 6}}, "test")
+    assert isinstance(run.environment, Language) and run.environment.prompts == str(file)
+    lm, words = loading.load(str(world.lm))
+    policy = as_it_was(lm, PolicyConfig())
+    train, held_out = language_data.pairs(run, words, policy)
+    asked = prompts(run.environment, words, loading.context_of(lm), 0)
+    beginnings = {tuple(prompt.tokens) for prompt in asked.held_out}
+
+    def begun(side: Pairs) -> set[tuple[int, ...]]:
+        ids = side.record.ids[:, 0].tolist()
+        return {known for row in ids for known in beginnings if tuple(row[: len(known)]) == known}
+
+    assert len(beginnings) == 2 and begun(held_out) == beginnings and not begun(train)

@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
 
 import gymnasium
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import DependencyNotInstalled, UnregisteredEnv
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
@@ -64,7 +64,7 @@ def made_by(function: Callable[[], gymnasium.Env], envs: int) -> Source:
         ) from error
 
 
-def find(id: str) -> Any:
+def find(id: str) -> EnvSpec:
     """The spec of a registered environment; PlauditError with the nearest known id where there is none."""
     module, _, name = id.rpartition(":")
     try:
@@ -92,7 +92,7 @@ def _have(id: str, config: Control) -> bool:
     return set(config.kwargs) <= {*inspect.signature(PHYSICS[id]).parameters, "max_episode_steps"}
 
 
-def _limit(config: Control, spec: Any) -> int | None:
+def _limit(config: Control, spec: EnvSpec) -> int | None:
     """The time limit; None where there is none (Gymnasium's -1)."""
     limit = config.kwargs.get("max_episode_steps", spec.max_episode_steps)
     if limit is not None and limit != -1 and limit < 1:
@@ -102,7 +102,7 @@ def _limit(config: Control, spec: Any) -> int | None:
     return None if limit == -1 else limit
 
 
-def _vector(config: Control, spec: Any, vectorization: str) -> VectorEnv:
+def _vector(config: Control, spec: EnvSpec, vectorization: str) -> VectorEnv:
     try:
         if vectorization == "numpy":
             return _classic(config, spec)
@@ -126,7 +126,7 @@ def _vector(config: Control, spec: Any, vectorization: str) -> VectorEnv:
         ) from error
 
 
-def _classic(config: Control, spec: Any) -> ClassicVectorEnv:
+def _classic(config: Control, spec: EnvSpec) -> ClassicVectorEnv:
     if not _have(spec.id, config):
         why = f" with kwargs {config.kwargs}" if spec.id in PHYSICS else f"; ours are {', '.join(PHYSICS)}"
         raise PlauditError(f"environment.vectorization: there is no NumPy {spec.id}{why}; set it to auto")
@@ -134,7 +134,7 @@ def _classic(config: Control, spec: Any) -> ClassicVectorEnv:
     return ClassicVectorEnv(PHYSICS[spec.id](**kwargs), config.envs, _limit(config, spec))
 
 
-def _entry_point(config: Control, spec: Any) -> VectorEnv:
+def _entry_point(config: Control, spec: EnvSpec) -> VectorEnv:
     if spec.vector_entry_point is None:
         raise PlauditError(f"environment.vectorization: {spec.id} has no vector_entry_point; set it to auto")
     return gymnasium.make_vec(
@@ -142,7 +142,7 @@ def _entry_point(config: Control, spec: Any) -> VectorEnv:
     )
 
 
-def _one(config: Control, spec: Any) -> Callable[[], gymnasium.Env]:
+def _one(config: Control, spec: EnvSpec) -> Callable[[], gymnasium.Env]:
     def one() -> gymnasium.Env:
         # the passive checker only warns, and costs as much as a small environment's physics
         env = gymnasium.make(config.id, disable_env_checker=True, **config.kwargs)

@@ -121,7 +121,7 @@ class NoMemory:
         )
 
 
-def _listed(value: Any) -> Any:
+def _listed(value: object) -> Any:
     """Bit generators other than PCG64 keep arrays in their state."""
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
@@ -246,7 +246,7 @@ class ReplayRecorder:
         return Replay(self.environment, dict(self.kwargs), start, np.stack(taken), first_frame)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__}")

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from gymnasium import Space
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from plaudit.environments.control.make import Control, make
 from plaudit.environments.control.vector_env import Source, Step
 from plaudit.environments.control.wrappers import to_environment
 from plaudit.errors import Diverged, PlauditError
-from plaudit.models.actor_critic import ActorCritic, Spaces
+from plaudit.models.actor_critic import ActorCritic, Population, Spaces
 from plaudit.models.transitions import Transitions
 
 GROUPS = 2**31
@@ -98,7 +99,7 @@ class ControlRollouts:
         return behaviour.timesteps
 
     @torch.no_grad()
-    def collect(self, policy: Any, limit: int | None = None) -> Trajectories:
+    def collect(self, policy: ActorCritic | Population, limit: int | None = None) -> Trajectories:
         """Act for one rollout, of at most `limit` decisions.
 
         By steps, decisions beyond the limit are dropped from the last column. By episodes, what is unfinished at the
@@ -121,7 +122,7 @@ class ControlRollouts:
             ended += self._count(step)
         return self._assemble(acting, _episode_metrics(ended))
 
-    def _whole_episodes(self, policy: Any, limit: int | None) -> Trajectories:
+    def _whole_episodes(self, policy: ActorCritic | Population, limit: int | None) -> Trajectories:
         """One episode in each row."""
         n = self.source.num_envs
         drawn = torch.randint(GROUPS, (n // self.group,), generator=self.generator).tolist()
@@ -141,7 +142,7 @@ class ControlRollouts:
         whole = self._assemble(acting, _episode_metrics(ended))
         return _without(whole, running, torch.arange(n) // self.group)
 
-    def _act(self, policy: Any) -> tuple[Step, np.ndarray]:
+    def _act(self, policy: ActorCritic | Population) -> tuple[Step, np.ndarray]:
         """One vector step, and what the policy chose; the observations acted on stay until `_keep`."""
         chosen = policy.distribution(torch.from_numpy(self.observations)).sample(self.generator).numpy()
         return self.source.step(to_environment(chosen, self.source.action_space)), chosen
@@ -155,7 +156,7 @@ class ControlRollouts:
 
     @torch.no_grad()
     def episodes(
-        self, behaviour: Trajectories, policy: ActorCritic, reference: Any | None, rewards: Rewards
+        self, behaviour: Trajectories, policy: ActorCritic, reference: ActorCritic | None, rewards: Rewards
     ) -> Rollout:
         """Log-probabilities by the trainer's forward pass, values, rewards."""
         b = behaviour
@@ -242,7 +243,7 @@ def spaces(source: Source) -> Spaces:
     return Spaces(observation, int(np.prod(action.shape)), "continuous")
 
 
-def executed(actions: Tensor, spaces: Spaces, action_space: Any) -> Tensor:
+def executed(actions: Tensor, spaces: Spaces, action_space: Space) -> Tensor:
     """What the environment was given, as numbers for a reward model: one-hot, or the clipped and rescaled action."""
     if spaces.kind == "discrete":
         return torch.nn.functional.one_hot(actions.long(), spaces.action).float()

@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from gymnasium import Space
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from numpy.typing import ArrayLike
 
 from plaudit.errors import PlauditError
 
@@ -44,7 +45,7 @@ class Replayable(gymnasium.Wrapper):
         self.failed = False
         return result
 
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Remember the action, step."""
         if self._reset_instead:
             observation, info = self.reset()
@@ -102,7 +103,7 @@ class FixedHorizon(gymnasium.Wrapper):
         self._steps, self._absorbed = 0, None
         return self.env.reset(seed=seed, options=options)
 
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step, or stay where the episode was over; truncated at the horizon, never terminated."""
         self._steps += 1
         over = self._steps >= self.horizon

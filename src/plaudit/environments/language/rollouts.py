@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from plaudit.batches import Episodes, Rewards, Rollout
+from plaudit.batches import Episodes, Rewards, Rollout, Scores
 from plaudit.declared import Count
 from plaudit.environments.language.config import Bootstrap, Cap, Penalty, Score
 from plaudit.environments.language.prompts import Prompt, PromptQueue
@@ -16,6 +16,7 @@ from plaudit.errors import Diverged, PlauditError
 from plaudit.maths import kl, masked
 from plaudit.models.language import tokens
 from plaudit.models.language.generation import Sampling
+from plaudit.models.language.policy import LanguagePolicy
 from plaudit.models.language.tokens import Tokens
 from plaudit.models.language.vocabulary import Vocabulary
 
@@ -88,6 +89,35 @@ class GenerationConfig:
             )
 
 
+@runtime_checkable
+class Speaker(Protocol):
+    """What completes prompts: a policy, several of them, or one without its adapters."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        ...
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        stops: frozenset[int],
+        sampling: Sampling,
+        generator: torch.Generator,
+    ) -> list[tuple[int, ...]]:
+        """A completion of every prompt."""
+        ...
+
+
+@runtime_checkable
+class Reference(Protocol):
+    """What a policy is compared with: the model that learning starts from."""
+
+    def scores(self, record: Tokens) -> Scores:
+        """Log-probability and entropy of recorded tokens."""
+        ...
+
+
 class LanguageRollouts:
     """Prompts that are answered, a batch at a time; the budget is counted in batches."""
 
@@ -105,7 +135,7 @@ class LanguageRollouts:
         """One of the budget, however long the completions."""
         return 1
 
-    def collect(self, policy: Any, limit: int | None = None) -> Completions:
+    def collect(self, policy: Speaker, limit: int | None = None) -> Completions:
         """`batch` completions of the next prompts."""
         count = self.generation.num_generations
         places = self.prompts.take(-(-self.batch // count))
@@ -114,7 +144,7 @@ class LanguageRollouts:
         return generate(policy, asked, self.generation, self.generator)
 
     def episodes(
-        self, behaviour: Completions, policy: Any, reference: Any | None, rewards: Rewards
+        self, behaviour: Completions, policy: LanguagePolicy, reference: Reference | None, rewards: Rewards
     ) -> Rollout:
         """What the formulas see of them; see `episodes_of`."""
         return episodes_of(behaviour, policy, reference, rewards, self.generation.cap)
@@ -130,7 +160,9 @@ class LanguageRollouts:
 
 
 @torch.no_grad()
-def episodes_of(said: Completions, policy: Any, reference: Any | None, rewards: Rewards, cap: Cap) -> Rollout:
+def episodes_of(
+    said: Completions, policy: LanguagePolicy, reference: Reference | None, rewards: Rewards, cap: Cap
+) -> Rollout:
     """Episodes of what was said: log-probabilities by the trainer's forward pass, values, rewards.
 
     PlauditError where the policy has diverged or the rewards do not fit the completions.
@@ -157,7 +189,7 @@ def episodes_of(said: Completions, policy: Any, reference: Any | None, rewards: 
 
 
 def generate(
-    policy: Any, asked: Sequence[Prompt], generation: GenerationConfig, generator: torch.Generator
+    policy: Speaker, asked: Sequence[Prompt], generation: GenerationConfig, generator: torch.Generator
 ) -> Completions:
     """One answer to each prompt, drawn from the policy."""
     prompts = [prompt.tokens for prompt in asked]

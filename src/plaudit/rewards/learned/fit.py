@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -42,15 +42,23 @@ class Config:
     """Share of the time steps of a segment drawn afresh for each gradient step; the sum is scaled up by it."""
 
 
+Options = TypeVar("Options")
+"""The tensors of options, as a medium has them."""
+Read = TypeVar("Read", contravariant=True)
+"""Options that a model reads."""
+Subsample = TypeVar("Subsample")
+"""What one gradient step looks at; None where that is everything."""
+
+
 @runtime_checkable
-class Scorer(Protocol):
+class Scorer(Protocol[Read, Subsample]):
     """How a reward model reads options."""
 
-    def subsample(self, options: Any, generator: torch.Generator) -> Any:
+    def subsample(self, options: Read, generator: torch.Generator) -> Subsample:
         """What one gradient step looks at, where something of that is drawn."""
         ...
 
-    def returns(self, options: Any, subsample: Any = None) -> Float[Tensor, "K R C"]:
+    def returns(self, options: Read, subsample: Subsample | None = None) -> Float[Tensor, "K R C"]:
         """What every option is worth to every member of an ensemble."""
         ...
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from plaudit.seeds import seed_of
 from plaudit.storage.answers import AnswerLog
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.store import LARGEST, POLL_SECONDS, Commands, NewQuery, Purpose, Response, Store
+from plaudit.trainers.learner import Behaviour, Paid
 
 
 @dataclass
@@ -121,21 +122,21 @@ COUNTS = ("asked", "cursor", "labels", "owed", "ticks")
 
 
 @runtime_checkable
-class Questions(Protocol):
+class Questions(Protocol[Paid]):
     """What a medium can ask about, and what its reward pays."""
 
     notes: set[str]
     """What somebody should know about asking here."""
 
-    def ask(self, behaviour: Any, wanted: Sequence["Wanted"], tick: int) -> Iterable[NewQuery]:
+    def ask(self, behaviour: Paid, wanted: Sequence["Wanted"], tick: int) -> Iterable[NewQuery]:
         """Questions about this behaviour: fewer where it holds no more, PlauditError where it has none."""
         ...
 
-    def normalise(self, behaviour: Any, refitted: bool) -> None:
+    def normalise(self, behaviour: Paid, refitted: bool) -> None:
         """Fix what comparisons leave open, the scale and the zero."""
         ...
 
-    def rewards(self, behaviour: Any) -> Rewards:
+    def rewards(self, behaviour: Paid) -> Rewards:
         """What the reward pays for this behaviour."""
         ...
 
@@ -157,7 +158,7 @@ class Wanted:
     purpose: Purpose
 
 
-class FeedbackLoop:
+class FeedbackLoop(Generic[Behaviour]):
     """A `RewardSource` that is learned while behaviour goes on."""
 
     def __init__(
@@ -165,7 +166,7 @@ class FeedbackLoop:
         session: FeedbackSession,
         config: FeedbackConfig,
         trainer: RewardTrainer,
-        questions: Questions,
+        questions: Questions[Behaviour],
     ):
         self.session, self.config, self.trainer, self.questions = session, config, trainer, questions
         self.asked = 0
@@ -182,7 +183,7 @@ class FeedbackLoop:
         self.by_kind = dict.fromkeys(self.shares, 0)
         self.pace = Pace(session, config)
 
-    def observe(self, behaviour: Any, progress: float) -> dict[str, Any]:
+    def observe(self, behaviour: Behaviour, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
         self.pace.hear()  # before more is asked, which would hide what was answered
         while self.asked < len(self.plan) and self.plan[self.asked].progress <= progress:
@@ -208,7 +209,7 @@ class FeedbackLoop:
         self.ticks += 1
         return metrics
 
-    def rewards(self, behaviour: Any) -> Rewards:
+    def rewards(self, behaviour: Behaviour) -> Rewards:
         """By the reward as it is."""
         return self.questions.rewards(behaviour)
 
@@ -228,7 +229,7 @@ class FeedbackLoop:
             "or the run was over before their round was due (feedback.until)"
         }
 
-    def _ask(self, behaviour: Any, count: int) -> int:
+    def _ask(self, behaviour: Behaviour, count: int) -> int:
         """Ask, and count; again after a resume changes nothing, as the keys are the same.
 
         Real people get each question as soon as it is ready: drawing clips takes a while.
@@ -248,7 +249,7 @@ class FeedbackLoop:
             found.append(Wanted(f"{self.ticks}/{self.asked}/{i}", kind, purpose))
         return found
 
-    def _learn(self, behaviour: Any) -> dict[str, Any]:
+    def _learn(self, behaviour: Behaviour) -> dict[str, Any]:
         """Refit where there are new answers; fix the scale over the policy's behaviour."""
         bound = self.session.store.pin_cursor("trainer", self.ticks)
         news = self.session.read(bound)

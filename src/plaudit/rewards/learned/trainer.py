@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, runtime_checkable
 
 import torch
 
@@ -10,7 +10,7 @@ from plaudit.batches.rows import moved
 from plaudit.declared import NonNegative
 from plaudit.errors import PlauditError
 from plaudit.rewards.learned import fit as fitting
-from plaudit.rewards.learned.fit import Plan
+from plaudit.rewards.learned.fit import Options, Plan, Subsample
 from plaudit.rewards.learned.people import People, PeopleConfig
 from plaudit.rewards.learned.terms import (
     Judgement,
@@ -38,7 +38,7 @@ class LearnedConfig:
 
 
 @runtime_checkable
-class RewardMedium(Protocol):
+class RewardMedium(Protocol[Options, Subsample]):
     """All that differs between rewards of segments and of texts."""
 
     @property
@@ -51,7 +51,7 @@ class RewardMedium(Protocol):
         """The step size that fits it, where nobody gives one."""
         ...
 
-    def tensors(self, rows: Sequence[Judgement]) -> Any:
+    def tensors(self, rows: Sequence[Judgement]) -> Options:
         """The options of judgements of one kind as tensors [R, C, ...]."""
         ...
 
@@ -59,11 +59,11 @@ class RewardMedium(Protocol):
         """Before the first fit: scale the inputs."""
         ...
 
-    def subsample(self, options: Any, generator: torch.Generator) -> Any:
+    def subsample(self, options: Options, generator: torch.Generator) -> Subsample:
         """What one gradient step looks at, where something of that is drawn."""
         ...
 
-    def returns(self, options: Any, subsample: Any = None) -> torch.Tensor:
+    def returns(self, options: Options, subsample: Subsample | None = None) -> torch.Tensor:
         """What every option is worth to every member, [K, R, C]."""
         ...
 
@@ -76,10 +76,12 @@ class RewardMedium(Protocol):
         ...
 
 
-class RewardTrainer:
+class RewardTrainer(Generic[Options, Subsample]):
     """A reward model with what it takes to learn from judgements; each fit goes on from the one before."""
 
-    def __init__(self, medium: RewardMedium, config: LearnedConfig, generator: torch.Generator):
+    def __init__(
+        self, medium: RewardMedium[Options, Subsample], config: LearnedConfig, generator: torch.Generator
+    ):
         self.medium, self.config, self.generator = medium, config, generator
         self.optimiser = AdamOptimiser(medium.model.parameters(), weight_decay=config.fit.weight_decay)
         self.people = People(config.people)

@@ -1,8 +1,10 @@
 """Control: a run in a Gymnasium environment, put together from its config."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -10,7 +12,8 @@ import torch
 from plaudit.environments.control import make
 from plaudit.environments.control.config import Control
 from plaudit.environments.control.rollouts import ControlRollouts, true_returns
-from plaudit.models.actor_critic import ActorCritic
+from plaudit.models.actor_critic import ActorCritic, Spaces
+from plaudit.readers.judgements import Judged
 from plaudit.rewards.control import (
     SegmentReward,
 )
@@ -24,6 +27,7 @@ from plaudit.seeds import seed_of
 from plaudit.stages.adapters import control_data, control_reward
 from plaudit.stages.adapters.control_reward import RewardSources
 from plaudit.stages.evaluate import EvaluateControl
+from plaudit.stages.reward import RewardFromFiles
 from plaudit.trainers.evolution import Evolution, Search
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from plaudit.trainers.supervised import Supervised
@@ -122,7 +126,7 @@ class ControlTask:
     def _true_returns(self, seed: int) -> Any:
         return true_returns(self.policy, self.environment, self.config.evaluate_count, seed)
 
-    def _environment(self, module: Any) -> Any:
+    def _environment(self, module: ModuleType) -> Control:
         """As many environments as evolution has perturbations; else as the config says."""
         config = self.config
         if self.kind != "evolution":
@@ -162,7 +166,7 @@ def task(config: RunConfig, folder: RunFolder) -> ControlTask:
     return ControlTask(config, folder)
 
 
-def reward_medium(rows: Any, config: Any, known: Any) -> SegmentReward:
+def reward_medium(rows: Sequence[Judged], config: RewardFromFiles, known: Spaces | None) -> SegmentReward:
     """A fresh reward for answers in files."""
     return control_reward.medium(rows, config, known)
 

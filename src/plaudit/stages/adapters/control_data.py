@@ -1,7 +1,7 @@
 """Recorded behaviour of control from files: demonstrations and pairs, in a policy's own actions."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from plaudit.trainers.supervised import with_reference
 
 HELD_OUT = 0.1
 """Share of the pairs that are never learned from."""
+
+Recorded = TypeVar("Recorded", Demonstrations, Pairs)
 
 
 def record(steps: RecordedSteps, source: Source) -> Transitions:
@@ -69,7 +71,7 @@ def demonstrated(path: Path, source: Source) -> Transitions:
     return record(read_demonstrations(path), source)
 
 
-def split(data: Any, share: float, draws: torch.Generator) -> tuple[Any, Any]:
+def split(data: Recorded, share: float, draws: torch.Generator) -> tuple[Recorded, Recorded]:
     """Rows to learn from, and a share of them held out."""
     count = len(data.mask)
     order = torch.randperm(count, generator=draws)
@@ -88,7 +90,7 @@ def cloned(steps: RecordedSteps, source: Source) -> Demonstrations:
     return Demonstrations(torch.ones(len(found.observations), 1, dtype=torch.bool), found)
 
 
-def pairs(config: RunConfig, source: Source, reference: Any) -> tuple[Pairs, Pairs]:
+def pairs(config: RunConfig, source: Source, reference: ActorCritic) -> tuple[Pairs, Pairs]:
     """The pairs of a file, and those held out, with the log-probabilities of the reference."""
     path = Path(str(config.pairs))
     found = read_pairs(path) if path.suffix == ".npz" else read_comparisons(path)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,11 +35,12 @@ from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
 from plaudit.stages.adapters import control_data
+from plaudit.stages.reward import RewardFromFiles
 from plaudit.storage import Artifacts, open_store
 from plaudit.storage.store import Commands
 
 
-def medium(rows: Sequence[Judged], config: Any, known: Spaces | None) -> SegmentReward:
+def medium(rows: Sequence[Judged], config: RewardFromFiles, known: Spaces | None) -> SegmentReward:
     """A fresh ensemble for these segments; PlauditError where they do not fit the spaces of the environment."""
     spaces = known or _spaces(rows[0].options[0])
     for one in rows:

@@ -1,5 +1,6 @@
 """Language: a run of a language model, put together from its config."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ import torch
 from plaudit.environments.language.config import Language
 from plaudit.environments.language.rollouts import LanguageRollouts, generate
 from plaudit.models.language import adapters, loading, reward_model
+from plaudit.models.language.policy import LanguagePolicy, WithoutAdapters
+from plaudit.models.language.reward_model import TextReward
+from plaudit.readers.judgements import Judged
 from plaudit.rewards.learned.calibration import forecast
 from plaudit.rewards.learned.terms import of_responses
 from plaudit.rewards.text import (
@@ -25,6 +29,7 @@ from plaudit.stages.adapters.early_stopping import EarlyStopping
 from plaudit.stages.adapters.language_evaluate import Evaluation, Scorers, evaluate, measured, paid, wins
 from plaudit.stages.adapters.language_models import models
 from plaudit.stages.adapters.language_reward import RewardSources
+from plaudit.stages.reward import RewardFromFiles
 from plaudit.trainers.evolution import Evolution, Search
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from plaudit.trainers.supervised import Supervised, with_reference
@@ -155,7 +160,7 @@ class LanguageTask:
         updater = Updater(made.policy, self.algorithm, config.trainer, shuffles)
         return OnPolicy(updater, rollouts, self.rewards, config.budget, made.reference)
 
-    def _evaluated(self, policy: Any, update: int) -> Evaluation:
+    def _evaluated(self, policy: LanguagePolicy | WithoutAdapters, update: int) -> Evaluation:
         """The policy of an update, 0: as it started. The same prompts and the same random numbers every time, so that
         differences are the policies'; what the start and the latest policy have said is not asked again."""
         made, seed, known = self.models, seed_of(self.config.seed, "evaluation"), self.evaluations.get(update)
@@ -217,7 +222,9 @@ def task(config: RunConfig, folder: RunFolder) -> LanguageTask:
     return LanguageTask(config, folder)
 
 
-def reward_medium(rows: Any, config: Any, known: Any) -> CompletionReward:
+def reward_medium(
+    rows: Sequence[Judged], config: RewardFromFiles, known: TextReward | None
+) -> CompletionReward:
     """A reward to begin from, for answers in files."""
     reward = language_reward.medium(rows, config, known)
     language_reward.checked(rows, reward)

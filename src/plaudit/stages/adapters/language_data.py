@@ -11,7 +11,7 @@ import torch
 from plaudit.batches import Demonstrations, Pairs
 from plaudit.batches.rows import moved
 from plaudit.environments.language import service
-from plaudit.environments.language.config import SERVICE
+from plaudit.environments.language.config import SERVICE, Language
 from plaudit.errors import PlauditError, placed
 from plaudit.models.language import adapters, loading, tokens, vocabulary
 from plaudit.models.language.loading import context_of
@@ -34,14 +34,13 @@ from plaudit.stages.adapters.prompts import without_beginning
 from plaudit.stages.pretrain_config import PretrainText
 from plaudit.stages.reward import divided
 
-HELD_OUT = 0.1
-"""Share of the prompts whose pairs are never learned from."""
-
 
 def pairs(config: RunConfig, vocabulary: Vocabulary, policy: LanguagePolicy) -> tuple[Pairs, Pairs]:
     """The pairs of a file to learn from, and those of held-out prompts. PlauditError for one that does not fit."""
+    asked = config.environment
+    assert isinstance(asked, Language)
     rows = read_text_pairs(Path(str(config.pairs)), None)
-    train, held_out = divided([row.prompt for row in rows], HELD_OUT, seed_of(0, "held out"))
+    train, held_out = divided([row.prompt for row in rows], asked.held_out, seed_of(0, "held out"))
     if not train or not held_out:
         raise PlauditError(
             f"{config.pairs}: {len(rows)} pairs are too few; give pairs of two prompts or more"
@@ -117,7 +116,7 @@ class TextData:
         self.size = sum(p.numel() for p in lm.parameters())
         device = loading.device(config.device)
         self.policy = LanguagePolicy(lm.to(device), replace(config.policy, critic="none"), self.shuffles)
-        context = _context(config, lm)
+        context = _context(config, loading.context_of(lm))
         if raw:
             self.encoded = _of_text(text, self.vocabulary, context, config)
         else:
@@ -167,8 +166,7 @@ def _flat(row: TextDemonstration) -> str:
     )
 
 
-def _context(config: PretrainText, lm: Any) -> int:
-    most = loading.context_of(lm)
+def _context(config: PretrainText, most: int | None) -> int:
     if config.context is not None and most is not None and config.context > most:
         raise PlauditError(f"context: {config.context} tokens are more than the model's {most}; lower it")
     return config.context or most or 1024
@@ -231,5 +229,5 @@ def _of_rows(
     return Encoded(side(rest), side(held), sum(characters[i] for i in held) / count, left_out)
 
 
-def _plain(text: Any) -> Any:
+def _plain(text: Text) -> Any:
     return text if isinstance(text, str) else list(text)

@@ -16,7 +16,7 @@ from plaudit.maths import kl
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.config import PolicyConfig
 from plaudit.models.language.generation import Sampling
-from plaudit.models.language.policy import LanguagePolicy, as_it_was
+from plaudit.models.language.policy import LanguagePolicy, WithoutAdapters, as_it_was
 from plaudit.models.language.reward_model import TextReward
 from plaudit.models.language.tokens import Tokens
 from plaudit.models.language.vocabulary import Vocabulary
@@ -42,7 +42,7 @@ class Scorers:
     """What the policy is optimised for."""
     gold: GoldReward | None
     """What they are truly worth."""
-    reference: Any | None
+    reference: LanguagePolicy | WithoutAdapters | None
     """The model as it started: KL is measured from it."""
 
 
@@ -108,7 +108,11 @@ class Wins:
 
 @torch.no_grad()
 def evaluate(
-    policy: Any, asked: Sequence[Prompt], generation: GenerationConfig, scorers: Scorers, seed: int
+    policy: LanguagePolicy | WithoutAdapters,
+    asked: Sequence[Prompt],
+    generation: GenerationConfig,
+    scorers: Scorers,
+    seed: int,
 ) -> Evaluation:
     """One answer to each prompt, drawn as in training."""
     said = generate(policy, asked, generation, torch.Generator().manual_seed(seed))
@@ -120,7 +124,9 @@ def evaluate(
 
 
 @torch.no_grad()
-def measured(policy: Any, reference: Any, record: Tokens) -> float:
+def measured(
+    policy: LanguagePolicy | WithoutAdapters, reference: LanguagePolicy | WithoutAdapters, record: Tokens
+) -> float:
     """KL(policy || reference) by k1 on these answers of the policy, summed over an answer, in nats."""
     distance = kl.k1(policy.scores(record).logp, reference.scores(record).logp)
     return float((distance * record.mask).sum(dim=1).mean())

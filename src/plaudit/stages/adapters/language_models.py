@@ -12,13 +12,13 @@ from plaudit.environments.language.rollouts import GenerationConfig
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading, reward_model
 from plaudit.models.language.generation import Sampling
-from plaudit.models.language.policy import LanguagePolicy, as_it_was
+from plaudit.models.language.policy import LanguagePolicy, WithoutAdapters, as_it_was
 from plaudit.models.language.reward_model import TextReward
 from plaudit.models.language.vocabulary import Vocabulary
 from plaudit.rewards import functions, gold
 from plaudit.rewards.gold import GoldReward
 from plaudit.rewards.text import learned, same_tokens
-from plaudit.rewards.weighted import Fixed, Part, Weighted
+from plaudit.rewards.weighted import Fixed, Part, RewardSource, Weighted
 from plaudit.runs import provenance
 from plaudit.runs.config import RewardSettings, RunConfig
 from plaudit.runs.streams import generator
@@ -30,7 +30,7 @@ class Models:
     """What a run works with; of these only the policy and the reward model learn."""
 
     policy: LanguagePolicy
-    start: Any
+    start: LanguagePolicy | WithoutAdapters
     """The policy as it was, with `generate` and `scores`."""
     reference: Any | None
     """What leaving has a price; none where nothing is priced, so that no forward pass is spent on it."""
@@ -88,7 +88,10 @@ def models(config: RunConfig) -> Models:
 
 
 def weighted(
-    settings: RewardSettings, model: TextReward | None, generation: GenerationConfig, taught: Any = None
+    settings: RewardSettings,
+    model: TextReward | None,
+    generation: GenerationConfig,
+    taught: RewardSource | None = None,
 ) -> Weighted:
     """The mix of a config: the learned reward (by the source that teaches it, where there is one) and functions."""
     parts: dict[str, Part] = {}
@@ -110,7 +113,9 @@ def paying(settings: RewardSettings) -> bool:
     return settings.start is not None or bool(settings.functions)
 
 
-def _reference(config: RunConfig, start: Any, vocabulary: Vocabulary, longest: int) -> Any | None:
+def _reference(
+    config: RunConfig, start: LanguagePolicy | WithoutAdapters, vocabulary: Vocabulary, longest: int
+) -> Any | None:
     if not config.needs.reference:
         return None
     if config.reference is None:

@@ -30,6 +30,7 @@ from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
 from plaudit.stages.adapters.language_models import Models, paying, weighted
+from plaudit.stages.reward import RewardFromFiles
 from plaudit.storage import Artifacts, open_store
 from plaudit.storage.store import Commands
 
@@ -39,7 +40,7 @@ MOST_SCALED = 512
 """Texts over which zero and scale are fixed, at most."""
 
 
-def medium(rows: Sequence[Judged], config: Any, known: TextReward | None) -> CompletionReward:
+def medium(rows: Sequence[Judged], config: RewardFromFiles, known: TextReward | None) -> CompletionReward:
     """A reward model to begin from, and how it reads a text."""
     if known is None:
         if not config.start:

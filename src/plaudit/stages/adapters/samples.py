@@ -10,6 +10,7 @@ import torch
 from plaudit.batches.rows import take
 from plaudit.environments.language.prompts import Prompt
 from plaudit.environments.language.rollouts import Completions, GenerationConfig, generate
+from plaudit.models.language.policy import LanguagePolicy, WithoutAdapters
 from plaudit.models.language.reward_model import TextReward, texts
 from plaudit.rewards.text import record_of, same_tokens, sequence
 from plaudit.stages.adapters.language_evaluate import Scorers
@@ -31,7 +32,11 @@ class Shown:
 
 @torch.no_grad()
 def side_by_side(
-    before: Any, after: Any, asked: Sequence[Prompt], by: Shown, seed: int
+    before: LanguagePolicy | WithoutAdapters,
+    after: LanguagePolicy,
+    asked: Sequence[Prompt],
+    by: Shown,
+    seed: int,
 ) -> list[dict[str, Any]]:
     """For the first few prompts the completions of both models and the best of 8 of the first by the proxy."""
     some = list(asked[:SHOWN])

@@ -11,7 +11,8 @@ from plaudit import old_python_names
 
 if TYPE_CHECKING:
     from plaudit import agents, envs, ppo
-    from plaudit.api.reward import RewardModel, load_feedback
+    from plaudit.api.feedback import load_feedback
+    from plaudit.api.reward import RewardModel
     from plaudit.api.trainer import PPOConfig, PPOTrainer
 
 __all__ = ["PPOConfig", "PPOTrainer", "RewardModel", "agents", "envs", "load_feedback", "ppo"]
@@ -20,7 +21,7 @@ _HOMES = {
     "PPOConfig": "plaudit.api.trainer",
     "PPOTrainer": "plaudit.api.trainer",
     "RewardModel": "plaudit.api.reward",
-    "load_feedback": "plaudit.api.reward",
+    "load_feedback": "plaudit.api.feedback",
 }
 old_python_names.install()
 

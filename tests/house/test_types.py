@@ -19,16 +19,6 @@ NAMED_ELSEWHERE = {
     "plaudit.api.rewards.load": "a model, its medium and what it was judged by",
 }
 """Functions that may return more, each with what names the parts."""
-UNTYPED = {
-    "api": 57,
-    "models": 39,
-    "rewards": 31,
-    "trainers": 24,
-    "stages": 22,
-    "environments": 21,
-    "runs": 21,
-}
-"""Packages above that share, with the parameters that are still `Any`: a count here only ever falls."""
 
 
 def parameters(function: Function) -> Iterator[ast.arg]:
@@ -147,11 +137,11 @@ def any_by_package(root: Path) -> dict[str, tuple[list[str], int]]:
     return found
 
 
-def too_untyped(root: Path, excused: dict[str, int]) -> list[str]:
-    """The untyped parameters of packages with too large a share of them, or with more than they are excused."""
+def too_untyped(root: Path) -> list[str]:
+    """The untyped parameters of packages with too large a share of them."""
     found = []
     for package, (lines, count) in any_by_package(root).items():
-        allowed = excused.get(package, max(1, int(SHARE_OF_ANY * count)))
+        allowed = max(1, int(SHARE_OF_ANY * count))
         if len(lines) > allowed:
             found += [f"{package}: {len(lines)} of {count} parameters are Any, at most {allowed}", *lines]
     return found
@@ -170,7 +160,7 @@ def test_no_closure_returns_a_closure() -> None:
 
 
 def test_parameters_have_types() -> None:
-    assert not (found := too_untyped(ROOT, UNTYPED)), by_rule(*found)
+    assert not (found := too_untyped(ROOT)), by_rule(*found)
 
 
 def written(root: Path, text: str, package: str = "trainers") -> Path:
@@ -215,5 +205,4 @@ def test_closures_are_noticed(tmp_path: Path) -> None:
 
 def test_any_is_noticed(tmp_path: Path) -> None:
     root = written(tmp_path, "def f(x: Any, y: Any | None, z: dict[str, Any], *w: object): ...\n")
-    assert len(too_untyped(root, {})) == 3 and "2 of 4" in too_untyped(root, {})[0]
-    assert too_untyped(root, {"trainers": 2}) == []
+    assert len(too_untyped(root)) == 3 and "2 of 4" in too_untyped(root)[0]

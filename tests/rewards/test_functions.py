@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plaudit.environments.language.rollouts import Answers
+from plaudit.environments.language.prompts import Answers
 from plaudit.errors import PlauditError
 from plaudit.rewards.functions import SIGNATURES, adapt, load
 from tests.environments.language.three import COMPLETIONS, PROMPTS, TOKENS, message, numbers, some

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.environments.language.rollouts import Answers
+from plaudit.environments.language.prompts import Answers
 from plaudit.rewards.functions import adapt
 from tests.environments.language.three import message, numbers, some
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from plaudit.batches import Rewards
-from plaudit.environments.language.rollouts import Answers
+from plaudit.environments.language.prompts import Answers
 from plaudit.errors import PlauditError
 from plaudit.rewards.functions import adapt
 from plaudit.rewards.weighted import Fixed, Part, RewardSource, Scaled, Weighted

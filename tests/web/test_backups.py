@@ -20,7 +20,7 @@ def held(folder: Path) -> tuple[int, int]:
 
 
 def test_what_is_new_is_copied_soon_and_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "EVERY_SECONDS", 0.02)
+    monkeypatch.setattr("plaudit.web.folder.EVERY_SECONDS", 0.02)
     state = AppState.open(Folder(folder))
     state.start()
     ann = Site(state).let_in("Ann")
@@ -31,7 +31,7 @@ def test_what_is_new_is_copied_soon_and_at_the_end(folder: Path, monkeypatch: py
     while not (folder / "feedback.db.copy").exists() or held(folder) != (6, 1):
         assert time.monotonic() < until
         time.sleep(0.05)
-    monkeypatch.setattr(folder, "EVERY_SECONDS", 60.0)
+    monkeypatch.setattr("plaudit.web.folder.EVERY_SECONDS", 60.0)
     time.sleep(0.05)
     ann.answer(ann.tasks()[0])
     state.close()
@@ -119,7 +119,7 @@ def test_a_damaged_store_does_not_push_a_sound_copy_out(
 
 
 def test_people_who_were_let_go_are_news_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "EVERY_SECONDS", 0.02)
+    monkeypatch.setattr("plaudit.web.folder.EVERY_SECONDS", 0.02)
     state = AppState.open(Folder(folder))
     state.start()
     Site(state).let_in("Ann")

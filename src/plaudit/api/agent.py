@@ -21,7 +21,7 @@ from plaudit.api.arguments import (
     refuse_unknown,
     schedule,
 )
-from plaudit.api.environments import GymEnv, as_env
+from plaudit.api.environments import Environment, GymEnv, as_env
 from plaudit.batches import Rewards
 from plaudit.environments.control.config import Control
 from plaudit.environments.control.rollouts import ControlRollouts, RecordReward, Trajectories, at_once, played
@@ -67,7 +67,7 @@ class PPOAgent:
     budget ends, and unfinished episodes go on in the next call.
     """
 
-    def __init__(self, env: Any, **given: Unpack[HyperParameters]):
+    def __init__(self, env: Environment, **given: Unpack[HyperParameters]):
         refuse_unknown(given, HyperParameters.__annotations__, "PPOAgent")
         self.env: GymEnv = as_env(env)
         sizes = {} if self.env.n_envs is None else {"n_envs": self.env.n_envs}
@@ -138,7 +138,11 @@ class PPOAgent:
 
     @torch.no_grad()
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+        self,
+        observation: np.typing.ArrayLike,
+        state: object = None,
+        episode_start: object = None,
+        deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
         """An action for one observation, or one for each of a batch, as the environment wants them; and the state.
 
@@ -189,7 +193,9 @@ class PPOAgent:
         save_tree(folder / LEARNING, state)
 
     @classmethod
-    def load(cls, folder: str | Path, env: Any = None, **given: Unpack[HyperParameters]) -> Self:
+    def load(
+        cls, folder: str | Path, env: Environment | None = None, **given: Unpack[HyperParameters]
+    ) -> Self:
         """A saved agent, or the policy of a run folder; learning goes on where it stood.
 
         Settings may be given anew. Another seed, number of environments or scaling of rewards begins new episodes.
@@ -284,7 +290,7 @@ def _rewards(agent: PPOAgent) -> RewardSource:
     return Scaled(mix, agent.environment.envs, config.settings.discount)
 
 
-def _numbers(observation: Any) -> np.ndarray:
+def _numbers(observation: np.typing.ArrayLike) -> np.ndarray:
     try:
         return np.asarray(observation, dtype=np.float32)
     except (TypeError, ValueError):
@@ -304,7 +310,7 @@ def _card(folder: Path) -> dict[str, Any]:
         raise PlauditError(f"{folder / CARD}: damaged ({error!r}); restore it from a copy") from None
 
 
-def _go_on(agent: PPOAgent, tree: Any, place: Path, fresh: bool) -> None:
+def _go_on(agent: PPOAgent, tree: dict[str, Any], place: Path, fresh: bool) -> None:
     """Learning stands where it stood; `fresh`: but in new episodes, with new draws."""
     learner = agent.learner
     try:

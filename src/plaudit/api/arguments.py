@@ -41,7 +41,7 @@ def plain(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def positive(value: Any, name: str) -> int:
+def positive(value: float, name: str) -> int:
     """A whole number above 0; PlauditError for anything else."""
     whole = isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer()
     if not whole or value < 1:
@@ -155,7 +155,7 @@ def settings(environment: str) -> dict[str, Any]:
     return USUAL | BY_ENVIRONMENT.get(environment.rpartition(":")[2], {})
 
 
-def schedule(value: Any, name: str) -> Schedule:
+def schedule(value: float | str | Schedule, name: str) -> Schedule:
     """The schedule of a number, of a text such as `lin_0.001`, or of a function; PlauditError for anything else."""
     if callable(value):
         return lambda remaining: _number(value(remaining), f"{name}({remaining:.3g})")
@@ -166,7 +166,7 @@ def schedule(value: Any, name: str) -> Schedule:
     return lambda _: constant
 
 
-def _number(value: Any, name: str) -> float:
+def _number(value: float | str, name: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -36,11 +36,11 @@ class GymEnv:
         self,
         env: "str | Callable[[], gymnasium.Env] | gymnasium.Env",
         n_envs: int | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ):
         self.n_envs = n_envs
         """How many an agent runs side by side; none: the agent says."""
-        self.kwargs = kwargs
+        self.kwargs: dict[str, Any] = kwargs
         self.function = None if isinstance(env, str) else _function(env, kwargs)
         self._made: list[ReferenceType[gymnasium.Env]] = []
         self.id = find(env).id if isinstance(env, str) else self._name()
@@ -79,7 +79,7 @@ class GymEnv:
         """Begin an episode."""
         return self.one.reset(seed=seed)
 
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.typing.ArrayLike) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Act."""
         observation, reward, terminated, truncated, info = self.one.step(action)
         return observation, float(reward), terminated, truncated, info
@@ -117,12 +117,16 @@ class GymEnv:
         return name
 
 
-def as_env(env: Any) -> GymEnv:
+Environment = GymEnv | str | Callable[[], gymnasium.Env] | gymnasium.Env
+"""What people give as one."""
+
+
+def as_env(env: Environment) -> GymEnv:
     """What was given, as a GymEnv."""
     return env if isinstance(env, GymEnv) else GymEnv(env)
 
 
-def _function(env: Any, kwargs: dict[str, Any]) -> Callable[[], gymnasium.Env]:
+def _function(env: object, kwargs: dict[str, Any]) -> Callable[[], gymnasium.Env]:
     if isinstance(env, gymnasium.Env):
         if kwargs:
             raise PlauditError(
@@ -179,7 +183,7 @@ class RewardWrapper(gymnasium.Wrapper, RecordConstructorArgs):
         self._seen, info = self.env.reset(seed=seed, options=options)
         return self._seen, info
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.typing.ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step; an environment is not reset here, so what it returns is the true successor, also at an end."""
         seen = np.array(self._seen)
         following, true, terminated, truncated, info = self.env.step(action)
@@ -243,7 +247,7 @@ def executed(actions: np.ndarray, space: Any) -> np.ndarray:
     return within.reshape(len(actions), -1)
 
 
-def _refuse_misfits(reward_model: Any, observations: gymnasium.Space, actions: gymnasium.Space) -> None:
+def _refuse_misfits(reward_model: object, observations: gymnasium.Space, actions: gymnasium.Space) -> None:
     if not isinstance(reward_model, RewardModel):
         raise PlauditError(
             f"reward_model: a {type(reward_model).__name__}; give what RewardModel.fit or RewardModel.load returns"

@@ -62,7 +62,7 @@ class PPO:
         return self._tuner.metrics
 
     def finetune_with_rlhf(
-        self, feedback: Feedback, reward_model: RewardModel, progress_bar: bool = False, **settings: Any
+        self, feedback: Feedback, reward_model: RewardModel, progress_bar: bool = False, **settings: object
     ) -> Self:
         """Optimise the learned reward by PPO: in the policy's environment, or on the prompts of the feedback.
 

@@ -1,17 +1,25 @@
 """What transformers hands around, as what plaudit works with: padded prompts, generated ids, rewards of many forms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from plaudit.batches import Rewards
-from plaudit.environments.language.rollouts import Answers, Completions
+from plaudit.environments.language.prompts import Answers
+from plaudit.environments.language.rollouts import Completions
 from plaudit.errors import PlauditError
 from plaudit.models.language import tokens
+from plaudit.models.language.interfaces import PreTrainedModel, PreTrainedTokenizerBase
 from plaudit.models.language.logprobs import Shaping
+
+Ids = Tensor | np.ndarray | Sequence[Tensor | np.ndarray | Sequence[int]]
+"""Rows of tokens: [B, L], or one list for each."""
+Numbers = Tensor | np.ndarray | Sequence[np.typing.ArrayLike]
+"""One number for each answer, or one for each of its tokens."""
 
 LARGEST = 2**63
 """More tokens than any model has."""
@@ -48,7 +56,7 @@ class Prompts:
     tokens: list[list[int]]
 
 
-def special_tokens(model: Any, tokenizer: Any | None) -> Special:
+def special_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None) -> Special:
     """The end tokens of the model and its tokenizer; what fills up is the pad token, or else an end token, or 0."""
     if not (hasattr(model, "config") and hasattr(model, "get_input_embeddings")):
         raise PlauditError(
@@ -57,7 +65,8 @@ def special_tokens(model: Any, tokenizer: Any | None) -> Special:
     found: set[int] = set()
     for said in (getattr(model, "generation_config", None), model.config.get_text_config(), tokenizer):
         found |= _ends(getattr(said, "eos_token_id", None))
-    entries = model.get_input_embeddings().weight.shape[0]
+    first: Any = model.get_input_embeddings()
+    entries = first.weight.shape[0]
     beyond = sorted(end for end in found if end >= entries)
     if beyond:
         raise PlauditError(
@@ -94,7 +103,7 @@ def refuse_others(others: Mapping[str, Any], shaping: Shaping, special: Special)
             )
 
 
-def _ends(said: Any) -> set[int]:
+def _ends(said: int | Iterable[int] | None) -> set[int]:
     """End tokens, which are named one by one or together."""
     return set() if said is None else {said} if isinstance(said, int) else set(said)
 
@@ -109,7 +118,7 @@ def prompts_of(inputs: Any, special: Special) -> Prompts:
     return prompts(inputs, None, special)
 
 
-def prompts(ids: Any, mask: Any | None, special: Special) -> Prompts:
+def prompts(ids: Ids, mask: Ids | None, special: Special) -> Prompts:
     """Prompts from ids [B, P] (or one list of ids each) and which of them are real.
 
     Without a mask a pad token at either end is padding, unless it is an end token as well, as in transformers.
@@ -147,7 +156,11 @@ def joined(prompts: Prompts, answers: Sequence[Sequence[int]], special: Special)
 
 
 def completions(
-    asked: Prompts, outputs: Any, special: Special, device: torch.device | str, tokenizer: Any | None = None
+    asked: Prompts,
+    outputs: object,
+    special: Special,
+    device: torch.device | str,
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> Completions:
     """What was said, from outputs that begin with their prompts. Several answers to a prompt stand together."""
     rows = _ids(getattr(outputs, "sequences", outputs), "outputs", special)
@@ -169,7 +182,7 @@ def completions(
     return Completions(tokens.answers(real, said, device), answers, ended, group)
 
 
-def paid(rewards: Any, said: Sequence[Sequence[int]]) -> Rewards:
+def paid(rewards: Numbers, said: Sequence[Sequence[int]]) -> Rewards:
     """One number per answer, or one per token of each answer. PlauditError where there is not."""
     if isinstance(rewards, Tensor) and rewards.dim() == 2 and rewards.shape[1] == 1:
         rewards = rewards[:, 0]
@@ -240,7 +253,7 @@ def _rows(value: Any, name: str) -> list[list[int]]:
     return [list(map(int, row)) for row in rows]
 
 
-def _ids(value: Any, name: str, special: Special) -> list[list[int]]:
+def _ids(value: object, name: str, special: Special) -> list[list[int]]:
     """Rows of tokens that the model knows."""
     rows = _rows(value, name)
     for number, row in enumerate(rows, 1):
@@ -260,8 +273,9 @@ def _unpadded(row: list[int], special: Special) -> list[int]:
     return row[real[0] : real[-1] + 1] if real else []
 
 
-def _texts(rows: Sequence[Sequence[int]], tokenizer: Any | None) -> tuple[str, ...]:
+def _texts(rows: Sequence[Sequence[int]], tokenizer: PreTrainedTokenizerBase | None) -> tuple[str, ...]:
     """Texts, or empty ones where nothing can decode: the update itself needs none."""
     if tokenizer is None:
         return ("",) * len(rows)
-    return tuple(tokenizer.decode(list(row), skip_special_tokens=True) for row in rows)
+    decode: Any = tokenizer.decode
+    return tuple(decode(list(row), skip_special_tokens=True) for row in rows)

@@ -1,72 +1,39 @@
 """A reward learned from people, for control or for text; each imports only what it needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 
+from plaudit.api.feedback import Feedback
 from plaudit.errors import PlauditError, placed
-from plaudit.readers.judgements import Judged, Kind, Medium, read_judgements
+from plaudit.readers.judgements import Medium
 
+if TYPE_CHECKING:
+    from plaudit.api.agent import PPOAgent
+    from plaudit.api.environments import Environment
+    from plaudit.api.finetuning import PPO
+    from plaudit.models.language.reward_model import TextReward
+    from plaudit.models.reward_ensemble import RewardEnsemble
 
-@dataclass(frozen=True)
-class Feedback:
-    """Answers of one kind about texts, or about control segments."""
-
-    rows: tuple[Judged, ...]
-    place: str
-    """Where it was read from."""
-
-    @property
-    def kind(self) -> Kind:
-        """comparison, ranking or rating."""
-        return self.rows[0].kind
-
-    @property
-    def medium(self) -> Medium:
-        """text or control."""
-        return self.rows[0].medium
-
-    def __len__(self) -> int:
-        """How many answers there are."""
-        return len(self.rows)
-
-    def __repr__(self) -> str:
-        """What it is, without its rows."""
-        return f"Feedback({len(self)} {self.kind}s about {self.medium}, from {self.place})"
-
-
-def load_feedback(path: str | Path, kind: Kind | None = None) -> Feedback:
-    """Comparisons, rankings or ratings from JSONL (also .json, .csv and .gz): see `plaudit.readers.judgements`.
-
-    `kind` chooses one where a file holds several. Raises PlauditError, naming the line, for what cannot be used.
-    """
-    rows = read_judgements(Path(path))
-    if kind is not None:
-        rows = [row for row in rows if row.kind == kind]
-        if not rows:
-            raise PlauditError(f"{path}: there is no {kind} in it; leave out kind, or give another file")
-    for row in rows:
-        if row.kind != rows[0].kind:
-            raise PlauditError(
-                f"{row.where}: a {row.kind}, but the file begins with a {rows[0].kind}; choose one kind: "
-                f"load_feedback({str(path)!r}, kind={row.kind!r})"
-            )
-        if row.medium != rows[0].medium:
-            raise PlauditError(
-                f"{row.where}: about {row.medium}, but the file begins with {rows[0].medium}; part the file"
-            )
-    return Feedback(tuple(rows), str(path))
+Steps = np.ndarray | torch.Tensor | Sequence[np.typing.ArrayLike]
+"""Observations or actions of N steps."""
 
 
 class RewardModel:
     """`RewardModel.fit(feedback, like=policy)` or `RewardModel.fit(feedback, env="Pendulum-v1")`."""
 
-    def __init__(self, model: Any, medium: Medium, metrics: dict[str, float], environment: str | None = None):
-        self.model = model
+    def __init__(
+        self,
+        model: "RewardEnsemble | TextReward",
+        medium: Medium,
+        metrics: dict[str, float],
+        environment: str | None = None,
+    ):
+        self.model: Any = model
         """The torch module: a `RewardEnsemble` for control, a `TextReward` for text."""
         self.medium = medium
         self.metrics = metrics
@@ -75,7 +42,13 @@ class RewardModel:
         """The environment whose behaviour it judges."""
 
     @classmethod
-    def fit(cls, feedback: Feedback, like: Any = None, env: Any = None, seed: int = 0) -> Self:
+    def fit(
+        cls,
+        feedback: Feedback,
+        like: "str | Path | PPO | PPOAgent | None" = None,
+        env: "Environment | None" = None,
+        seed: int = 0,
+    ) -> Self:
         """Learn what people want from what they said, as `plaudit reward FILE` and a live run do.
 
         For text `like` is the policy, or the folder of a language model or reward model, to begin from; for control it
@@ -92,7 +65,7 @@ class RewardModel:
         return cls._of_control(feedback, like if env is None else env, seed)
 
     @classmethod
-    def _of_text(cls, feedback: Feedback, like: Any, seed: int) -> Self:
+    def _of_text(cls, feedback: Feedback, like: object, seed: int) -> Self:
         place = getattr(like, "language_model", like)
         if not isinstance(place, str | Path):
             raise PlauditError(
@@ -108,7 +81,7 @@ class RewardModel:
         return cls(learned.medium.model, "text", learned.metrics)
 
     @classmethod
-    def _of_control(cls, feedback: Feedback, like: Any, seed: int) -> Self:
+    def _of_control(cls, feedback: Feedback, like: object, seed: int) -> Self:
         if getattr(like, "language_model", None) is not None:
             raise PlauditError(
                 f"{feedback.rows[0].where}: this feedback is about control segments, but the policy is a language "
@@ -119,7 +92,8 @@ class RewardModel:
         from plaudit.runs.streams import threads
         from plaudit.stages import reward
 
-        env = as_env(getattr(like, "env", like))
+        given: Any = getattr(like, "env", like)
+        env = as_env(given)
         source = env.source(1)
         try:
             known = spaces(source)
@@ -130,7 +104,7 @@ class RewardModel:
             learned = reward.fit(feedback.rows, config, known)
         return cls(learned.medium.model, "control", learned.metrics, env.id)
 
-    def rewards(self, observations: Any, actions: Any, next_observations: Any) -> np.ndarray:
+    def rewards(self, observations: Steps, actions: Steps, next_observations: Steps) -> np.ndarray:
         """For control: the reward [N] of N steps; discrete actions are one-hot, others as the environment has them."""
         self.refuse_other("control")
         return _of_steps(self.model, observations, actions, next_observations)
@@ -173,7 +147,7 @@ class RewardModel:
 
 
 @torch.no_grad()
-def _of_steps(model: Any, observations: Any, actions: Any, successors: Any) -> np.ndarray:
+def _of_steps(model: "RewardEnsemble", observations: Steps, actions: Steps, successors: Steps) -> np.ndarray:
     """The reward [N] of N steps, each flattened."""
     from plaudit.models.transitions import Transitions
 
@@ -192,7 +166,7 @@ def _of_steps(model: Any, observations: Any, actions: Any, successors: Any) -> n
 
 
 @torch.no_grad()
-def _of_texts(model: Any, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+def _of_texts(model: "TextReward", prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
     """What N answers are worth to a policy."""
     from plaudit.feedback.text_record import TextRecord
     from plaudit.models.language.loading import context_of

@@ -17,6 +17,7 @@ from plaudit.environments.language.config import Score
 from plaudit.environments.language.rollouts import episodes_of
 from plaudit.errors import Diverged, PlauditError
 from plaudit.models.language.generation import Sampling
+from plaudit.models.language.interfaces import ModelOutput, PreTrainedModel, PreTrainedTokenizerBase
 from plaudit.models.language.loading import keep_shaping, memory_explained, quiet
 from plaudit.models.language.policy import LanguagePolicy, as_it_was
 from plaudit.runs import aliases
@@ -142,7 +143,12 @@ class PPOTrainer:
     Without a tokenizer the tokens that end an answer and that fill up are those of the model's config.
     """
 
-    def __init__(self, model: Any, config: PPOConfig | None = None, tokenizer: Any | None = None):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        config: PPOConfig | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ):
         if not isinstance(model, torch.nn.Module):
             raise PlauditError(
                 f"model: a {type(model).__name__} is no model; load it with AutoModelForCausalLM.from_pretrained"
@@ -163,10 +169,10 @@ class PPOTrainer:
 
     def generate(
         self,
-        input_ids: Any,
-        attention_mask: Any | None = None,
+        input_ids: generated.Ids,
+        attention_mask: generated.Ids | None = None,
         max_new_tokens: int | None = None,
-        **others: Any,
+        **others: object,
     ) -> Tensor:
         """Sampled answers to prompts, in transformers' form: the given columns, then the answers, then padding.
 
@@ -183,7 +189,12 @@ class PPOTrainer:
             answers = self.updater.policy.generate(prompts.tokens, self.special.stops, sampling, self.drawing)
         return generated.joined(prompts, answers, self.special).to(self.updater.policy.device)
 
-    def train_step(self, inputs: Any, outputs: Any, rewards: Any) -> dict[str, float]:
+    def train_step(
+        self,
+        inputs: Mapping[str, generated.Ids] | generated.Ids,
+        outputs: ModelOutput | generated.Ids,
+        rewards: generated.Numbers,
+    ) -> dict[str, float]:
         """One PPO update on answers; returns metrics by their usual names.
 
         `inputs` is what `generate` was given (the tokenizer's output, or its `input_ids`); `outputs` what it, or
@@ -211,7 +222,7 @@ class PPOTrainer:
                 self.tokenizer.save_pretrained(folder)
 
 
-def reference_of(model: Any, config: configs.RunConfig) -> Any | None:
+def reference_of(model: PreTrainedModel, config: configs.RunConfig) -> Any | None:
     """A copy of the model as it is now, where leaving it has a price."""
     return as_it_was(deepcopy(model), config.policy) if config.needs.reference else None
 

@@ -39,7 +39,7 @@ from typing import Any, Literal
 import torch
 
 from plaudit.batches import Rewards
-from plaudit.environments.language.rollouts import Answers
+from plaudit.environments.language.prompts import Answers
 from plaudit.errors import PlauditError
 from plaudit.rewards.reward_output import read, read_each
 

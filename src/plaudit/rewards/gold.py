@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.annotators import rubric
-from plaudit.environments.language.rollouts import Answers
+from plaudit.environments.language.prompts import Answers
 from plaudit.feedback.text_record import TextRecord
 from plaudit.rewards import functions
 from plaudit.rewards.config import RUBRIC

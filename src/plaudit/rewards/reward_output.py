@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from plaudit.batches import Rewards
-from plaudit.environments.language.rollouts import Answers
+from plaudit.environments.language.prompts import Answers
 from plaudit.errors import PlauditError
 from plaudit.rewards.weighted import PREFIX
 

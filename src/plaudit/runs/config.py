@@ -228,7 +228,7 @@ def with_discriminator(config: RunConfig) -> RunConfig:
 
 
 def _adversarial(given: dict[str, Any], algorithm: str) -> dict[str, Any]:
-    """`algorithm: gail` stands for PPO on the reward of that discriminator."""
+    """`algorithm: gail` stands for PPO on the reward of that discriminator; settings it does not know are PPO's."""
     module = algorithms.find(algorithm)
     if algorithms.kind_of(module) != "imitation":
         return given
@@ -240,7 +240,10 @@ def _adversarial(given: dict[str, Any], algorithm: str) -> dict[str, Any]:
     reward.setdefault("discriminator", algorithm)
     reward.setdefault("weights", {"environment": 0.0, "discriminator": 1.0})
     if given.get("settings") and not reward.get("discriminator_settings"):
-        reward["discriminator_settings"] = given.pop("settings")
+        known = {one.name for one in fields(module.Config)}
+        said = dict(given["settings"])
+        reward["discriminator_settings"] = {name: value for name, value in said.items() if name in known}
+        given = given | {"settings": {name: value for name, value in said.items() if name not in known}}
     return given | {"algorithm": "ppo", "reward": reward}
 
 
@@ -256,9 +259,9 @@ def _settled_by_needs(config: RunConfig, module: ModuleType, given: Mapping[str,
         if needs.epochs is not None and not {"epochs", "n_epochs"} & {*said, *given}:
             trainer = replace(trainer, epochs=needs.epochs)
     environment = config.environment
-    if isinstance(environment, Language) and config.pairs is not None and config.gold_reward is None:
-        if environment.prompts == SERVICE:  # nobody has said: the held-out prompts of the pairs
-            environment = replace(environment, prompts=config.pairs)
+    if isinstance(environment, Language) and config.pairs is not None:
+        said_nothing = environment.prompts == SERVICE and config.gold_reward is None
+        environment = replace(environment, prompts=config.pairs) if said_nothing else environment
     if isinstance(environment, Language) and environment.num_generations < needs.group:
         if "num_generations" in (given.get("environment") or {}):
             raise PlauditError(

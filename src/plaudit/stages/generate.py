@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from plaudit.declared import Count, Positive, Share, Whole
-from plaudit.environments.language.rollouts import Answers, GenerationConfig, generate
+from plaudit.environments.language.prompts import Answers
+from plaudit.environments.language.rollouts import GenerationConfig, generate
 from plaudit.errors import PlauditError
 from plaudit.models.language import loading
 from plaudit.models.language.config import PolicyConfig, Shaping

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from plaudit.batches import Rewards
-from plaudit.environments.language.rollouts import Answers
+from plaudit.environments.language.prompts import Answers
 from plaudit.errors import PlauditError
 from plaudit.rewards.functions import adapt
 

@@ -13,6 +13,7 @@ from plaudit.rewards.learned.terms import (
     Judgement,
     LikelihoodConfig,
     by_kind,
+    informative,
     likelihood_of,
     of_feedback,
     of_responses,

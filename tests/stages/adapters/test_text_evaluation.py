@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plaudit.batches import Rewards
-from plaudit.environments.language.rollouts import Answers, GenerationConfig
+from plaudit.environments.language.prompts import Answers
+from plaudit.environments.language.rollouts import GenerationConfig
 from plaudit.feedback.text_record import TextRecord
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling

@@ -1,54 +1,24 @@
 """Collect behaviour of a language model: answer prompts, then turn the answers into episodes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from plaudit.batches import Episodes, Rewards, Rollout, Scores
+from plaudit.batches import Episodes, Rewards, Rollout
 from plaudit.declared import Count
 from plaudit.environments.language.config import Bootstrap, Cap, Penalty, Score
-from plaudit.environments.language.prompts import Prompt, PromptQueue
+from plaudit.environments.language.prompts import Answers, Prompt, PromptQueue
 from plaudit.errors import Diverged, PlauditError
 from plaudit.maths import kl, masked
 from plaudit.models.language import tokens
 from plaudit.models.language.generation import Sampling
-from plaudit.models.language.policy import LanguagePolicy
+from plaudit.models.language.policy import LanguagePolicy, WithoutAdapters
 from plaudit.models.language.tokens import Tokens
 from plaudit.models.language.vocabulary import Vocabulary
-
-
-@dataclass(frozen=True)
-class Answers:
-    """B answers to prompts, as texts and as the very tokens that were sampled."""
-
-    prompts: tuple[str, ...]
-    """The rendered prompts, what the model read."""
-    completions: tuple[str, ...]
-    """The decoded answers, without stop or padding tokens."""
-    tokens: tuple[tuple[int, ...], ...]
-    """The token ids of each answer, one per decision, the stop token included."""
-    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    """Further columns of the prompts' rows, such as a label to compare with; each of length B."""
-    messages: tuple[tuple[dict[str, str], ...], ...] | None = None
-    """Conversational prompts as messages (role, content), where the data has them."""
-
-    def __post_init__(self) -> None:
-        """Raise PlauditError where a field or a column does not have one entry per prompt."""
-        known = {"completions": self.completions, "tokens": self.tokens, "messages": self.messages}
-        named = {name: values for name, values in known.items() if values is not None}
-        for name, values in (named | {f"column {name!r}": v for name, v in self.columns.items()}).items():
-            if len(values) != len(self):
-                raise PlauditError(
-                    f"answers: {name} has {len(values)} entries for {len(self)} prompts; give one for each"
-                )
-
-    def __len__(self) -> int:
-        """B, the number of answers."""
-        return len(self.prompts)
 
 
 @dataclass(frozen=True)
@@ -90,7 +60,7 @@ class GenerationConfig:
 
 
 @runtime_checkable
-class Speaker(Protocol):
+class TextGenerator(Protocol):
     """What completes prompts: a policy, several of them, or one without its adapters."""
 
     @property
@@ -106,15 +76,6 @@ class Speaker(Protocol):
         generator: torch.Generator,
     ) -> list[tuple[int, ...]]:
         """A completion of every prompt."""
-        ...
-
-
-@runtime_checkable
-class Reference(Protocol):
-    """What a policy is compared with: the model that learning starts from."""
-
-    def scores(self, record: Tokens) -> Scores:
-        """Log-probability and entropy of recorded tokens."""
         ...
 
 
@@ -135,7 +96,7 @@ class LanguageRollouts:
         """One of the budget, however long the completions."""
         return 1
 
-    def collect(self, policy: Speaker, limit: int | None = None) -> Completions:
+    def collect(self, policy: TextGenerator, limit: int | None = None) -> Completions:
         """`batch` completions of the next prompts."""
         count = self.generation.num_generations
         places = self.prompts.take(-(-self.batch // count))
@@ -144,7 +105,11 @@ class LanguageRollouts:
         return generate(policy, asked, self.generation, self.generator)
 
     def episodes(
-        self, behaviour: Completions, policy: LanguagePolicy, reference: Reference | None, rewards: Rewards
+        self,
+        behaviour: Completions,
+        policy: LanguagePolicy,
+        reference: LanguagePolicy | WithoutAdapters | None,
+        rewards: Rewards,
     ) -> Rollout:
         """What the formulas see of them; see `episodes_of`."""
         return episodes_of(behaviour, policy, reference, rewards, self.generation.cap)
@@ -161,7 +126,11 @@ class LanguageRollouts:
 
 @torch.no_grad()
 def episodes_of(
-    said: Completions, policy: LanguagePolicy, reference: Reference | None, rewards: Rewards, cap: Cap
+    said: Completions,
+    policy: LanguagePolicy,
+    reference: LanguagePolicy | WithoutAdapters | None,
+    rewards: Rewards,
+    cap: Cap,
 ) -> Rollout:
     """Episodes of what was said: log-probabilities by the trainer's forward pass, values, rewards.
 
@@ -189,7 +158,7 @@ def episodes_of(
 
 
 def generate(
-    policy: Speaker, asked: Sequence[Prompt], generation: GenerationConfig, generator: torch.Generator
+    policy: TextGenerator, asked: Sequence[Prompt], generation: GenerationConfig, generator: torch.Generator
 ) -> Completions:
     """One answer to each prompt, drawn from the policy."""
     prompts = [prompt.tokens for prompt in asked]

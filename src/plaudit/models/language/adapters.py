@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from plaudit.errors import PlauditError
@@ -14,8 +15,11 @@ from plaudit.models.language import devices
 from plaudit.models.language.config import Lora
 from plaudit.models.language.loading import quiet
 
+if TYPE_CHECKING:
+    import peft
 
-def adapt(lm: Any, lora: Lora, generator: torch.Generator) -> Any:
+
+def adapt(lm: PreTrainedModel, lora: Lora, generator: torch.Generator) -> Any:
     """Put adapters into a model in place and freeze the rest; they start as no change. Returns peft's handle."""
     from peft import LoraConfig, get_peft_model  # time and memory that only adapters need
 
@@ -43,7 +47,7 @@ def adapt(lm: Any, lora: Lora, generator: torch.Generator) -> Any:
     return adapted.eval()
 
 
-def _refuse_ends(lm: Any, targets: Sequence[str]) -> None:
+def _refuse_ends(lm: PreTrainedModel, targets: Sequence[str]) -> None:
     """The last layer is read as a plain product and an embedding has no input, so adapters there would be passed by."""
     for name, module in lm.named_modules():
         named = [target for target in targets if name == target or name.endswith(f".{target}")]
@@ -61,11 +65,11 @@ def off(adapted: Any) -> Iterator[None]:
         yield
 
 
-def merged(lm: Any, adapted: Any) -> Any:
+def merged(lm: PreTrainedModel, adapted: "peft.PeftModel | None") -> Any:
     """A copy of the model with the adapters added to its weights."""
     return lm if adapted is None else deepcopy(adapted).merge_and_unload()
 
 
-def bare(lm: Any, adapted: Any) -> Any:
+def bare(lm: PreTrainedModel, adapted: "peft.PeftModel") -> Any:
     """A copy of the trunk without adapters."""
     return deepcopy(adapted).unload().base_model

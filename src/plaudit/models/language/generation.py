@@ -7,15 +7,16 @@ step t is fixed before the first step: what a row says depends neither on its ne
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from transformers import PreTrainedConfig
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from plaudit.errors import PlauditError
 from plaudit.models.language import logprobs
+from plaudit.models.language.interfaces import Trunk
 from plaudit.models.language.loading import context_of
 from plaudit.models.language.logprobs import Head, Shaping, shaped
 from plaudit.models.language.tokens import padded
@@ -50,7 +51,7 @@ def positions(attended: Bool[Tensor, "B L"]) -> Int[Tensor, "B L"]:
 
 
 def generate(
-    trunk: Any,
+    trunk: Trunk,
     head: Head,
     prompts: Sequence[Sequence[int]],
     stops: frozenset[int],
@@ -68,7 +69,7 @@ def generate(
 
 @torch.no_grad()
 def answered(
-    trunk: Any,
+    trunk: Trunk,
     head: Head,
     prompts: Sequence[Sequence[int]],
     stops: frozenset[int],
@@ -114,7 +115,7 @@ def _refuse_unanswerable(prompts: Sequence[Sequence[int]], sampling: Sampling, c
 
 
 def _batch(
-    trunk: Any,
+    trunk: Trunk,
     head: Head,
     prompts: Sequence[Sequence[int]],
     stops: frozenset[int],
@@ -161,7 +162,7 @@ def left_padded(
 
 
 def ahead(
-    trunk: Any,
+    trunk: Trunk,
     ids: Int[Tensor, "B L"],
     attended: Bool[Tensor, "B P"],
     place: Int[Tensor, "B L"],
@@ -177,7 +178,7 @@ def ahead(
     ).last_hidden_state
 
 
-def new_cache(trunk: Any, capacity: int) -> Cache:
+def new_cache(trunk: Trunk, capacity: int) -> Cache:
     """Buffers of the final size where every layer attends to everything; else what transformers makes."""
     usual = DynamicCache(config=trunk.config)
     if all(type(layer) is DynamicLayer for layer in usual.layers) and usual.layers:
@@ -188,11 +189,13 @@ def new_cache(trunk: Any, capacity: int) -> Cache:
 class _Preallocated(DynamicLayer):
     """Keys and values of a layer in buffers of the final size: appending copies one column, not all of them."""
 
-    def __init__(self, capacity: int, config: Any):
+    def __init__(self, capacity: int, config: PreTrainedConfig):
         super().__init__()
         self.capacity, self.config, self.filled = capacity, config, 0
 
-    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
+    ) -> tuple[Tensor, Tensor]:
         """Append columns; returns all that are filled."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)

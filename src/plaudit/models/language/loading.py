@@ -9,7 +9,13 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+)
 from transformers.activations import ACT2FN
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
@@ -19,6 +25,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.language import devices, folders
 from plaudit.models.language.config import NewModel, Shaping
 from plaudit.models.language.devices import device, memory_explained
+from plaudit.models.language.interfaces import Configured
 from plaudit.models.language.vocabulary import Vocabulary
 
 __all__ = [
@@ -175,14 +182,14 @@ def _specials(vocabulary: Vocabulary) -> dict[str, int | None]:
     }
 
 
-def save(folder: Path, model: Any, vocabulary: Vocabulary) -> None:
+def save(folder: Path, model: PreTrainedModel, vocabulary: Vocabulary) -> None:
     """Write model and tokenizer as transformers reads them, weights as safetensors."""
     with quiet():
         model.save_pretrained(folder)
         vocabulary.tokenizer.save_pretrained(folder)
 
 
-def shaping_of(model: Any) -> Shaping:
+def shaping_of(model: PreTrainedModel) -> Shaping:
     """Temperature and nucleus that a model was saved with, as transformers keeps them; 1 where nothing is said."""
     said = getattr(model, "generation_config", None)
     if not getattr(said, "do_sample", None):
@@ -190,7 +197,7 @@ def shaping_of(model: Any) -> Shaping:
     return Shaping(getattr(said, "temperature", None) or 1.0, getattr(said, "top_p", None) or 1.0)
 
 
-def keep_shaping(model: Any, shaping: Shaping, stops: Collection[int]) -> None:
+def keep_shaping(model: PreTrainedModel, shaping: Shaping, stops: Collection[int]) -> None:
     """Let a model be saved with the temperature, the nucleus and the tokens that end an answer it has learned with.
 
     With others, or with the likeliest 50 alone, which transformers takes where nothing is said, it is another policy.
@@ -200,18 +207,18 @@ def keep_shaping(model: Any, shaping: Shaping, stops: Collection[int]) -> None:
     said.eos_token_id = sorted(stops) or said.eos_token_id
 
 
-def context_of(model: Any) -> int | None:
+def context_of(model: Configured) -> int | None:
     """The longest sequence a model takes, in tokens; none where its config does not say."""
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
 
-def _ends(model: Any) -> set[int]:
+def _ends(model: PreTrainedModel) -> set[int]:
     """The tokens that end an answer, as transformers keeps them; chat models have one of a turn and one of a text."""
     said = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     return set() if said is None else {said} if isinstance(said, int) else set(said)
 
 
-def _refuse_missing(place: str, model: Any, missing: Collection[str]) -> None:
+def _refuse_missing(place: str, model: PreTrainedModel, missing: Collection[str]) -> None:
     """Weights that are not in the file would be drawn at random; only the score of a new reward model may be."""
     lacking = sorted(name for name in missing if classifies(model) or not name.startswith("score."))
     if lacking:
@@ -221,7 +228,7 @@ def _refuse_missing(place: str, model: Any, missing: Collection[str]) -> None:
         )
 
 
-def classifies(model: Any) -> bool:
+def classifies(model: PreTrainedModel) -> bool:
     """Whether a model was saved as one that gives texts a score."""
     return "ForSequenceClassification" in str(getattr(model.config, "architectures", None))
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
-from transformers import AttentionInterface, AttentionMaskInterface
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -22,19 +22,19 @@ NAME = "plaudit"
 """By what transformers knows it."""
 
 
-def install(model: Any) -> None:
+def install(model: PreTrainedModel) -> None:
     """Let a transformers model that uses torch's fused attention use this one; saved configs do not show it."""
     if model.config._attn_implementation == "sdpa":
         model.set_attn_implementation(NAME)
 
 
-def kept_as(config: Any, states: Tensor) -> torch.dtype:
+def kept_as(config: PreTrainedConfig, states: Tensor) -> torch.dtype:
     """The precision in which keys or values are best kept, so that none is turned into it again at every step."""
     return torch.float32 if config._attn_implementation == NAME and _slow(states) else states.dtype
 
 
 def attend(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **how: Any
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **how: Any
 ) -> tuple[Tensor, None]:
     """What transformers calls: attended values [B, L, heads, width of a head] in the precision of the query."""
     if not _slow(query):

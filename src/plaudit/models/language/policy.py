@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from plaudit.batches import Episodes, Scores
 from plaudit.batches.rows import take
@@ -17,6 +18,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.language import adapters, devices, logprobs, requirements
 from plaudit.models.language.config import PolicyConfig
 from plaudit.models.language.generation import Sampling, generate
+from plaudit.models.language.interfaces import Trunk
 from plaudit.models.language.loading import context_of
 from plaudit.models.language.logprobs import Head, selected
 from plaudit.models.language.tokens import Tokens, alike, refuse_longer
@@ -36,7 +38,7 @@ class LanguagePolicy(nn.Module):
 
     memoryless = False
 
-    def __init__(self, lm: Any, config: PolicyConfig, generator: torch.Generator):
+    def __init__(self, lm: PreTrainedModel, config: PolicyConfig, generator: torch.Generator):
         super().__init__()
         if config.dtype != "float32":
             if not devices.multiplies_in_half(lm.device):
@@ -66,7 +68,7 @@ class LanguagePolicy(nn.Module):
     @property
     def head(self) -> Head:
         """The last layer of the language model."""
-        last = self.lm.get_output_embeddings()
+        last: Any = self.lm.get_output_embeddings()
         return Head(last.weight, getattr(last, "bias", None))
 
     def generate(
@@ -163,7 +165,7 @@ def _precision(policy: LanguagePolicy) -> AbstractContextManager[Any]:
     return torch.autocast(policy.device.type, dtype=torch.bfloat16)
 
 
-def as_it_was(lm: Any, config: PolicyConfig) -> LanguagePolicy:
+def as_it_was(lm: PreTrainedModel, config: PolicyConfig) -> LanguagePolicy:
     """A policy that never learns."""
     form = replace(config, critic="none", lora=None, gradient_checkpointing=False)
     return LanguagePolicy(lm, form, torch.Generator()).requires_grad_(False)
@@ -237,17 +239,17 @@ class WithoutAdapters:
             return self.policy.generate(prompts, stops, sampling, generator)
 
 
-def _trunk(lm: Any) -> Any:
+def _trunk(lm: PreTrainedModel) -> Any:
     """The model without its last layer."""
     return lm.base_model
 
 
-def _hidden(trunk: Any, ids: Int[Tensor, "B L"]) -> Float[Tensor, "B L H"]:
+def _hidden(trunk: Trunk, ids: Int[Tensor, "B L"]) -> Float[Tensor, "B L H"]:
     # what is padded lies at the right, where no real token looks; without a mask transformers warns of it
     return trunk(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).last_hidden_state
 
 
-def _assembled(found: list[Any], shape: Any, device: torch.device) -> tuple[Scores, Tensor | None]:
+def _assembled(found: list[Any], shape: torch.Size, device: torch.device) -> tuple[Scores, Tensor | None]:
     """[B, T] tensors from the decisions of all pieces."""
     rows, b, t, said, values, ends = zip(*found, strict=True)
     where = torch.cat(b), torch.cat(t)

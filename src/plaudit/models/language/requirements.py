@@ -4,9 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from plaudit.errors import PlauditError
 from plaudit.models.language.generation import ahead, left_padded, new_cache, positions
+from plaudit.models.language.interfaces import Trunk
 
 CLOSE = 1e-3
 """Hidden states that ought to be the same differ by at most this share of the largest one."""
@@ -23,7 +25,7 @@ def without_dropout(model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def check(lm: Any) -> None:
+def check(lm: PreTrainedModel) -> None:
     """Raise PlauditError unless log-probabilities and answers can be read from this model in the way plaudit does.
 
     Its logits are a linear layer of its last hidden state, which does not look to the right; a cache and padding at
@@ -32,13 +34,15 @@ def check(lm: Any) -> None:
     name, device = type(lm).__name__, next(lm.parameters()).device
     if lm.get_output_embeddings() is None:
         raise PlauditError(f"{name}: has no output layer; give a causal language model")
-    entries = lm.get_input_embeddings().weight.shape[0]
+    first: Any = lm.get_input_embeddings()
+    entries = first.weight.shape[0]
     ids = torch.arange(5, device=device)[None] % entries
     try:
-        hidden = lm.base_model(input_ids=ids, use_cache=False).last_hidden_state
-        shorter = lm.base_model(input_ids=ids[:, :3], use_cache=False).last_hidden_state
+        trunk: Any = lm.base_model
+        hidden = trunk(input_ids=ids, use_cache=False).last_hidden_state
+        shorter = trunk(input_ids=ids[:, :3], use_cache=False).last_hidden_state
         linear = _is_linear(lm, ids, hidden)
-        stepped = linear and _stepped(lm.base_model, ids)
+        stepped = linear and _stepped(trunk, ids)
     except (TypeError, AttributeError, ValueError, IndexError) as error:
         why = " ".join(str(error).split())[:200]
         raise PlauditError(f"{name}: cannot be asked as plaudit asks ({why}); give another model") from None
@@ -56,15 +60,16 @@ def check(lm: Any) -> None:
         )
 
 
-def _is_linear(lm: Any, ids: Tensor, hidden: Tensor) -> bool:
+def _is_linear(lm: PreTrainedModel, ids: Tensor, hidden: Tensor) -> bool:
     """Does the output layer get the hidden states, and do its results come out as they are, large ones too?"""
     seen: list[Tensor] = []
 
-    def replace(_: Any, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
+    def replace(_: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
         seen.append(given[0])
         return torch.linspace(-100, 100, out.shape[-1], dtype=out.dtype, device=out.device).expand_as(out)
 
-    hook = lm.get_output_embeddings().register_forward_hook(replace)
+    last: Any = lm.get_output_embeddings()
+    hook = last.register_forward_hook(replace)
     try:
         logits = lm(input_ids=ids, use_cache=False).logits
     finally:
@@ -73,7 +78,7 @@ def _is_linear(lm: Any, ids: Tensor, hidden: Tensor) -> bool:
     return len(seen) == 1 and _close(seen[0], hidden) and _close(logits.float(), expected.expand_as(logits))
 
 
-def _stepped(trunk: Any, ids: Tensor) -> Tensor:
+def _stepped(trunk: Trunk, ids: Tensor) -> Tensor:
     """The hidden states of the last two tokens, read one by one after a padded beginning."""
     padded, attended = left_padded([ids[0, :3].tolist()] * 2 + [ids[0].tolist()], ids.device)
     attended = nn.functional.pad(attended, (0, 2), value=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from plaudit.batches.rows import take
 from plaudit.errors import PlauditError
@@ -43,19 +44,21 @@ class TextReward(nn.Module):
 
     def __init__(
         self,
-        model: Any,
+        model: PreTrainedModel,
         vocabulary: Vocabulary,
         rows: int = 64,
         dtype: Literal["float32", "bfloat16"] = "float32",
     ):
         super().__init__()
-        if not isinstance(getattr(model, "score", None), nn.Linear) or model.score.out_features != 1:
+        score = getattr(model, "score", None)
+        if not isinstance(score, nn.Linear) or score.out_features != 1:
             raise PlauditError(
                 f"{vocabulary.name}: a reward model has one linear `score` head with one output; give a sequence "
                 "classifier with num_labels 1"
             )
         requirements.without_dropout(model)
-        self.model, self.vocabulary, self.rows, self.dtype = model.eval(), vocabulary, rows, dtype
+        self.model: Any = model.eval()
+        self.vocabulary, self.rows, self.dtype = vocabulary, rows, dtype
         self._refuse_other_scores()
 
     @property

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from plaudit.environments.control.config import Control
 from plaudit.environments.control.replay import Replay
+from plaudit.environments.control.rollouts import Trajectories
 from plaudit.environments.control.vector_env import Source
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import Spaces
@@ -139,7 +140,7 @@ class RewardSources:
         self.ensemble: RewardEnsemble | None = None
         """The learned part."""
 
-    def mix(self) -> RewardSource:
+    def mix(self) -> RewardSource[Trajectories]:
         """The weighted mix of all parts; `environment` alone is logged as itself."""
         config, weights = self.config, self.config.reward.weights
         parts: dict[str, Part] = {}
@@ -158,7 +159,7 @@ class RewardSources:
         discount = self.environment.discount if needs.discount is None else needs.discount
         return Scaled(mix, self.source.num_envs, discount)
 
-    def _learned(self) -> RewardSource:
+    def _learned(self) -> RewardSource[Trajectories]:
         """People who teach a reward, or one that nobody teaches any more."""
         config = self.config
         self.ensemble = model = self._reward_model()

@@ -222,7 +222,9 @@ def _scored(side: _Side, prompts: list[Prompt], scorers: Scorers, seed: int) -> 
     return evaluate(side.policy, prompts, side.generation, scorers, seed)
 
 
-def _proxy(config: EvaluateText, model: TextReward | None, generation: GenerationConfig) -> RewardSource:
+def _proxy(
+    config: EvaluateText, model: TextReward | None, generation: GenerationConfig
+) -> RewardSource[Completions]:
     if model is None and not config.functions:
         return Fixed(lambda said: Rewards(torch.zeros(len(said.answers))))
     settings = RewardSettings(weights=config.weights, functions=config.functions)

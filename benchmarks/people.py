@@ -30,7 +30,7 @@ from plaudit.rewards.learned.people import PeopleConfig
 from plaudit.rewards.learned.terms import Judgement, of_responses
 from plaudit.rewards.learned.trainer import LearnedConfig, RewardTrainer
 from plaudit.seeds import seed_of
-from plaudit.storage.answers import AnswerLog
+from plaudit.storage.answer_log import AnswerLog
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import NewQuery
 

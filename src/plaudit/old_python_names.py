@@ -57,11 +57,13 @@ MODULES: dict[str, str | None] = {
     "plaudit.queries.unordered": "plaudit.queries.random",
     "plaudit.readers.comparisons": "plaudit.readers.arrays",
     "plaudit.readers.questions": "plaudit.readers.judgements",
+    "plaudit.storage.answers": "plaudit.storage.answer_log",
     "plaudit.storage.sql": "plaudit.storage.database",
     "plaudit.web.address": "plaudit.web.guard",
     "plaudit.web.app": "plaudit.web.server",
     "plaudit.web.metrics": "plaudit.web.trainer",
     "plaudit.web.progress": "plaudit.web.statistics",
+    "plaudit.web.tasks": "plaudit.web.task_view",
 }
 """The module that has the names of an old one; none: it held only others."""
 NAMES: dict[str, str] = {

@@ -13,7 +13,7 @@ from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
 from plaudit.annotators.simulated import SimulatedPerson, answers, draws, felt_returns
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
-from plaudit.storage.answers import AnswerLog
+from plaudit.storage.answer_log import AnswerLog
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import LARGEST, NewQuery, Query, Response
 from tests.annotators.gold_reward import GoldReward, Interrupted

@@ -20,7 +20,7 @@ from plaudit.annotators.simulated import (
 from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
 from plaudit.rewards.learned.terms import Judgement, of_responses
-from plaudit.storage.answers import AnswerLog
+from plaudit.storage.answer_log import AnswerLog
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import NewQuery
 from tests.annotators.gold_reward import GoldReward, Interrupted

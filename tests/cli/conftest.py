@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from plaudit.cli import running
+from plaudit.cli import run
 from plaudit.cli.main import main
 from plaudit.runs.folder import RunFolder
 
@@ -27,7 +27,7 @@ def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
         report = import_module(name)
         return SimpleNamespace(write_report=write, write_seeds_report=report.write_seeds_report)
 
-    monkeypatch.setattr(running, "import_module", quickly)
+    monkeypatch.setattr(run, "import_module", quickly)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import yaml
 
-from plaudit.cli import running
 from plaudit.cli.main import main
 from tests.processes import contents, differences, in_child, metrics
 
@@ -186,14 +185,14 @@ def test_a_full_disk(
     config, run, log = written(tmp_path, mapping, **changes), small_disk / "r", tmp_path / "log"
 
     def work() -> int:
-        write = running.ProgressBar.write
+        write = run.ProgressBar.write
 
         def full_from_now(self: Any, row: Any) -> None:
             write(self, row)
             if row["update"] == update:
                 fill(small_disk)
 
-        running.ProgressBar.write = full_from_now  # type: ignore[method-assign]
+        run.ProgressBar.write = full_from_now  # type: ignore[method-assign]
         return main(["run", config, "--out", str(run)])
 
     assert in_child(work, log) == 1

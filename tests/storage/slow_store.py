@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
-from plaudit.storage import Conflict, answers, wire
+from plaudit.storage import Conflict, answer_log, wire
 from plaudit.storage.queue import shown_order, unknown_query
 from plaudit.storage.store import LARGEST, Command, NewQuery, NewResponse, Query, Receipt, Response, whole
 
@@ -112,7 +112,7 @@ class SlowStore:
         if not 1 <= response.query_id <= len(self._queries):
             raise unknown_query(response.query_id)
         shown = self._shown.orders.get((response.query_id, response.annotator))
-        answers.check_fit(response, self._queries[response.query_id - 1], shown)
+        answer_log.check_fit(response, self._queries[response.query_id - 1], shown)
         _make_room(response, self._slots, self._responses, now)
         number = len(self._responses) + 1
         values = {name: getattr(response, name) for name in response.__dataclass_fields__}
@@ -172,7 +172,7 @@ def _make_room(response: NewResponse, slots: list[_Slot], given: list[Response],
     if response.supersedes is not None:
         old = next((answer for answer in given if answer.id == response.supersedes), None)
         replaced = any(answer.supersedes == response.supersedes for answer in given)
-        answers.check_superseded(response, old, replaced)
+        answer_log.check_superseded(response, old, replaced)
         return
     own = {answer.query_id for answer in given if answer.annotator == response.annotator}
     if response.query_id in own:

@@ -26,7 +26,7 @@ from plaudit.annotators.simulated import (
 )
 from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
-from plaudit.storage.answers import AnswerLog
+from plaudit.storage.answer_log import AnswerLog
 from plaudit.storage.store import LARGEST, NewResponse, Query, Response
 
 RewardsOf = Callable[[str], np.ndarray]

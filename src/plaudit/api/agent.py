@@ -34,9 +34,9 @@ from plaudit.rewards.weighted import Fixed, Part, RewardSource, Scaled, Weighted
 from plaudit.runs import algorithms, aliases, saved
 from plaudit.runs import config as configs
 from plaudit.runs.checkpoint import load_tree, save_tree
-from plaudit.runs.files import write_whole
 from plaudit.runs.streams import generator, threads
 from plaudit.seeds import seed_of
+from plaudit.storage.artifacts import write_whole
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 
 SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 
 from plaudit.cli import arguments
-from plaudit.cli.running import bar_of, reported, run_one
+from plaudit.cli.run import bar_of, reported, run_one
 from plaudit.errors import PlauditError
 from plaudit.runs.folder import RunFolder
 

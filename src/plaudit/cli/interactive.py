@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from plaudit.cli.running import resume_one
+from plaudit.cli.run import resume_one
 from plaudit.errors import PlauditError
 from plaudit.runs import settings
 from plaudit.runs.config import RunConfig, resolve_paths

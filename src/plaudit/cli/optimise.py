@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from plaudit.cli.running import run_all
+from plaudit.cli.run import run_all
 from plaudit.environments.control.config import Control
 from plaudit.environments.language.config import Language
 from plaudit.runs import algorithms, config

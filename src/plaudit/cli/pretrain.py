@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.cli import arguments
-from plaudit.cli.running import bar_of
+from plaudit.cli.run import bar_of
 from plaudit.environments.control.config import Control
 from plaudit.errors import PlauditError
 from plaudit.stages.pretrain import pretrain

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from plaudit.cli import arguments
 from plaudit.cli.flags import Positional
-from plaudit.cli.running import resume_one
+from plaudit.cli.run import resume_one
 from plaudit.errors import PlauditError
 
 

@@ -9,8 +9,8 @@ from plaudit.errors import PlauditError
 from plaudit.report import data, page, sections
 from plaudit.report.page import Part
 from plaudit.report.texts import Language, Texts
-from plaudit.runs.files import write_whole
 from plaudit.runs.folder import RunFolder
+from plaudit.storage.artifacts import write_whole
 
 
 def write_report(folder: RunFolder, language: Language = "en") -> Path:

@@ -11,9 +11,9 @@ from plaudit.report import data, page, sections
 from plaudit.report.charts import BLUE, Curve, Labels, curves
 from plaudit.report.data import Medium, RunData, Series, is_number
 from plaudit.report.texts import Language, Texts, number, percent
-from plaudit.runs.files import write_whole
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.statistics import mean_interval
+from plaudit.storage.artifacts import write_whole
 
 POINTS = 100
 

@@ -16,7 +16,7 @@ import yaml
 
 from plaudit.errors import PlauditError
 from plaudit.runs.checkpoint import load_tree, save_tree
-from plaudit.runs.files import write_whole
+from plaudit.storage.artifacts import write_whole
 
 PACKAGES = ("plaudit", "torch", "numpy", "gymnasium", "mujoco", "box2d", "sqlalchemy", "transformers")
 

@@ -14,7 +14,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.runs import settings
-from plaudit.runs.files import write_whole
+from plaudit.storage.artifacts import write_whole
 
 WEIGHTS, CARD = "model.safetensors", "plaudit.json"
 

@@ -11,8 +11,8 @@ from plaudit.feedback.rating import USUAL_SCALE
 from plaudit.feedback.text_record import TextRecord
 from plaudit.readers.dialogues import Text
 from plaudit.readers.judgements import Ask, TextQuestion, read_questions
-from plaudit.runs.files import write_whole
 from plaudit.storage import Artifacts, NewQuery, open_store, wire
+from plaudit.storage.artifacts import write_whole
 from plaudit.storage.backup import refuse_lost
 
 STAGE = "label"

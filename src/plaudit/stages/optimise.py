@@ -18,7 +18,7 @@ from plaudit.runs.folder import RunFolder
 from plaudit.runs.old_checkpoints import as_it_is
 from plaudit.runs.streams import threads
 from plaudit.stages.adapters import adapter_of
-from plaudit.stages.adapters.task import Task
+from plaudit.stages.adapters.medium import Task
 from plaudit.storage.backup import refuse_lost
 from plaudit.storage.store import Stopped
 from plaudit.trackers.jsonl import JsonLines

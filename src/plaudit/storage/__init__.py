@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from plaudit.errors import PlauditError
-from plaudit.storage.answers import AnswerLog
+from plaudit.storage.answer_log import AnswerLog
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import (

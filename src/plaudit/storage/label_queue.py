@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, update
 
 from plaudit.feedback.fields import inverse, permuted
-from plaudit.storage import answers, queue
+from plaudit.storage import answer_log, queue
 from plaudit.storage.sql_queue import FOR_ANYBODY, LEFT, SqlQueueRows, ask_again
 from plaudit.storage.store import LARGEST, NewResponse, NotYours, Query, Receipt, Response, Unknown
 from plaudit.storage.tables import queries, query_of_row, repeats, response_of_row, responses, setting, slots
@@ -85,7 +85,7 @@ class LabelQueue:
                     "answer the questions you get"
                 )
             query = replace(asked, shown_order=shown)
-            answers.check_shown(response, query)
+            answer_log.check_shown(response, query)
             old = None if supersedes is None else _own(connection, response.annotator, supersedes)
             feedback = permuted(response.feedback, inverse(shown))
             return queue.submit(rows, replace(response, supersedes=old, feedback=feedback), now, query)

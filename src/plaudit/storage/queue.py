@@ -11,7 +11,7 @@ from typing import Protocol
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
-from plaudit.storage import answers, wire
+from plaudit.storage import answer_log, wire
 from plaudit.storage.store import LARGEST, Conflict, NewResponse, Query, Receipt, Response, Unknown
 
 BLOCK = 4
@@ -150,10 +150,10 @@ def submit(rows: QueueRows, response: NewResponse, now: float, asked: Query | No
     if query is None:
         raise unknown_query(response.query_id)
     shown = asked.shown_order if asked else rows.order_shown(response.query_id, response.annotator)
-    answers.check_fit(response, query, shown)
+    answer_log.check_fit(response, query, shown)
     if response.supersedes is None:
         return rows.add(response, digest, _slot(rows, response, now), now)
-    answers.check_superseded(
+    answer_log.check_superseded(
         response, rows.answer(response.supersedes), rows.is_superseded(response.supersedes)
     )
     return rows.add(response, digest, None, now)

@@ -11,7 +11,7 @@ from plaudit.storage.database import Database, open_database
 from plaudit.web.feedback_log import FeedbackLog
 from plaudit.web.folder import Backups, Folder
 from plaudit.web.statistics import Progress
-from plaudit.web.tasks import TaskView
+from plaudit.web.task_view import TaskView
 from plaudit.web.trainer import Metrics, Trainer
 
 LEASE_SECONDS = 900.0

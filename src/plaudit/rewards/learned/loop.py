@@ -16,7 +16,7 @@ from plaudit.rewards.learned.calibration import consistency, forecast, held_out,
 from plaudit.rewards.learned.terms import informative, of_responses
 from plaudit.rewards.learned.trainer import RewardTrainer
 from plaudit.seeds import seed_of
-from plaudit.storage.answers import AnswerLog
+from plaudit.storage.answer_log import AnswerLog
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.store import LARGEST, POLL_SECONDS, Commands, NewQuery, Purpose, Response, Store
 from plaudit.trainers.learner import Behaviour, Paid

@@ -20,7 +20,6 @@ from plaudit.rewards.text import (
 )
 from plaudit.runs import algorithms, provenance
 from plaudit.runs.config import RunConfig
-from plaudit.runs.files import write_whole
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
@@ -30,6 +29,7 @@ from plaudit.stages.adapters.language_evaluate import Evaluation, Scorers, evalu
 from plaudit.stages.adapters.language_models import models
 from plaudit.stages.adapters.language_reward import RewardSources
 from plaudit.stages.reward import RewardFromFiles
+from plaudit.storage.artifacts import write_whole
 from plaudit.trainers.evolution import Evolution, Search
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 from plaudit.trainers.supervised import Supervised, with_reference

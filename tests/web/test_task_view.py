@@ -8,7 +8,7 @@ import pytest
 from plaudit.stages.label import Items, prepare
 from plaudit.storage import open_store
 from plaudit.storage.artifacts import Artifacts
-from plaudit.web.tasks import TaskView
+from plaudit.web.task_view import TaskView
 
 TURNS = [{"role": "user", "content": "Why?"}]
 

@@ -185,14 +185,14 @@ def test_a_full_disk(
     config, run, log = written(tmp_path, mapping, **changes), small_disk / "r", tmp_path / "log"
 
     def work() -> int:
-        write = run.ProgressBar.write
+        write = ProgressBar.write
 
         def full_from_now(self: Any, row: Any) -> None:
             write(self, row)
             if row["update"] == update:
                 fill(small_disk)
 
-        run.ProgressBar.write = full_from_now  # type: ignore[method-assign]
+        ProgressBar.write = full_from_now  # type: ignore[method-assign]
         return main(["run", config, "--out", str(run)])
 
     assert in_child(work, log) == 1

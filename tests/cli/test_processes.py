@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from plaudit.cli.main import main
+from plaudit.trackers.console import ProgressBar
 from tests.processes import contents, differences, in_child, metrics
 
 Run = Callable[..., tuple[int, str, str]]

@@ -89,6 +89,28 @@ def test_chinese_has_the_same_parts(asked: RunFolder, english: str, tmp_path: Pa
         assert word not in chinese.words.lower().split("platform")[0]
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"reward": {"weights": {"environment": 0, "discriminator": 1}, "discriminator": "gail"}},
+         "A discriminator (GAIL) learned to tell demonstrated behaviour from the policy's, and PPO trained"),
+        ({"reward": {"weights": {"environment": 0, "slow": 0.5, "near": 1}}},
+         "PPO trained the policy on a reward that is a sum with these weights: near 1, slow 0.5."),
+        ({"reward": {"weights": {"learned": 1}, "start": "x"}}, "on a reward model that had been learned earlier"),
+        ({"algorithm": "dpo", "pairs": "pairs.npz"}, "DPO trained the policy on pairs of a file"),
+        ({}, "PPO trained the policy on the environment's own reward; nobody was asked anything."),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("quick")
+def test_the_lead_says_what_was_learned_from(
+    plain: RunFolder, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    folder = copied(plain, tmp_path / "run")
+    folder.config.write_text(yaml.safe_dump(yaml.safe_load(folder.config.read_text()) | changes))
+    words = Page(write_report(folder).read_text(encoding="utf-8")).words
+    assert said in words and ("own reward; nobody" in words) == (not changes)
+
+
 @pytest.mark.usefixtures("quick")
 def test_plain_rl_has_no_part_about_people(plain: RunFolder) -> None:
     page = Page(write_report(plain).read_text(encoding="utf-8"))

@@ -131,12 +131,25 @@ def _headline(run: RunData, forecasts: Forecasts, returns: tuple[Returns, Return
 
 def _lead(run: RunData, say: Texts) -> str:
     config, name = run.config, sections.algorithm(run.config)
-    weights = (config.get("reward") or {}).get("weights") or {}
+    reward = config.get("reward") or {}
+    weights = reward.get("weights") or {}
     if not config:
         return ""
-    if not run.asks_people:
-        return say("from_model" if weights.get("learned") else "plain", algorithm=name)
-    sentences = [say("from_people", labels=run.labels, algorithm=name)]
+    if config.get("pairs"):
+        return say("from_pairs", algorithm=name)
+    parts = {key for key, weight in weights.items() if weight}
+    if run.asks_people:
+        sentences = [say("from_people", labels=run.labels, algorithm=name)]
+    elif "learned" in parts:
+        sentences = [say("from_model", algorithm=name)]
+    elif "discriminator" in parts:
+        discriminator = sections.algorithm({"algorithm": reward.get("discriminator", "gail")})
+        sentences = [say("from_demonstrations", algorithm=name, discriminator=discriminator)]
+    elif parts - {"environment"}:
+        shown = ", ".join(f"{key} {weight:g}" for key, weight in weights.items() if weight)
+        return say("from_functions", algorithm=name, weights=shown)
+    else:
+        return say("plain", algorithm=name)
     if weights.get("environment"):
         shown = ", ".join(f"{key} {value:g}" for key, value in weights.items())
         sentences.append(say("mixed_reward", weights=shown))

@@ -112,9 +112,11 @@ def _lead(run: RunData, say: Texts) -> str:
     sentences = []
     if run.asks_people:
         sentences.append(say("language_people", labels=run.labels, algorithm=name))
+    elif run.config.get("pairs"):
+        sentences.append(say("language_pairs", algorithm=name))
     else:
         sentences.append(say("language_model" if "learned" in weights else "language_plain", algorithm=name))
-    if set(weights) - {"learned"}:
+    if set(weights) - {"learned"} and not run.config.get("pairs"):
         sentences.append(say("language_functions", weights=shown))
     sentences.append(
         say("language_gold_reward" if measure(run) == "gold_reward" else "language_no_gold_reward")

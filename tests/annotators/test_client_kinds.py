@@ -19,7 +19,7 @@ from plaudit.annotators.simulated import (
 )
 from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
-from plaudit.rewards.learned.terms import Judgement, of_responses
+from plaudit.rewards.learned.terms import Judgement, informative, of_responses
 from plaudit.storage.answer_log import AnswerLog
 from plaudit.storage.memory import MemoryStore
 from plaudit.storage.store import NewQuery

@@ -45,6 +45,7 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
         assert torch.equal(one[name], other[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kinds", [{"comparison": 1}, {"comparison": 1, "ranking": 1, "rating": 1}], ids=["comparisons", "mixed"]
 )

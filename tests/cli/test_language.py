@@ -112,6 +112,7 @@ def test_sample_and_chat(plaudit: Run, model: str, monkeypatch: pytest.MonkeyPat
     assert code == 1 and "--prompt: not UTF-8 text" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
 def test_a_chat_in_other_bytes_ends_in_one_sentence(locale: str, tmp_path: Path) -> None:
     """In these locales Python reads standard input without complaint, whatever its bytes are."""

@@ -59,6 +59,7 @@ def at_row(path: Path, number: int, do: Callable[[int], Any]) -> Callable[[int],
     return meanwhile
 
 
+@pytest.mark.slow
 def test_stopped_and_killed_at_any_moment(plaudit: Run, tmp_path: Path) -> None:
     """A process of its own, Ctrl-C, then kill -9 twice at random moments; what comes out is what one run gives."""
     config, run, log = written(tmp_path, CARTPOLE, timesteps=19_200), tmp_path / "r", tmp_path / "log"

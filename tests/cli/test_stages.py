@@ -109,6 +109,7 @@ def test_source_shows_the_loss(plaudit: Run) -> None:
     assert code == 0 and out == inspect.getsource(ppo.loss) + "\n"
 
 
+@pytest.mark.slow
 def test_a_clone_and_what_comes_of_it(plaudit: Run, shared_data: Path) -> None:
     """Behaviour cloning from ten episodes reaches 450; a policy that starts as its own reference has KL 0."""
     demos = shared_data / "control_demos" / "cartpole-v1.npz"
@@ -137,12 +138,13 @@ def test_normalised_observations_keep_the_first_kl_at_zero(plaudit: Run, tmp_pat
     assert rows("near")[0]["objective/kl"] == 0
 
 
+@pytest.mark.slow
 def test_a_reward_from_what_people_said_of_hopper(plaudit: Run, shared_data: Path) -> None:
     folder = shared_data / "control_pairs" / "hopper-medium-expert-v2"
     files = [folder / f"num100_human_{part}.npz" for part in ("train", "eval")]
     if not all(file.exists() for file in files):
         pytest.skip(f"no comparisons in {folder}")
-    code, out, err = plaudit("reward", *files, "--repeats", 3, "--out", "model")
+    code, out, err = plaudit("reward", *files, "--repeats", 3, "--folds", 3, "--out", "model")
     assert code == 0, err
     found = re.findall(r"^  (\S.*?)  +(\S+) \((\S+) to (\S+)\)$", out, re.MULTILINE)
     table = {name: tuple(map(float, numbers)) for name, *numbers in found}
@@ -182,6 +184,7 @@ PREFERENCES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_run_compare_report_export(plaudit: Run, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(PREFERENCES))
     code, out, err = plaudit("run", "c.yaml", "--seeds", 2, "--out", "both", "--timesteps", 600)

@@ -351,6 +351,7 @@ def test_names_and_numbers_are_those_of_the_run() -> None:
     assert text.SERVICE == SERVICE
 
 
+@pytest.mark.slow
 def test_neither_environments_nor_models_are_needed(tmp_path: Path) -> None:
     folder = make(tmp_path / "run", STOPPED)
     script = """

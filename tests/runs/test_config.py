@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from plaudit.errors import PlauditError
+from plaudit.runs import algorithms, settings
 from plaudit.runs import config as configs
-from plaudit.runs import settings
 from plaudit.runs.config import from_mapping, resolve_paths
 
 ALONE: dict[str, Any] = {
@@ -228,3 +228,54 @@ def test_environments_for_whole_groups(
     found = from_mapping(mapping, "here")
     assert (found.environment.envs, found.environment.group) == (envs, group)
     assert from_mapping(settings.dump(found), "again") == found
+
+
+CARTPOLE: dict[str, Any] = {"environment": {"id": "CartPole-v1"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"reward": {"discriminator": "gail", "demonstrations": "d.npz"}}, "reward.discriminator: has no effect while"),
+        ({"reward": {"demonstrations": "d.npz"}}, "reward.demonstrations: has no effect while"),
+        ({"trainer": {"step": {"kind": "trust_region"}}}, "trainer.step: ppo does not say how far a step moves"),
+        ({"algorithm": "gail", "reward": 5}, "reward: 5 is not a mapping of fields"),
+        ({"algorithm": "rloo", "settings": {"others_at_least": -1}}, "settings.others_at_least: must be at least 1"),
+        ({"reward": {"kinds": {"comparision": 2}}}, "reward.kinds.comparision: unknown; did you mean 'comparison'?"),
+        ({"feedback": {"options": 7}}, "feedback.options: must be between 2 and 6, not 7"),
+        ({"algorithm": "dpo", "pairs": "p.npz", "start": "s", "win_rate_check": {"every": 2}}, "win_rate_check.every: dpo learns"),
+        ({"settings": {"kl_in_reward": 0.1, "kl_in_loss": 0.1}}, "settings.kl_in_loss: KL has one price now"),
+        *(({"algorithm": name, "environment": {"id": "CartPole-v1", "envs": 8, "group": 4}},
+           f"environment.group: {name} compares no episodes with each other") for name in ("ppo", "trpo", "es")),
+    ],
+)  # fmt: skip
+def test_what_would_do_nothing_or_break_later(changes: dict[str, Any], expected: str) -> None:
+    assert message(CARTPOLE | changes).startswith(expected), message(CARTPOLE | changes)
+
+
+def test_gail_stands_for_ppo_on_a_discriminator_also_over_a_dumped_config() -> None:
+    usual = settings.dump(from_mapping(CARTPOLE, "here"))
+    said = {key: value for key, value in usual.items() if key not in ("settings", "trainer")}
+    for mapping in (CARTPOLE, said):
+        given = {"algorithm": "gail", "reward": {**mapping.get("reward", {}), "demonstrations": "d.npz"}}
+        made = from_mapping({**mapping, **given, "settings": {"reward": "logit", "clip": 0.3}}, "here")
+        assert made.algorithm == "ppo" and made.settings.clip == 0.3
+        assert made.reward.discriminator == "gail" and made.reward.discriminator_settings.reward == "logit"
+        assert made.reward.weights == {"environment": 0.0, "discriminator": 1.0}
+
+
+@pytest.mark.parametrize("name", ["epochs", "n_epochs", "num_ppo_epochs"])
+def test_epochs_by_any_name_are_kept(name: str) -> None:
+    said = {"trainer": {"epochs": 3}} if name == "epochs" else {name: 3}
+    assert from_mapping(CARTPOLE | {"algorithm": "rloo"} | said, "here").trainer.epochs == 3
+
+
+def test_a_file_is_one_module(tmp_path: Path) -> None:
+    """Its settings are made of the classes that its loss knows; once it is written again it is another."""
+    file = tmp_path / "mine.py"
+    text = Path(str(algorithms.find("reinforce").__file__)).read_text(encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
+    first = algorithms.find(str(file))
+    assert algorithms.find(str(file)) is first
+    file.write_text(text + "\nMORE = 1\n", encoding="utf-8")
+    assert algorithms.find(str(file)) is not first and hasattr(algorithms.find(str(file)), "MORE")

@@ -111,6 +111,7 @@ def finish(path: Path) -> dict[str, Any]:
     return contents(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "every", "update"),
     [
@@ -143,6 +144,7 @@ def test_killed_in_mid_rollout(
     assert differences(whole(name), finish(path)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "call"), [("submit", 17), ("pin_cursor", 5), ("enqueue", 2), ("claim", 12)]
 )
@@ -166,6 +168,7 @@ def test_killed_between_what_is_said_and_the_checkpoint(
     assert differences(whole("pendulum"), finish(path)) == []
 
 
+@pytest.mark.slow
 def test_killed_twice_and_once_while_it_resumes(
     whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

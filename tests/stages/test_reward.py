@@ -1,5 +1,6 @@
 """Rewards from files: baselines against other libraries, honest cross-validation, and a model that can be used."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from plaudit.cli import main as cli
 from plaudit.errors import PlauditError
 from plaudit.likelihoods import bradley_terry
 from plaudit.models.actor_critic import Spaces
@@ -124,6 +126,7 @@ def test_a_margin_of_nothing_foresees_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert cross_validate(rows(recorded(20)), QUICK)["reward model"].mean == 0
 
 
+@pytest.mark.slow
 def test_what_is_learned_can_be_used(tmp_path: Path) -> None:
     pairs = Answers(rows(recorded(60, equal=6)), [])
     found = learn(pairs, QUICK, tmp_path / "model", {"files": ["a"]})
@@ -150,3 +153,23 @@ def test_what_is_learned_can_be_used(tmp_path: Path) -> None:
     ).read_bytes()
     with pytest.raises(PlauditError, match="a model is here already"):
         learn(pairs, QUICK, tmp_path / "model", {})
+
+
+def test_ratings_alone_are_learned_and_nothing_is_said_of_accuracy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    lines = []
+    for i in range(12):
+        segment = {
+            "observations": rng.normal(size=(3, 2)).tolist(),
+            "actions": rng.normal(size=(3, 1)).tolist(),
+        }
+        lines.append(json.dumps({"segment": segment, "rating": 1 + i % 5}) + "\n")
+    (tmp_path / "ratings.jsonl").write_text("".join(lines))
+    for extra in ([], ["--repeats", "0"]):
+        out = tmp_path / f"model{len(extra)}"
+        flags = ["--out", str(out), "--fit.first-steps", "3", *extra]
+        assert cli.main(["reward", str(tmp_path / "ratings.jsonl"), *flags]) == 0
+        said = capsys.readouterr().out
+        assert "nothing tells how accurate the model is" in said and (out / "model.safetensors").exists()

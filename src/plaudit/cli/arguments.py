@@ -34,7 +34,8 @@ def parse_with(default: Parsed, argv: Sequence[str], command: str, description: 
 def override(config: RunConfig, argv: Sequence[str], command: str, description: str) -> RunConfig:
     """A run config changed by flags, and by `--set FIELD=YAML` for what a flag cannot say (a list of people)."""
     flags, sets = _split_sets([_short(argument) for argument in argv])
-    config = _set(_algorithm(config, flags), sets, configs.parse)
+    config, flags = _algorithm(config, flags)
+    config = _set(config, sets, configs.parse)
     shown = Command(command, description, tuple(groups(type(config), config)))
     return configs.validate(read(shown, flags, settings.dump(config), configs.parse))
 
@@ -73,13 +74,19 @@ def sound(text: str, otherwise: str) -> str:
     return text
 
 
-def _algorithm(config: RunConfig, flags: list[str]) -> RunConfig:
-    """The config with the algorithm of a flag, and that algorithm's own settings."""
-    name, _ = take(flags, "algorithm")
+def _algorithm(config: RunConfig, flags: list[str]) -> tuple[RunConfig, list[str]]:
+    """The config with the algorithm of a flag, and that algorithm's own settings; the flags without it."""
+    name, rest = take(flags, "algorithm")
     if name is None or name == config.algorithm:
-        return config
+        return config, rest
     tree: dict[str, Any] = {**settings.dump(config), "algorithm": name}
-    return configs.parse({key: value for key, value in tree.items() if key not in ("settings", "trainer")})
+    asked = {key: value for key, value in tree["environment"].items() if (key, value) not in UNGROUPED}
+    kept = {key: value for key, value in tree.items() if key not in ("settings", "trainer")}
+    return configs.parse(kept | {"environment": asked}), rest
+
+
+UNGROUPED = (("group", 1), ("num_generations", 1))
+"""Of an environment, what another algorithm may have otherwise."""
 
 
 def _short(argument: str) -> str:

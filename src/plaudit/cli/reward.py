@@ -34,7 +34,9 @@ def main(argv: Sequence[str]) -> int:
     config = arguments.parse_with(usual, rest, "reward", str(__doc__))
     answers = reward.read([Path(file) for file in files], config)
     results = reward.learn(answers, config, Path(str(out)), {"files": files})
-    if answers.test:
+    if not results:
+        print("no comparison says which of two is better, so that nothing tells how accurate the model is")
+    elif answers.test:
         print(
             f"accuracy on {len(answers.test):,} held-out answers after {len(answers.train):,} "
             "(mean, 95 % interval over pairs):"
@@ -42,7 +44,8 @@ def main(argv: Sequence[str]) -> int:
     else:
         folds = f"{config.repeats} x {config.folds}-fold cross-validation"
         print(f"accuracy on held-out decided pairs, {folds} (mean, 95 % interval over repeats):")
-    print(_lines({name: f"{a.mean:.3f} ({a.low:.3f} to {a.high:.3f})" for name, a in results.items()}))
+    if results:
+        print(_lines({name: f"{a.mean:.3f} ({a.low:.3f} to {a.high:.3f})" for name, a in results.items()}))
     print(f"reward model written to {out}")
     return 0
 

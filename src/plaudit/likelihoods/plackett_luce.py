@@ -26,8 +26,8 @@ class Config:
     scale: Positive = 1.0
     """Inverse temperature: options are chosen in proportion to exp(scale * return)."""
     label_noise: Probability = 0.0
-    """Share of rankings taken to be coin flips between the order and its reverse, for people without an estimated
-    reliability."""
+    """Share of rankings taken to be coin flips between what the returns say and the opposite, for people without an
+    estimated reliability."""
 
 
 def loss(rewards: Float[Tensor, "R C"], judgements: Rankings, config: Config) -> Loss:

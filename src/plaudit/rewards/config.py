@@ -1,10 +1,10 @@
 """What people are asked, and how a discriminator is trained: plain values, read without any environment or model."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from plaudit.annotators.simulated import SimulatedPerson
-from plaudit.declared import BeforeTheEnd, Count, NonNegative, Positive, Whole
+from plaudit.declared import BeforeTheEnd, Count, NonNegative, Positive, Whole, between
 
 RUBRIC = "rubric"
 """As a gold reward, in place of a function: the rubric of the service dialogues."""
@@ -27,7 +27,7 @@ class FeedbackConfig:
     )
     """Shares of the kinds of questions, such as {comparison: 1, rating: 1}: which of two, in which order, how good from
     1 to 5, good or bad."""
-    options: Count = 4
+    options: Annotated[int, between(2, 6)] = 4
     """Options of a ranking."""
     held_out: BeforeTheEnd = 0.0
     """Share of the questions whose answers are never learned from: they say how good the reward is."""

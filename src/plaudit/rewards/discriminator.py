@@ -47,7 +47,7 @@ class Discriminator:
             objective = _Sides(self, self._some(self.expert), self._some(policy))
             how = Descent(self.config.learning_rate)
             metrics = descend(objective, self.optimiser, how).loss.metrics
-        return {name: float(value) for name, value in metrics.items()} | {"feedback/refitted": 0.0}
+        return {name: float(value) for name, value in metrics.items()}
 
     def rewards(self, behaviour: Trajectories) -> Rewards:
         """What the algorithm makes of the logits."""

@@ -14,7 +14,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.moments import RunningMoments
 from plaudit.trainers.learner import Behaviour, Masked, RewardSource
 
-__all__ = ["Fixed", "RewardSource"]
+__all__ = ["Fixed", "Part", "RewardSource", "Scaled", "Weighted"]
 
 
 @runtime_checkable
@@ -173,7 +173,7 @@ class Scaled(Generic[Steps]):
 
     No mean is subtracted (it would change what is optimal). The return restarts at the end of an episode and is
     carried over from one rollout to the next (Engstrom et al. 2020, arXiv:2005.12729, section 3). Where the source
-    changes what it pays (its `fits` count up), the statistics begin anew: they say nothing about the new reward.
+    changes what it pays (it says `feedback/refitted`), the statistics begin anew: they say nothing about the new one.
     """
 
     def __init__(self, source: RewardSource[Steps], rows: int, discount: float, limit: float = 10.0):

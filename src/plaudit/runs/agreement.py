@@ -131,15 +131,28 @@ def learner(config: "RunConfig") -> None:
     if isinstance(config.trainer, on_policy.Config):
         _anneals(config)
         if isinstance(config.trainer.step, on_policy.TrustRegion):
+            _has_a_region(config)
             _trust_region(config)
     if kind != "preference" and config.pairs is not None:
         others = " or ".join(algorithms.names("preference"))
         raise PlauditError(
             f"pairs: {config.algorithm} does not learn from pairs; leave this out, or take one of {others}"
         )
+    if kind == "preference" and config.win_rate_check.every:
+        raise PlauditError(
+            f"win_rate_check.every: {config.algorithm} learns from the file in pairs and asks nobody; leave this out"
+        )
     if kind == "preference" and config.feedback.labels:
         raise PlauditError(
             f"feedback.labels: {config.algorithm} learns from the file in pairs and asks nobody; leave this out"
+        )
+
+
+def _has_a_region(config: "RunConfig") -> None:
+    if algorithms.needs(algorithms.find(config.algorithm), config.settings).step != "trust_region":
+        raise PlauditError(
+            f"trainer.step: {config.algorithm} does not say how far a step moves the policy, which a trust region "
+            "limits; leave this out, or take trpo"
         )
 
 
@@ -190,6 +203,13 @@ def weights(config: "RunConfig") -> None:
             "reward.demonstrations: a discriminator learns from demonstrations; give the file, and its algorithm in "
             "reward.discriminator"
         )
+    for name in ("discriminator", "demonstrations"):
+        unweighted = getattr(reward, name) is not None and not reward.weights.get("discriminator")
+        if unweighted and config.medium == "control":
+            raise PlauditError(
+                f"reward.{name}: has no effect while the discriminator has no weight; set reward.weights to "
+                "{environment: 0, discriminator: 1}, or leave it out"
+            )
 
 
 def _control(config: "RunConfig", environment: Control) -> None:

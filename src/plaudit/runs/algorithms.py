@@ -72,9 +72,17 @@ def needs(module: ModuleType, settings: object) -> Needs:
     return found
 
 
+_FILES: dict[tuple[str, int, int], ModuleType] = {}
+"""The modules of files, by path and by when and how long they were written."""
+
+
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise PlauditError(f"{path}: no such file; give the path of a Python file with {_parts('on_policy')}")
+    status = path.stat()
+    state = (str(path.resolve()), status.st_mtime_ns, status.st_size)
+    if state in _FILES:  # once: what its settings are made of must be the classes that its loss knows
+        return _FILES[state]
     name = f"plaudit_extra_{path.stem}_{abs(hash(str(path.resolve()))):x}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
@@ -98,6 +106,7 @@ def _from_file(path: Path) -> ModuleType:
         raise PlauditError(
             f"{path}: `Config` is not a frozen dataclass; make it one, its fields become flags"
         )
+    _FILES[state] = module
     return module
 
 

@@ -22,7 +22,7 @@ from plaudit.models.reward_ensemble import RewardConfig
 from plaudit.rewards.config import DiscriminatorConfig, FeedbackConfig
 from plaudit.rewards.learned.trainer import LearnedConfig
 from plaudit.runs import agreement, algorithms, aliases, old_names, settings
-from plaudit.runs.agreement import defaults
+from plaudit.runs.agreement import CONTROL, defaults
 from plaudit.trainers import evolution, on_policy, supervised
 
 Policy = actor_critic.PolicyConfig | language_models.PolicyConfig
@@ -181,7 +181,7 @@ def parse(mapping: Mapping[str, Any]) -> RunConfig:
         raise PlauditError(f"algorithm: {algorithm!r} is not a name; give one, or the path of a Python file")
     given = _adversarial(given, algorithm)
     module = algorithms.find(given.get("algorithm", "ppo"))
-    kind = algorithms.kind_of(module)
+    kind, said = algorithms.kind_of(module), given
     given = merged(defaults(medium, kind), given)
     parts: dict[str, Any] = {
         "environment": (Control if medium == "control" else Language),
@@ -196,7 +196,7 @@ def parse(mapping: Mapping[str, Any]) -> RunConfig:
         given[name] = settings.build(schema, {} if value is None else value, name)
     config = settings.build(RunConfig, given, "")
     config = with_discriminator(config)
-    return _settled_by_needs(config, module, mapping)
+    return _settled_by_needs(config, module, said)
 
 
 def _refuse_near_old(given: Mapping[str, Any], known: set[str], old: Mapping[str, str]) -> None:
@@ -236,34 +236,40 @@ def _adversarial(given: dict[str, Any], algorithm: str) -> dict[str, Any]:
         raise PlauditError(
             f"algorithm: {algorithm} learns from demonstrations alone, without acting; use plaudit pretrain"
         )
-    reward = dict(given.get("reward") or {})
-    reward.setdefault("discriminator", algorithm)
-    reward.setdefault("weights", {"environment": 0.0, "discriminator": 1.0})
-    if given.get("settings") and not reward.get("discriminator_settings"):
+    reward, mine = given.get("reward") or {}, given.get("settings") or {}
+    if not isinstance(reward, Mapping) or not isinstance(mine, Mapping):
+        return given | {"algorithm": "ppo"}  # told with the other fields
+    reward = dict(reward)
+    if reward.get("discriminator") is None:
+        reward["discriminator"] = algorithm
+    if reward.get("weights") in (None, {}, CONTROL["reward"]["weights"]):
+        reward["weights"] = {"environment": 0.0, "discriminator": 1.0}
+    if mine and not reward.get("discriminator_settings"):
         known = {one.name for one in fields(module.Config)}
-        said = dict(given["settings"])
-        reward["discriminator_settings"] = {name: value for name, value in said.items() if name in known}
-        given = given | {"settings": {name: value for name, value in said.items() if name not in known}}
+        reward["discriminator_settings"] = {name: value for name, value in mine.items() if name in known}
+        given = given | {"settings": {name: value for name, value in mine.items() if name not in known}}
     return given | {"algorithm": "ppo", "reward": reward}
 
 
 def _settled_by_needs(config: RunConfig, module: ModuleType, given: Mapping[str, Any]) -> RunConfig:
-    """What the algorithm needs decides what nobody has said: how it steps, how often it reads a rollout, groups."""
-    needs = algorithms.needs(module, config.settings)
+    """What the algorithm needs decides what nobody has said: how it steps, how often it reads a rollout, groups.
+
+    `given`: what somebody has said, by today's names.
+    """
+    needs, trainer = algorithms.needs(module, config.settings), config.trainer
     said = given.get("trainer") or {}
     said = said if isinstance(said, Mapping) else vars(said)
-    trainer = config.trainer
     if isinstance(trainer, on_policy.Config):
         if needs.step == "trust_region" and "step" not in said:
             trainer = replace(trainer, step=on_policy.TrustRegion())
-        if needs.epochs is not None and not {"epochs", "n_epochs"} & {*said, *given}:
+        if needs.epochs is not None and "epochs" not in said:
             trainer = replace(trainer, epochs=needs.epochs)
     environment = config.environment
     if isinstance(environment, Language) and config.pairs is not None:
         said_nothing = environment.prompts == SERVICE and config.gold_reward is None
         environment = replace(environment, prompts=config.pairs) if said_nothing else environment
     if isinstance(environment, Language) and environment.num_generations < needs.group:
-        if "num_generations" in (given.get("environment") or {}):
+        if "num_generations" in _named(given.get("environment")):
             raise PlauditError(
                 f"environment.num_generations: {config.algorithm} compares completions of one prompt and needs "
                 f"{needs.group} or more; raise it"
@@ -274,10 +280,14 @@ def _settled_by_needs(config: RunConfig, module: ModuleType, given: Mapping[str,
     return replace(config, trainer=trainer, environment=environment)
 
 
+def _named(section: object) -> Mapping[str, Any]:
+    """The fields of a section that somebody has said."""
+    return section if isinstance(section, Mapping) else {}
+
+
 def _grouped(environment: Control, least: int, given: Mapping[str, Any]) -> Control:
     """Groups of 8 episodes, or of as many as are needed, unless somebody has said; environments for whole groups."""
-    said = given.get("environment") or {}
-    said = said if isinstance(said, Mapping) else {}
+    said = _named(given.get("environment"))
     if "group" in said:
         raise PlauditError(
             f"environment.group: this algorithm compares episodes from one initial state and needs {least} or "

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from plaudit.errors import Renamed
+from plaudit.errors import PlauditError, Renamed
 
 EVERYWHERE: dict[str, str] = {
     "settings.kl_in_reward": "settings.kl.coef",
@@ -105,12 +105,18 @@ def moved(mapping: Mapping[str, Any]) -> dict[str, Any]:
     algorithm = tree.get("settings")
     if isinstance(algorithm, dict) and "kl_in_loss" in algorithm:
         price = algorithm.pop("kl_in_loss")
+        if price and algorithm.get("kl_in_reward"):
+            raise PlauditError(
+                "settings.kl_in_loss: KL has one price now, in the reward or in the loss; leave one of the two out"
+            )
         if price and not algorithm.get("kl_in_reward"):
             algorithm.pop("kl_in_reward", None)
             algorithm["kl"] = {"coef": price, "where": "loss"}
     anneal = tree.get("trainer")
     if isinstance(anneal, dict) and isinstance(anneal.get("anneal"), list | tuple):
-        anneal["anneal"] = ["kl.coef" if name == "kl_in_reward" else name for name in anneal["anneal"]]
+        anneal["anneal"] = [
+            "kl.coef" if name in ("kl_in_reward", "kl_in_loss") else name for name in anneal["anneal"]
+        ]
     return tree
 
 

@@ -214,10 +214,12 @@ def as_judgements(rows: Sequence[Judged]) -> list[Judgement]:
 def cross_validate(rows: Sequence[Judged], config: RewardFromFiles) -> dict[str, Accuracy]:
     """Held-out accuracy on decided comparisons of the model and of rules, on the same folds.
 
-    Equal pairs and other kinds of answers teach, but are never scored.
+    Equal pairs and other kinds of answers teach, but are never scored; nothing is where there are no others.
     """
     of_medium = adapter(Answers(list(rows), []).medium)
     decided = [i for i, row in enumerate(rows) if row.decided]
+    if not decided and any(row.kind != "comparison" for row in rows):
+        return {}
     others = [row for row in rows if not row.decided]
     if len(decided) < 2 * config.folds:
         raise PlauditError(
@@ -252,6 +254,8 @@ def _over_repeats(values: list[float]) -> tuple[float, float, float]:
 
 def _tested(answers: Answers, config: RewardFromFiles) -> dict[str, Accuracy]:
     decided = [row for row in answers.test if row.decided]
+    if not decided and answers.train and any(row.kind != "comparison" for row in answers.train):
+        return {}
     if len(answers.train) < 2 or len(decided) < 2:
         raise PlauditError(
             f"{len(answers.train)} answers to learn from and {len(decided)} decided comparisons to test on are too "

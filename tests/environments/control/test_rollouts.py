@@ -14,7 +14,7 @@ from torch import Tensor
 from plaudit.algorithms.on_policy import ppo
 from plaudit.batches import Rewards, Rollout
 from plaudit.environments.control.make import Control, make
-from plaudit.environments.control.rollouts import ControlRollouts, Trajectories, true_returns
+from plaudit.environments.control.rollouts import ControlRollouts, Starts, Trajectories, true_returns
 from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import Replayable
 from plaudit.errors import PlauditError
@@ -389,9 +389,11 @@ def test_a_saved_control_refuses_another_environment() -> None:
 # ------------------------------------------------------------------------------------------- by whole episodes
 
 
-def by_episodes(mode: AutoresetMode, group: int, seed: int = 11) -> ControlRollouts:
+def by_episodes(mode: AutoresetMode, group: int, seed: int = 11, members: int = 1) -> ControlRollouts:
     vector = SyncVectorEnv([lambda: Replayable(Counting())] * 6, autoreset_mode=mode)
-    return ControlRollouts(Source(vector, "Counting", horizon=6), 4, seed, "episodes", group, 0.9)
+    return ControlRollouts(
+        Source(vector, "Counting", horizon=6), 4, seed, "episodes", Starts(group, members), 0.9
+    )
 
 
 @pytest.mark.parametrize("mode", AutoresetMode)
@@ -456,6 +458,26 @@ def test_a_budget_of_whole_episodes_is_met_exactly(mode: AutoresetMode, budget: 
         if spent < budget:
             assert walk.mask.any(dim=1).all() and walk.timesteps == int(walk.mask.sum())
     assert spent == budget
+
+
+@pytest.mark.parametrize("budget", [5, 9])
+def test_what_is_cut_by_the_budget_is_compared_with_nothing(budget: int) -> None:
+    """A row without an end is in no group: as a return of 0 it would turn the baselines of the others."""
+    walk = by_episodes(AutoresetMode.SAME_STEP, 6).collect(
+        determined(by_episodes(AutoresetMode.SAME_STEP, 6)), budget
+    )
+    there = walk.mask.any(dim=1)
+    assert walk.group is not None and not there.all()
+    groups = walk.group.tolist()
+    assert {groups[row] for row in range(6) if there[row]} <= {0}
+    alone = [groups[row] for row in range(6) if not there[row]]
+    assert len(set(alone)) == len(alone) and 0 not in alone
+
+
+def test_members_of_a_population_play_the_same_different_episodes() -> None:
+    control = by_episodes(AutoresetMode.SAME_STEP, 1, members=2)
+    starts = control.collect(determined(control)).record.observations[:, 0]
+    assert torch.equal(starts[:3], starts[3:]) and len({tuple(row.tolist()) for row in starts[:3]}) == 3
 
 
 def test_groups_that_do_not_fit_are_one_sentence() -> None:

@@ -299,7 +299,7 @@ def weights(model: RewardEnsemble) -> Tensor:
 
 
 def slow_mixed(model: RewardEnsemble, terms: list[Term], config: Config, steps: int, seed: int = 3) -> None:
-    """By torch.optim: each term's mean loss, weighted by its share of the minibatch and by its own weight."""
+    """By torch.optim: each term's mean loss, weighted by its share of all judgements and by its own weight."""
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(
         model.parameters(), rate(config), eps=1e-5, weight_decay=config.weight_decay
@@ -315,7 +315,7 @@ def slow_mixed(model: RewardEnsemble, terms: list[Term], config: Config, steps: 
             rows, queues[i] = queues[i][: sizes[i]], queues[i][sizes[i] :]
             columns = torch.randperm(4, generator=generator)[: max(1, round(4 * config.subsample))]
             parts.append((term, torch.tensor(rows), columns))
-        count, loss = sum(len(rows) for _, rows, _ in parts), torch.zeros(())
+        loss = torch.zeros(())
         for term, rows, columns in parts:
             features, mask = (
                 term.options.features[rows][:, :, columns],
@@ -327,7 +327,7 @@ def slow_mixed(model: RewardEnsemble, terms: list[Term], config: Config, steps: 
                 said = term.likelihood.module.loss(
                     returns, take(term.judgements, rows), term.likelihood.settings
                 )
-                loss = loss + term.weight * len(rows) / count * said.total
+                loss = loss + term.weight * term.count / total * said.total
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -379,6 +379,7 @@ def test_microbatches_change_no_gradient(size: int) -> None:
     assert people[0].diff(dim=0).abs().max() > 0  # something was estimated
 
 
+@pytest.mark.slow
 def test_all_kinds_teach_the_same_reward() -> None:
     held_out = pairs(200, 8, seed=77)
     for kinds in ([kind] for kind in KINDS):

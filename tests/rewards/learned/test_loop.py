@@ -190,6 +190,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path / "run", {"x": 1}, "optimise", 0)
 
 
+@pytest.mark.slow
 def test_real_answers_are_waited_for_and_learned_from(tmp_path: Path) -> None:
     """Nobody is simulated: whoever answers does so in the store, and the next update has learned it."""
     run = ControlTask(config(people=[], ahead=100), folder(tmp_path))
@@ -225,6 +226,7 @@ def test_real_answers_are_waited_for_and_learned_from(tmp_path: Path) -> None:
     run.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ahead", [0, 3, 8])
 def test_the_loop_does_not_run_away_from_people(
     tmp_path: Path, ahead: int, monkeypatch: pytest.MonkeyPatch
@@ -257,6 +259,7 @@ def test_the_loop_does_not_run_away_from_people(
     run.close()
 
 
+@pytest.mark.slow
 def test_the_last_update_waits_only_while_somebody_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +284,7 @@ def test_the_last_update_waits_only_while_somebody_answers(
     run.close()
 
 
+@pytest.mark.slow
 def test_people_who_leave_are_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +311,7 @@ def test_people_who_leave_are_not_waited_for_for_ever(
     run.close()
 
 
+@pytest.mark.slow
 def test_somebody_who_answers_all_there_is_counts_as_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,12 @@ def test_kinds_apart_and_what_teaches() -> None:
         assert informative(telling)
 
 
+def test_a_tie_of_all_options_is_no_judgement() -> None:
+    """Among answers that say something it would stop the fit, and every resume of the run with it."""
+    assert of_feedback(Ranking(("a", "b", "c"), ((0, 1, 2),)), "ann", None, "here") == []
+    assert len(of_feedback(Ranking(("a", "b", "c"), ((0, 1), (2,))), "ann", None, "here")) == 1
+
+
 def test_two_thumbs_down_are_the_likelihood_of_two_bad_options() -> None:
     """-log P(both bad) = -log sigma(-R_a) - log sigma(-R_b); the mean over the two is half of it."""
     rows = of_feedback(Comparison(("a", "b"), "both_bad"))

@@ -254,6 +254,7 @@ def test_conversations(tmp_path: Path) -> None:
     assert model.vocabulary.decode(ids) == "<|user|>Hi\n<|assistant|>yes" and ids[-1] == model.vocabulary.end
 
 
+@pytest.mark.slow
 def test_opposite_wishes_are_told_apart_by_a_column(world: World, tmp_path: Path) -> None:
     """What one group of rows prefers another rejects: a reward that reads by what was judged can hold both."""
     sides = [("aaa", "bbb"), ("bbb", "aaa")]

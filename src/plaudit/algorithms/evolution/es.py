@@ -25,7 +25,7 @@ class Config:
 def ask(centre: Float[Tensor, "D"], config: Config, generator: torch.Generator) -> Float[Tensor, "M D"]:
     """The parameters to try: centre + sigma e for each draw e, then centre - sigma e for the same ones."""
     shape = (config.pairs, len(centre))
-    noise = torch.randn(shape, generator=generator, dtype=centre.dtype) * config.sigma
+    noise = config.sigma * torch.randn(shape, generator=generator, dtype=centre.dtype).to(centre.device)
     return torch.cat([centre + noise, centre - noise])
 
 
@@ -33,6 +33,6 @@ def tell(
     centre: Float[Tensor, "D"], tried: Float[Tensor, "M D"], fitness: Float[Tensor, "M"], config: Config
 ) -> Float[Tensor, "D"]:
     """The direction to go: 1 / (M sigma) sum_i rank_i e_i - decay * centre, an estimate of the fitness's gradient."""
-    weight = centred_ranks(fitness)
+    weight = centred_ranks(fitness).to(centre.device)
     directions = (tried - centre) / config.sigma
     return weight @ directions / (len(weight) * config.sigma) - config.decay * centre

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plaudit.batches import Episodes, Loss, Needs, Scores
-from plaudit.declared import NonNegative
+from plaudit.declared import Count, NonNegative
 from plaudit.maths import groups, kl, masked
 from plaudit.maths.kl import Kl
 from plaudit.maths.returns import row_returns
@@ -16,7 +16,7 @@ from plaudit.maths.returns import row_returns
 class Config:
     """The mathematics of RLOO: a whole episode is one action, its baseline is the mean return of the others."""
 
-    others_at_least: int = 1
+    others_at_least: Count = 1
     """Rows besides itself that a row is compared with, at least."""
     kl: Kl = Kl()
     """The price of leaving the reference."""

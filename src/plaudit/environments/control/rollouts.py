@@ -59,11 +59,21 @@ class _Ended:
     length: int
 
 
+@dataclass(frozen=True)
+class Starts:
+    """Which rows of a rollout by whole episodes begin in the same state."""
+
+    group: int = 1
+    """Neighbours that begin alike."""
+    members: int = 1
+    """Equal shares of the rows, one for each policy of a population, that begin like one another."""
+
+
 class ControlRollouts:
     """N environments that advance together.
 
     By steps, unfinished episodes are carried over from one rollout to the next. By episodes, every row is one episode
-    from its beginning, and `group` rows begin in the same state.
+    from its beginning, and `starts` says which of them begin in the same state.
     """
 
     def __init__(
@@ -72,9 +82,10 @@ class ControlRollouts:
         steps: int,
         seed: int,
         unit: Literal["steps", "episodes"] = "steps",
-        group: int = 1,
+        starts: Starts = Starts(),
         discount: float = 0.99,
     ):
+        group, self.members = starts.group, starts.members
         self.source, self.steps, self.unit, self.group, self.discount = source, steps, unit, group, discount
         if source.num_envs % group:
             raise PlauditError(
@@ -125,8 +136,8 @@ class ControlRollouts:
     def _whole_episodes(self, policy: ActorCritic | Population, limit: int | None) -> Trajectories:
         """One episode in each row."""
         n = self.source.num_envs
-        drawn = torch.randint(GROUPS, (n // self.group,), generator=self.generator).tolist()
-        seeds = [seed for seed in drawn for _ in range(self.group)]
+        drawn = torch.randint(GROUPS, (n // (self.group * self.members),), generator=self.generator).tolist()
+        seeds = [seed for seed in drawn for _ in range(self.group)] * self.members
         self.observations = _flat(self.source.reset(seeds))
         self.returns[:], self.lengths[:] = 0.0, 0
         self.source.recorder.begin_rollout()
@@ -252,8 +263,9 @@ def executed(actions: Tensor, spaces: Spaces, action_space: Space) -> Tensor:
 
 
 def _without(behaviour: Trajectories, unfinished: np.ndarray, group: Tensor) -> Trajectories:
-    """Nobody learns from rows that have no end."""
+    """Nobody learns from rows that have no end; each is a group of its own, so that no other is compared with it."""
     kept = torch.from_numpy(~unfinished)[:, None]
+    alone = len(group) + torch.arange(len(group))
     b = behaviour
     return replace(
         b,
@@ -261,7 +273,7 @@ def _without(behaviour: Trajectories, unfinished: np.ndarray, group: Tensor) -> 
         ended=b.ended & kept,
         last=b.last & kept,
         mask=b.mask & kept,
-        group=group,
+        group=torch.where(kept[:, 0], group, alone),
     )
 
 

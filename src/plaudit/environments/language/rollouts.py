@@ -80,17 +80,24 @@ class TextGenerator(Protocol):
 
 
 class LanguageRollouts:
-    """Prompts that are answered, a batch at a time; the budget is counted in batches."""
+    """Prompts that are answered, a batch at a time; the budget is counted in batches. Of a population every one of its
+    `members` answers the same prompts as the others."""
 
     size = 1
     """What a rollout takes of the budget: an answer cannot be cut without changing what it means."""
 
     def __init__(
-        self, prompts: PromptQueue, generation: GenerationConfig, batch: int, generator: torch.Generator
+        self,
+        prompts: PromptQueue,
+        generation: GenerationConfig,
+        batch: int,
+        generator: torch.Generator,
+        members: int = 1,
     ):
         if batch < 1:
             raise PlauditError(f"batch: {batch} completions are too few; give 1 or more")
         self.prompts, self.generation, self.batch, self.generator = prompts, generation, batch, generator
+        self.members = members
 
     def cost(self, behaviour: Completions) -> int:
         """One of the budget, however long the completions."""
@@ -99,8 +106,8 @@ class LanguageRollouts:
     def collect(self, policy: TextGenerator, limit: int | None = None) -> Completions:
         """`batch` completions of the next prompts."""
         count = self.generation.num_generations
-        places = self.prompts.take(-(-self.batch // count))
-        rows = places.repeat_interleave(count)[: self.batch]
+        places = self.prompts.take(-(-self.batch // (count * self.members)))
+        rows = places.repeat_interleave(count).repeat(self.members)[: self.batch]
         asked = [self.prompts.prompts[i] for i in rows.tolist()]
         return generate(policy, asked, self.generation, self.generator)
 

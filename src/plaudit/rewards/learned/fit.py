@@ -85,7 +85,8 @@ def fit(
         for term, queue in zip(terms, queues, strict=True):
             rows = queue.next(generator)
             part = replace(term, options=take(term.options, rows), judgements=take(term.judgements, rows))
-            parts.append(_Part(part, scorer.subsample(part.options, generator), len(rows), total))
+            share = term.count / total
+            parts.append(_Part(part, scorer.subsample(part.options, generator), len(rows), share, total))
         rate = plan.rate * (1 - step / plan.steps if config.schedule == "linear" else 1.0)
         objective = _Objective(scorer, people, parts)
         how = Descent(rate, config.max_grad_norm, config.microbatch_size)
@@ -128,6 +129,8 @@ class _Part:
     term: Term
     subsample: Any
     rows: int
+    share: float
+    """Judgements of the whole term among those of all terms."""
     total: int
     """Judgements of all terms."""
 
@@ -173,7 +176,7 @@ class _Objective:
                 likelihood.module.loss(member, judgements, likelihood.settings).parts["nll"]
                 for member in returns.unbind(1)
             ]
-            result = result + torch.stack(means).mean() * part.rows * part.total / self.rows
+            result = result + torch.stack(means).mean() * (part.share * part.total)
         return result
 
     def _apart(self, outputs: Tensor) -> list[tuple[_Part, Tensor]]:
@@ -187,7 +190,7 @@ class _Objective:
     def _weights(self) -> list[float]:
         if len(self.parts) == 1:
             return [self.parts[0].term.weight]
-        return [part.term.weight * part.rows / self.rows for part in self.parts]
+        return [part.term.weight * part.share for part in self.parts]
 
     def _loss_of(self, part: _Part, returns: Float[Tensor, "R K C"]) -> Loss:
         return member_loss(returns, self.people.entering(part.term.judgements), part.term.likelihood)

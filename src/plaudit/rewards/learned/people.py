@@ -58,13 +58,13 @@ class People:
     def numbers(self, people: Sequence[str | None]) -> Int[Tensor, "R"]:
         """Everybody by number; -1: not known."""
         place = {name: number for number, name in enumerate(self.names)}
-        return torch.tensor([-1 if name is None else place[name] for name in people])
+        return torch.tensor([-1 if name is None else place.get(name, -1) for name in people])
 
     def entering(self, judgements: Judgements, differentiable: bool = False) -> Judgements:
         """The judgements with what is known of whoever made them; as they are where nothing is estimated."""
         if not self.estimated or judgements.person is None:
             return judgements
-        values = self.values if differentiable else self.values.detach()
+        values = (self.values if differentiable else self.values.detach()).to(judgements.person.device)
         known = judgements.person >= 0
         mine = values[judgements.person.clamp(min=0)]
         reliability = torch.where(known, mine[:, 0].sigmoid(), 1.0)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from plaudit.batches import Comparisons, Judgements, Rankings, Ratings
-from plaudit.declared import NonNegative, Probability
+from plaudit.declared import NonNegative, Positive, Probability
 from plaudit.errors import PlauditError
 from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
 from plaudit.likelihoods import bradley_terry, plackett_luce, rating
@@ -42,7 +42,7 @@ class Judgement:
 class LikelihoodConfig:
     """How what people say depends on the reward."""
 
-    scale: NonNegative = 1.0
+    scale: Positive = 1.0
     """Inverse temperature: how much surer people are for each unit of reward more."""
     label_noise: Probability = 0.0
     """Share of answers taken to be coin flips, of people whose reliability is not estimated."""
@@ -100,7 +100,7 @@ def of_feedback(
             return []
         return [Judgement("comparison", feedback.options, (preference,), person, first_shown, where)]
     if isinstance(feedback, Ranking):
-        if feedback.ranks is None:
+        if feedback.ranks is None or len(set(feedback.ranks)) < 2:  # a tie of all tells nothing apart
             return []
         said = tuple(map(float, feedback.ranks))
         return [Judgement("ranking", feedback.options, said, person, None, where)]

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, runtime_checkable
 
 import torch
 
 from plaudit.batches.rows import moved
-from plaudit.declared import NonNegative
+from plaudit.declared import Positive
 from plaudit.errors import PlauditError
 from plaudit.rewards.learned import fit as fitting
 from plaudit.rewards.learned.fit import Options, Plan, Subsample
@@ -33,7 +33,7 @@ class LearnedConfig:
     """How the reward model is fitted."""
     people: PeopleConfig = PeopleConfig()
     """How people are told apart."""
-    kinds: dict[str, NonNegative] = field(default_factory=dict)
+    kinds: dict[Literal["comparison", "ranking", "rating"], Positive] = field(default_factory=dict)
     """How much one judgement of a kind counts (comparison, ranking, rating), such as {rating: 0.5}; left out: 1."""
 
 
@@ -89,7 +89,6 @@ class RewardTrainer(Generic[Options, Subsample]):
 
     def terms(self, judgements: Sequence[Judgement]) -> list[Term]:
         """One term for each kind among the judgements. PlauditError where those of a kind teach nothing."""
-        self.people.meet([one.person for one in judgements])
         found = []
         for kind, rows in by_kind(judgements).items():
             people = tuple(one.person for one in rows)
@@ -105,6 +104,7 @@ class RewardTrainer(Generic[Options, Subsample]):
 
     def fit(self, judgements: Sequence[Judgement], steps: int | None = None) -> dict[str, float]:
         """Learn from all judgements; returns metrics. PlauditError where the fit diverges."""
+        self.people.meet([one.person for one in judgements])
         terms = self.terms(judgements)
         if self.fits == 0:
             self.medium.prepare(terms)

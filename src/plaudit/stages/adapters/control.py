@@ -11,7 +11,7 @@ import torch
 
 from plaudit.environments.control import make
 from plaudit.environments.control.config import Control
-from plaudit.environments.control.rollouts import ControlRollouts, true_returns
+from plaudit.environments.control.rollouts import ControlRollouts, Starts, true_returns
 from plaudit.models.actor_critic import ActorCritic, Spaces
 from plaudit.readers.judgements import Judged
 from plaudit.rewards.control import (
@@ -56,7 +56,7 @@ class ControlTask:
             self.environment.n_steps,
             seed_of(config.seed, "environment"),
             "episodes" if evolved else needs.unit,
-            self.source.num_envs if evolved else self.environment.group,
+            Starts(self.environment.group, self.source.num_envs // config.trainer.episodes if evolved else 1),
             self.environment.discount,
         )
         self.sources = RewardSources(config, folder, self.source, self.rollouts.spaces)

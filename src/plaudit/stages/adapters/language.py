@@ -145,14 +145,14 @@ class LanguageTask:
             sides = [with_reference(part, reference, rows) for part in (train, held_out)]
             return Supervised(made.policy, sides[0], sides[1], self.algorithm, config.trainer, shuffles)
         assert isinstance(config.environment, Language)
-        batch = config.environment.batch_size
+        batch, members = config.environment.batch_size, 1
         evolved = self.kind == "evolution"
         if evolved:
-            tried = self.algorithm.module.ask(torch.zeros(1), config.settings, torch.Generator())
-            batch = len(tried) * config.trainer.episodes
+            members = len(self.algorithm.module.ask(torch.zeros(1), config.settings, torch.Generator()))
+            batch = members * config.trainer.episodes
         generation = replace(made.generation, num_generations=1) if evolved else made.generation
         rollouts = LanguageRollouts(
-            made.queue(config.seed, "prompts"), generation, batch, generator(config.seed, "answers")
+            made.queue(config.seed, "prompts"), generation, batch, generator(config.seed, "answers"), members
         )
         if evolved:
             search = Search(made.policy, self.algorithm, config.trainer, shuffles)

@@ -46,10 +46,12 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("people", [1, 2])
 @pytest.mark.parametrize(
     "kinds", [{"comparison": 1}, {"comparison": 1, "ranking": 1, "rating": 1}], ids=["comparisons", "mixed"]
 )
-def test_segments(tmp_path: Path, kinds: dict[str, float]) -> None:
+def test_segments(tmp_path: Path, kinds: dict[str, float], people: int) -> None:
+    """Of two people reliability and side bias are estimated as well."""
     mapping = {
         "environment": {"id": "Pendulum-v1", "envs": 4, "n_steps": 100},
         "timesteps": 400,
@@ -58,6 +60,7 @@ def test_segments(tmp_path: Path, kinds: dict[str, float]) -> None:
         "feedback": {"labels": 12, "first": 12, "rounds": 0, "segment": 20, "kinds": kinds, "options": 3},
         "evaluate_count": 1,
     }
+    mapping["feedback"]["people"] = [{"side_bias": 0.5}] * people
     run, file = taught(mapping, tmp_path)
     live = saved.load_reward(run.path)
     other = saved.load_reward(commanded(file, tmp_path / "reward", "--repeats", "1", "--folds", "2"))

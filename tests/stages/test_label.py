@@ -61,6 +61,7 @@ def test_pairs_there_and_back(tmp_path: Path) -> None:
     ]
     assert export_feedback(folder, tmp_path / "ours.jsonl") == 3
     ours = lines(tmp_path / "ours.jsonl")
+    assert isinstance(ours[0].pop("first_shown"), bool)  # drawn when it was claimed
     assert ours[0] == {
         "kind": "comparison", "answer": "second", "first": "a", "second": "b", "prompt": "p", "annotator": "ann",
         "seq": 1, "held_out": False, "columns": {"id": 7},

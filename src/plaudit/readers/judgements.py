@@ -120,6 +120,8 @@ class Judged:
     """File and place, for errors."""
     person: str | None = None
     """Who said it, where the row says (`annotator` or `person`)."""
+    first_shown: bool | None = None
+    """Of a comparison: whether its first option was the one shown first, where the row says."""
     records: tuple[TextRecord, ...] = ()
     """Texts with the very tokens that were sampled, where the row has them."""
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -200,7 +202,10 @@ def _whole(judged: Judged, row: Mapping[str, Any]) -> Judged:
     """With who said it, the other columns and the tokens, as an export has them."""
     person = row.get("annotator") or row.get("person")
     columns = row["columns"] if isinstance(row.get("columns"), Mapping) else row
-    found = replace(judged, person=None if person is None else str(person), columns=columns)
+    shown = row.get("first_shown") if isinstance(row.get("first_shown"), bool) else None
+    found = replace(
+        judged, person=None if person is None else str(person), columns=columns, first_shown=shown
+    )
     texts, tokens, ended = found.options, row.get("tokens"), row.get("ended")
     if found.medium == "control" or not isinstance(tokens, list) or not isinstance(ended, list):
         return found

@@ -68,6 +68,9 @@ def _rows(folder: RunFolder, upto: int) -> Iterator[Row]:
                 "seq": response.seq,
                 "held_out": query.purpose != "train",
             }
+            order = response.shown_order
+            if isinstance(response.feedback, Comparison) and len(order) == 2:
+                about["first_shown"] = order[0] == 0  # which side a person favours is learned from it
             yield said | about | _beside(told, options, query.payload, control)
     finally:
         store.close()

@@ -207,7 +207,7 @@ def as_judgements(rows: Sequence[Judged]) -> list[Judgement]:
         if row.kind == "rating":
             a, b = row.scale or (low, high)
             said = ((said[0] - a) / (b - a),)
-        found.append(Judgement(row.kind, row.things, said, row.person, None, row.where))
+        found.append(Judgement(row.kind, row.things, said, row.person, row.first_shown, row.where))
     return found
 
 

@@ -17,8 +17,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
-from plaudit.environments.control.wrappers import to_environment
 from plaudit.environments.control.config import Control
+from plaudit.environments.control.wrappers import to_environment
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.runs import saved
 from plaudit.runs.config import load

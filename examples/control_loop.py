@@ -20,11 +20,10 @@ from plaudit.environments.control.rollouts import ControlRollouts, Trajectories
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.queries import random, segments
-from plaudit.rewards.control import SegmentReward, paid
+from plaudit.rewards.control import SegmentReward, Window, cut, paid
 from plaudit.rewards.learned import fit
 from plaudit.rewards.learned.terms import Judgement, LikelihoodConfig
 from plaudit.rewards.learned.trainer import LearnedConfig, RewardTrainer
-from plaudit.rewards.control import Window, cut
 from plaudit.rewards.weighted import Scaled
 from plaudit.trainers import on_policy
 from plaudit.trainers.on_policy import Algorithm, Updater

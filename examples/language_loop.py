@@ -35,8 +35,8 @@ from plaudit.rewards.learned import fit
 from plaudit.rewards.learned.calibration import forecast
 from plaudit.rewards.learned.terms import Judgement
 from plaudit.rewards.learned.trainer import LearnedConfig, RewardTrainer
-from plaudit.rewards.weighted import Fixed
 from plaudit.rewards.text import CompletionReward
+from plaudit.rewards.weighted import Fixed
 from plaudit.trainers import on_policy, supervised
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 

@@ -22,6 +22,7 @@ CONTROL: dict[str, Any] = {
     "reward": {
         "weights": {"environment": 1.0, "learned": 0.0},
         "likelihood": {"scale": 0.1},
+        "fit": {"weight_decay": 1.0},
         "normalise": True,
     },
 }

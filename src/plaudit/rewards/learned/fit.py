@@ -22,7 +22,7 @@ class Config:
 
     learning_rate: NonNegative | None = None
     """Step size of AdamW; none: what fits the model (3e-3 for segments; for text, wide models bear smaller ones)."""
-    weight_decay: NonNegative = 1.0
+    weight_decay: NonNegative = 0.05
     """Decoupled weight decay."""
     first_steps: Whole = 200
     """Gradient steps of the first fit, at least."""

@@ -217,8 +217,7 @@ def table(rows: dict[str, Any]) -> str:
         "# What plaudit learns",
         "",
         "True returns: the environment's own reward, undiscounted; mean of 50 episodes, likeliest actions.",
-        "Mean over seeds with its 95 % t-interval. CPU seconds of one run, one thread, evaluation included; rows of "
-        "2026-11-30 beside other work, which takes two to three times as many.",
+        "Mean over seeds with its 95 % t-interval. CPU seconds of one run, one thread, evaluation included.",
         "",
         "| environment | algorithm | learns from | steps | true return of each seed | mean | 95 % interval "
         "| worst | CPU s | required | date |",

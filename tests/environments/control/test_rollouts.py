@@ -460,18 +460,21 @@ def test_a_budget_of_whole_episodes_is_met_exactly(mode: AutoresetMode, budget: 
     assert spent == budget
 
 
-@pytest.mark.parametrize("budget", [5, 9])
-def test_what_is_cut_by_the_budget_is_compared_with_nothing(budget: int) -> None:
+@pytest.mark.parametrize("group", [1, 6])
+def test_what_is_cut_by_the_budget_is_compared_with_nothing(group: int) -> None:
     """A row without an end is in no group: as a return of 0 it would turn the baselines of the others."""
-    walk = by_episodes(AutoresetMode.SAME_STEP, 6).collect(
-        determined(by_episodes(AutoresetMode.SAME_STEP, 6)), budget
-    )
-    there = walk.mask.any(dim=1)
-    assert walk.group is not None and not there.all()
-    groups = walk.group.tolist()
-    assert {groups[row] for row in range(6) if there[row]} <= {0}
-    alone = [groups[row] for row in range(6) if not there[row]]
-    assert len(set(alone)) == len(alone) and 0 not in alone
+    mixed = 0
+    for budget in range(1, 36):
+        control = by_episodes(AutoresetMode.SAME_STEP, group)
+        walk = control.collect(determined(control), budget)
+        there = walk.mask.any(dim=1).tolist()
+        assert walk.group is not None
+        groups = walk.group.tolist()
+        assert all(groups[row] == row // group for row in range(6) if there[row])
+        alone = [groups[row] for row in range(6) if not there[row]]
+        assert len(set(alone)) == len(alone) and not set(alone) & {row // group for row in range(6)}
+        mixed += any(there) and not all(there)
+    assert group == 6 or mixed > 3
 
 
 def test_members_of_a_population_play_the_same_different_episodes() -> None:

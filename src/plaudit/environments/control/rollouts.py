@@ -149,7 +149,7 @@ class ControlRollouts:
             left -= int(alive.sum())
             self._keep(acting, chosen, step, alive)
             ended += self._count(step, running)
-            running &= ~(step.terminated | step.truncated)
+            running &= ~((step.terminated | step.truncated) & alive)  # an end beyond the limit is none
         whole = self._assemble(acting, _episode_metrics(ended))
         return _without(whole, running, torch.arange(n) // self.group)
 

@@ -4,14 +4,14 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import combinations, takewhile
-from typing import Any
+from itertools import takewhile
 from uuid import UUID, uuid5
 
 import numpy as np
 from jaxtyping import Float
 
 from plaudit.annotators.simulated import (
+    Answer,
     Cuts,
     SimulatedPerson,
     approve,
@@ -25,7 +25,8 @@ from plaudit.annotators.simulated import (
     scale_values,
 )
 from plaudit.errors import PlauditError
-from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
+from plaudit.feedback import KINDS, Feedback, options_of
+from plaudit.feedback.kind import Order
 from plaudit.storage.answer_log import AnswerLog
 from plaudit.storage.store import LARGEST, NewResponse, Query, Response
 
@@ -107,6 +108,46 @@ class Measure:
     """Felt returns of the distinct options of all questions until then; empty where nothing is compared with them."""
 
 
+@dataclass(frozen=True)
+class InFrontOf:
+    """A `Respondent`: a simulated person in front of one question."""
+
+    items: tuple[str, ...]
+    felt: Float[np.ndarray, "C"]
+    """Felt returns of the options."""
+    person: SimulatedPerson
+    measure: Measure
+    shown_order: tuple[int, ...]
+    chance: Callable[..., Float[np.ndarray, "1 2"]]
+    """What decides by chance: of the question, or with a place of one of its options."""
+
+    @property
+    def returns(self) -> list[float]:
+        """The felt returns as plain numbers."""
+        return self.felt.tolist()
+
+    def compare(self) -> Answer:
+        """By Bradley-Terry."""
+        shown = 1.0 if self.shown_order[0] == 0 else -1.0
+        sides = self.felt[:1], self.felt[1:]
+        return judge(sides, self.person, self.measure.cuts, self.chance(), shown)[0]
+
+    def rank(self) -> Order | None:
+        """By Plackett-Luce."""
+        luck = np.array([self.chance(place)[0, 0] for place in range(len(self.felt))])
+        return rank(self.felt, self.person, self.measure.cuts, self.chance(), luck)
+
+    def rate(self, low: float, high: float) -> float | None:
+        """Among all that was asked about."""
+        values, m = scale_values(low, high), self.measure
+        return rate(self.felt, self.person, m.cuts, m.population, values, self.chance())[0]
+
+    def approve(self) -> bool | None:
+        """Above the middle of all that was asked about."""
+        m = self.measure
+        return approve(self.felt, self.person, m.cuts, m.population, self.chance())[0]
+
+
 class SimulatedAnnotator:
     """One simulated person at one store; keeps nothing that the store and the seed do not give again."""
 
@@ -174,26 +215,18 @@ class SimulatedAnnotator:
 
     def _feedback(self, query: Query, measure: Measure) -> Feedback:
         """What this person says of options whose returns are known."""
-        felt, person, chance = (
-            [self._felt[item] for item in query.items],
+        front = InFrontOf(
+            query.items,
+            np.array([self._felt[item] for item in query.items]),
             self.person,
-            self._chance([query.key]),
+            measure,
+            query.shown_order,
+            lambda *place: self._chance([json.dumps([query.key, *place]) if place else query.key]),
         )
-        returns, cuts, population = np.array(felt), measure.cuts, measure.population
-        if query.kind == "comparison":
-            shown = 1.0 if query.shown_order[0] == 0 else -1.0
-            (said,) = judge((returns[:1], returns[1:]), person, cuts, chance, shown)
-            return Comparison((query.items[0], query.items[1]), said)
-        if query.kind == "ranking":
-            luck = self._chance([json.dumps([query.key, place]) for place in range(len(felt))])[:, 0]
-            return Ranking(query.items, rank(returns, person, cuts, chance, luck))
-        (item,) = query.items
-        if query.kind == "binary":
-            return Binary(item, approve(returns, person, cuts, population, chance)[0])
-        scale = _scale(query)
-        criterion, low, high = scale.criterion, scale.low, scale.high
-        values = scale_values(low, high)
-        return Rating(item, criterion, rate(returns, person, cuts, population, values, chance)[0], low, high)
+        try:
+            return KINDS[query.kind].simulated(front, query.payload)
+        except PlauditError as error:
+            raise PlauditError(f"query {query.key}: {error}") from None
 
     def _chance(self, keys: Sequence[str]) -> Float[np.ndarray, "P 2"]:
         """Two people with one seed still err independently."""
@@ -224,15 +257,13 @@ class SimulatedAnnotator:
                 self._true[item] = float(felt_returns(rewards[None], 1.0)[0])
 
     def _count(self, said: Feedback, flipped: bool, rewards_of: RewardsOf) -> Counts:
-        if says_nothing(said):
+        if said.said is None:
             return Counts(answers=1, skip=1)
-        if isinstance(said, Rating | Binary):
-            return Counts(answers=1, decided=1, mistakes=int(flipped))
-        pairs = decided_pairs(said)
-        if not pairs:
-            return Counts(answers=1, equal=int(not isinstance(said, Comparison) or said.answer == "equal"))
-        self._learn_returns(said.options, rewards_of)
-        gains = [self._true[better] - self._true[worse] for better, worse in pairs]
+        if len(options_of(said)) > 1 and not said.pairs:
+            equal = not any(len(one.options) == 1 for one in said.statements())  # both bad is not equal
+            return Counts(answers=1, equal=int(equal))
+        self._learn_returns([item for pair in said.pairs for item in pair], rewards_of)
+        gains = [self._true[better] - self._true[worse] for better, worse in said.pairs]
         return Counts(
             answers=1,
             decided=1,
@@ -240,44 +271,6 @@ class SimulatedAnnotator:
             ordered=sum(gain != 0 for gain in gains),
             agree=sum(gain > 0 for gain in gains),
         )
-
-
-def says_nothing(said: Feedback) -> bool:
-    """Whether the question was skipped."""
-    if isinstance(said, Comparison):
-        return said.answer == "skip"
-    return (
-        said.order if isinstance(said, Ranking) else said.value if isinstance(said, Rating) else said.good
-    ) is None
-
-
-def decided_pairs(said: Comparison | Ranking) -> list[tuple[str, str]]:
-    """Every pair of options that was put in an order, the better one first."""
-    if isinstance(said, Comparison):
-        first, second = said.options
-        return {"first": [(first, second)], "second": [(second, first)]}.get(said.answer, [])
-    groups = [[said.options[place] for place in group] for group in said.order or ()]
-    return [(a, b) for better, worse in combinations(groups, 2) for a in better for b in worse]
-
-
-@dataclass(frozen=True)
-class Scale:
-    """What a rating is on."""
-
-    criterion: str
-    low: float
-    high: float
-
-
-def _scale(query: Query) -> Scale:
-    """The criterion of a rating and the ends of its scale."""
-    scale: Any = query.payload.get("scale")
-    try:
-        return Scale(scale["criterion"], float(scale["low"]), float(scale["high"]))
-    except (TypeError, KeyError, ValueError):
-        raise PlauditError(
-            f"query {query.key}: payload.scale is {scale!r}; give a question for a rating its criterion, low and high"
-        ) from None
 
 
 def take_turns(

@@ -22,10 +22,9 @@ from jaxtyping import Bool, Float
 
 from plaudit.declared import Finite, Fraction, Probability, Share, Unbounded, refuse
 from plaudit.errors import PlauditError
+from plaudit.feedback.kind import Order
 
 Answer = Literal["first", "second", "equal", "skip"]
-Order = tuple[tuple[int, ...], ...]
-"""Places of options, best group first; those in one group are tied."""
 
 LARGEST_LOGIT = 50.0
 """Logits are cut here, which keeps exp finite and leaves e^-50 to chance."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plaudit.errors import PlauditError
-from plaudit.readers.judgements import Judged, Kind, Medium, read_judgements
+from plaudit.readers.judgements import Judged, Medium, read_judgements
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Feedback:
     """Where it was read from."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> str:
         """comparison, ranking or rating."""
         return self.rows[0].kind
 
@@ -34,7 +34,7 @@ class Feedback:
         return f"Feedback({len(self)} {self.kind}s about {self.medium}, from {self.place})"
 
 
-def load_feedback(path: str | Path, kind: Kind | None = None) -> Feedback:
+def load_feedback(path: str | Path, kind: str | None = None) -> Feedback:
     """Comparisons, rankings or ratings from JSONL (also .json, .csv and .gz): see `plaudit.readers.judgements`.
 
     `kind` chooses one where a file holds several. Raises PlauditError, naming the line, for what cannot be used.

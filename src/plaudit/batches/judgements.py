@@ -1,9 +1,31 @@
 """Judgements: what people said about options, as tensors for the likelihoods; one row is one answer."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from plaudit.declared import Dataclass
+
+
+@runtime_checkable
+class Judgements(Dataclass, Protocol):
+    """What a likelihood reads: a frozen dataclass of tensors with a row for each answer.
+
+    What is known of people is put in where there is a field for it: `reliability`, and `side_bias` (with `shown`) or
+    `leniency`.
+    """
+
+    @property
+    def person(self) -> Int[Tensor, "R"] | None:
+        """Who judged, by number; None: not known."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Options of a row, at most."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,6 +45,11 @@ class Comparisons:
     person: Int[Tensor, "P"] | None = None
     """Who judged, by number; None: not known."""
 
+    @property
+    def width(self) -> int:
+        """Options of a comparison."""
+        return 2
+
 
 @dataclass(frozen=True)
 class Rankings:
@@ -36,6 +63,11 @@ class Rankings:
     """Propensity or deliberate down-weighting; None: all count alike (1)."""
     person: Int[Tensor, "R"] | None = None
     """Who judged, by number; None: not known."""
+
+    @property
+    def width(self) -> int:
+        """Options of the longest ranking."""
+        return self.ranks.shape[1]
 
 
 @dataclass(frozen=True)
@@ -53,5 +85,7 @@ class Ratings:
     person: Int[Tensor, "N"] | None = None
     """Who judged, by number; None: not known."""
 
-
-Judgements = Comparisons | Rankings | Ratings
+    @property
+    def width(self) -> int:
+        """A rating is about one option."""
+        return 1

@@ -9,10 +9,10 @@ command again goes on where you stopped; plaudit export FOLDER writes what was s
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from plaudit.cli.flags import Positional, parse
 from plaudit.errors import PlauditError
+from plaudit.feedback import Kind
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Label:
     """A file of questions (JSONL, JSON or CSV), in place of a run."""
     out: Path | None = None
     """With --items: the folder for answers; none: runs/NAME-labels after the file's name."""
-    ask: Literal["comparison", "ranking", "rating", "binary"] | None = None
+    ask: Kind | None = None
     """With --items: how to ask; none: two answers are compared, more are ranked, one is rated."""
     question: str | None = None
     """With --items: what to judge by, shown with every question."""

@@ -1,66 +1,67 @@
 """One file per kind of feedback; no input or output."""
 
-import dataclasses
+import pkgutil
 from collections.abc import Mapping
-from typing import Any
+from importlib import import_module
+from inspect import isabstract, isclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from plaudit.errors import PlauditError
 from plaudit.feedback import fields
 from plaudit.feedback.binary import Binary
 from plaudit.feedback.comparison import Comparison
+from plaudit.feedback.kind import Feedback, Statement, agree, kind_of, names_of, options_of
 from plaudit.feedback.ranking import Ranking
 from plaudit.feedback.rating import Rating
-
-Feedback = Comparison | Ranking | Rating | Binary
-
-KINDS: dict[str, type[Feedback]] = {
-    "comparison": Comparison,
-    "ranking": Ranking,
-    "rating": Rating,
-    "binary": Binary,
-}
 
 __all__ = [
     "KINDS",
     "Binary",
     "Comparison",
     "Feedback",
+    "Kind",
     "Ranking",
     "Rating",
+    "Statement",
     "agree",
     "from_json",
     "kind_of",
     "options_of",
+    "shown_by",
     "to_json",
 ]
 
 
-def kind_of(feedback: Feedback) -> str:
-    """The name of its kind, a key of `KINDS`."""
-    return type(feedback).__name__.lower()
+def _kinds() -> dict[str, type[Feedback]]:
+    """Every kind that has a file here, by the name of the file."""
+    found = {}
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        module = import_module(f"{__name__}.{name}")
+        for one in vars(module).values():
+            mine = isclass(one) and issubclass(one, Feedback) and one.__module__ == module.__name__
+            if mine and not isabstract(one):
+                found[name] = one
+    return found
 
 
-def options_of(feedback: Feedback) -> tuple[str, ...]:
-    """The content hashes the feedback speaks about."""
-    if isinstance(feedback, Comparison | Ranking):
-        return feedback.options
-    return (feedback.option,)
+KINDS: dict[str, type[Feedback]] = _kinds()
+
+if TYPE_CHECKING:
+    Kind = str
+else:
+    Kind = Literal[tuple(KINDS)]
+"""The name of a kind, as the type of a setting: whoever shows or checks one knows which there are."""
 
 
-def agree(one: Feedback, other: Feedback) -> bool:
-    """Whether two answers about the same options say the same, in whatever order the options stand."""
-    if isinstance(one, Comparison) and isinstance(other, Comparison):
-        return one == (other if other.options == one.options else other.swap())
-    if isinstance(one, Ranking) and isinstance(other, Ranking) and one.ranks and other.ranks:
-        return dict(zip(one.options, one.ranks, strict=True)) == dict(
-            zip(other.options, other.ranks, strict=True)
-        )
-    return one == other
+def shown_by(kind: str, many: int) -> int:
+    """How many options a question of a kind shows, where as many as `many` are to be had for one without a limit."""
+    least, most = KINDS[kind].SHOWN
+    return max(least, many) if most is None else most
 
 
 def to_json(feedback: Feedback) -> dict[str, Any]:
     """What `json.dumps` takes: the fields and `kind`."""
-    values = {field.name: _lists(getattr(feedback, field.name)) for field in dataclasses.fields(feedback)}
+    values = {name: _lists(getattr(feedback, name)) for name in names_of(type(feedback))}
     return {"kind": kind_of(feedback), **values}
 
 
@@ -71,7 +72,7 @@ def from_json(data: object) -> Feedback:
     if "kind" not in data:
         raise PlauditError(f"feedback.kind is missing; give one of {', '.join(KINDS)}")
     kind = fields.one_of("feedback.kind", data["kind"], tuple(KINDS))
-    wanted = [field.name for field in dataclasses.fields(KINDS[kind])]
+    wanted = names_of(KINDS[kind])
     for name in wanted:
         if name not in data:
             raise PlauditError(f"{kind}.{name} is missing; no answer is null, not an absent field")

@@ -1,5 +1,6 @@
 """Bradley-Terry (1952) comparisons of summed rewards (Christiano et al. 2017, arXiv:1706.03741, eq. 1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,8 @@ from torch.nn.functional import logsigmoid
 from plaudit.batches import Comparisons, Loss
 from plaudit.declared import NonNegative, Positive, Probability
 from plaudit.maths.reliable import log_mixture
+
+KIND = "comparison"
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,11 @@ class Config:
     """Share of answers taken to be coin flips, for people without an estimated reliability."""
     centring: NonNegative = 0.0
     """Weight of (first + second)^2, which keeps returns near zero."""
+
+
+def judgements(said: Sequence[tuple[float, ...]], shown: Sequence[float]) -> Comparisons:
+    """Preferences: 1, 0 or .5 each."""
+    return Comparisons(torch.tensor([one[0] for one in said]), shown=torch.tensor(shown))
 
 
 def logits(rewards: Float[Tensor, "P 2"], judgements: Comparisons, config: Config) -> Float[Tensor, "P"]:

@@ -1,8 +1,9 @@
 """Plackett-Luce rankings of summed rewards (Plackett 1975, doi:10.2307/2346567): first the best, then the best left."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, permutations, product
-from math import factorial, isinf, isnan, prod
+from math import factorial, isinf, isnan, nan, prod
 
 import torch
 from jaxtyping import Float
@@ -13,6 +14,7 @@ from plaudit.declared import Positive, Probability
 from plaudit.errors import PlauditError
 from plaudit.maths.reliable import log_mixture
 
+KIND = "ranking"
 MOST_ORDERS = 720
 """Orders that agree with one ranking: six options in one tie."""
 NOTHING = -1e30
@@ -28,6 +30,12 @@ class Config:
     label_noise: Probability = 0.0
     """Share of rankings taken to be coin flips between what the returns say and the opposite, for people without an
     estimated reliability."""
+
+
+def judgements(said: Sequence[tuple[float, ...]], shown: Sequence[float]) -> Rankings:
+    """Ranks, as many as the longest ranking has; the side on which an option stood plays no part."""
+    most = max(map(len, said))
+    return Rankings(torch.tensor([[*one, *[nan] * (most - len(one))] for one in said]))
 
 
 def loss(rewards: Float[Tensor, "R C"], judgements: Rankings, config: Config) -> Loss:

@@ -1,5 +1,6 @@
 """Ratings as fractional responses to a summed reward (Papke and Wooldridge 1996, J. of Applied Econometrics 11(6))."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,8 @@ from plaudit.batches import Loss, Ratings
 from plaudit.declared import Positive, Probability
 from plaudit.maths.reliable import log_mixture
 
+KIND = "rating"
+
 
 @dataclass(frozen=True)
 class Config:
@@ -20,6 +23,11 @@ class Config:
     """Inverse temperature: the expected rating is sigma(scale * return + leniency)."""
     label_noise: Probability = 0.0
     """Share of ratings taken to be coin flips, for people without an estimated reliability."""
+
+
+def judgements(said: Sequence[tuple[float, ...]], shown: Sequence[float]) -> Ratings:
+    """Values from 0 to 1; there is but one option that could be shown."""
+    return Ratings(torch.tensor([one[0] for one in said]))
 
 
 def loss(rewards: Float[Tensor, "N 1"], judgements: Ratings, config: Config) -> Loss:

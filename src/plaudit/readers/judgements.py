@@ -14,19 +14,20 @@ from typing import Any, Literal
 import numpy as np
 
 from plaudit.errors import PlauditError
-from plaudit.feedback import fields
+from plaudit.feedback import KINDS, Kind, fields, from_json
+from plaudit.feedback.kind import names_of
 from plaudit.feedback.ranking import from_ranks
 from plaudit.feedback.text_record import TextRecord
 from plaudit.readers.arrays import LABELS, UNDECIDED, RecordedPairs, segment
 from plaudit.readers.dialogues import Text, as_text, is_empty, refuse_empty
 from plaudit.readers.texts import Row, check_compared, compared, has, missing, others, pair_of, rows_of, texts
 
-Ask = Literal["comparison", "ranking", "rating", "binary"]
-
 QUESTION_FORMS = (
     "`prompt`, `chosen` and `rejected`; `chosen` and `rejected` with whole dialogues; `prompt`, `first` and `second`; "
     "`prompt` and `completions`; or `prompt` and `completion`"
 )
+OF_PEOPLE = ("comparison", "ranking", "rating", "binary")
+"""Kinds that people have columns for, above; others are read as `plaudit export` writes them."""
 MOST = 12
 """Answers that a person can rank."""
 
@@ -35,7 +36,7 @@ MOST = 12
 class TextQuestion:
     """Something to ask a person."""
 
-    kind: Ask
+    kind: Kind
     prompt: Text
     """What the options answer."""
     options: tuple[Text, ...]
@@ -46,14 +47,14 @@ class TextQuestion:
     """File and place, for errors."""
 
 
-def read_questions(path: Path, ask: Ask | None = None, split: str | None = None) -> list[TextQuestion]:
+def read_questions(path: Path, ask: Kind | None = None, split: str | None = None) -> list[TextQuestion]:
     """The questions of a file. `ask` chooses where a row could be asked in two ways: None compares two answers, ranks
     more and rates one. What a row already says of its answers is not asked about and not shown.
     """
     return [_question(row, where, ask) for where, row in rows_of(path, split)]
 
 
-def _question(row: Row, where: str, ask: Ask | None) -> TextQuestion:
+def _question(row: Row, where: str, ask: Kind | None) -> TextQuestion:
     if has(row, "chosen", "rejected"):
         used: tuple[str, ...] = ("prompt", "chosen", "rejected")
         prompt, *options = compared(row, where)
@@ -81,19 +82,17 @@ def _completions(value: object, where: str) -> list[Text]:
     return [as_text(one, f"completions[{i}]", where) for i, one in enumerate(value)]
 
 
-def _kind(count: int, where: str, ask: Ask | None) -> Ask:
-    """How so many options are asked about."""
-    possible: tuple[Ask, ...] = ("rating", "binary") if count == 1 else ("ranking",)
-    if count == 2:
-        possible = ("comparison", "ranking")
+def _kind(count: int, where: str, ask: Kind | None) -> Kind:
+    """How so many options are asked about: two are compared, more ranked, one rated, where nobody says otherwise."""
+    ranges = {name: kind.SHOWN for name, kind in KINDS.items()}
+    possible = [name for name, (least, most) in ranges.items() if least <= count <= (most or count)]
+    usual = {1: "rating", 2: "comparison"}.get(count, "ranking")
     if ask is not None and ask not in possible:
-        raise PlauditError(
-            f"{where}: {count} answers cannot be asked for a {ask}; ask for {' or '.join(possible)}"
-        )
-    return ask or possible[0]
+        named = " or ".join([usual, *(name for name in possible if name != usual)])
+        raise PlauditError(f"{where}: {count} answers cannot be asked for a {ask}; ask for {named}")
+    return ask or usual
 
 
-Kind = Literal["comparison", "ranking", "rating"]
 Medium = Literal["text", "control"]
 Segment = tuple[np.ndarray, np.ndarray]
 """Observations [L, *obs] and actions [L, ...]."""
@@ -107,7 +106,8 @@ FORMS = (
 class Judged:
     """One answer of a person, and what it is about."""
 
-    kind: Kind
+    kind: str
+    """Whose likelihood reads it: comparison, ranking, rating, or that of another kind of feedback."""
     prompt: Text | None
     """What the options answer; none for segments."""
     options: tuple[Any, ...]
@@ -168,6 +168,8 @@ def read_judgements(path: Path, split: str | None = None) -> list[Judged]:
 
 def _all(row: dict[str, Any], where: str) -> list[Judged]:
     """What a row says: nothing where it was skipped, two thumbs down where both options are bad."""
+    if row.get("kind") in KINDS and row["kind"] not in OF_PEOPLE:
+        return _exported(row, row["kind"], where)
     both_bad = row.get("answer") == "both_bad"
     one = _judged({**row, "answer": "equal"} if both_bad else row, where)
     if one is None or not both_bad:
@@ -222,6 +224,33 @@ def _whole(judged: Judged, row: Mapping[str, Any]) -> Judged:
             for text, ids, end in zip(texts, tokens, ended, strict=True)
         ),
     )
+
+
+def _exported(row: dict[str, Any], kind: str, where: str) -> list[Judged]:
+    """What a row says of a kind that has no columns of its own: the options, and its fields by their names."""
+    forms = {"segments": True, "completions": True, "segment": False, "completion": False}
+    name = next((name for name in forms if row.get(name) is not None), None)
+    if name is None or (forms[name] and not isinstance(row[name], list)):
+        raise PlauditError(f"{where}: a {kind} needs its options, in one of {', '.join(forms)}; mend the row")
+    given = row[name] if forms[name] else [row[name]]
+    prompt, options = (
+        None,
+        [segment({"options": one}, "options", where) for one in given if "segment" in name],
+    )
+    if "completion" in name:
+        prompt = as_text(row.get("prompt"), "prompt", where)
+        options = [_answer(prompt, one, name, where) for one in given]
+    places = [str(place) for place in range(len(options))]
+    fields_of = names_of(KINDS[kind])
+    about = {"options": places} if "options" in fields_of else {"option": places[0]}
+    try:
+        said = from_json({"kind": kind} | {one: row[one] for one in fields_of if one in row} | about)
+    except PlauditError as error:
+        raise PlauditError(f"{where}: {error}") from None
+    return [
+        Judged(one.kind, prompt, tuple(options[int(i)] for i in one.options), one.said, (0.0, 1.0), where)
+        for one in said.statements()
+    ]
 
 
 def _judged(row: dict[str, Any], where: str) -> Judged | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from plaudit.annotators.simulated import SimulatedPerson
 from plaudit.declared import BeforeTheEnd, Count, NonNegative, Positive, Whole, between
+from plaudit.feedback import Kind
 
 RUBRIC = "rubric"
 """As a gold reward, in place of a function: the rubric of the service dialogues."""
@@ -22,9 +23,7 @@ class FeedbackConfig:
     """Rounds in which the others are asked, each smaller than the one before."""
     until: BeforeTheEnd = 0.5
     """Share of the budget after which nothing more is asked."""
-    kinds: dict[Literal["comparison", "ranking", "rating", "binary"], NonNegative] = field(
-        default_factory=lambda: {"comparison": 1.0}
-    )
+    kinds: dict[Kind, NonNegative] = field(default_factory=lambda: {"comparison": 1.0})
     """Shares of the kinds of questions, such as {comparison: 1, rating: 1}: which of two, in which order, how good from
     1 to 5, good or bad."""
     options: Annotated[int, between(2, 6)] = 4

@@ -16,7 +16,7 @@ from plaudit.environments.control import rendering
 from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.rollouts import Trajectories
 from plaudit.errors import PlauditError
-from plaudit.feedback.rating import USUAL_SCALE
+from plaudit.feedback import KINDS, shown_by
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.models.transitions import Transitions
 from plaudit.queries import disagreement, random, segments
@@ -121,8 +121,7 @@ class SegmentStore:
             payload["replays"] = [self.artifacts.put(replay.to_bytes()) for replay in replays]
             if self.drawn:
                 payload["clips"] = [clip(replay, self.artifacts) for replay in replays]
-        if wanted.kind == "rating":
-            payload["scale"] = USUAL_SCALE
+        payload |= KINDS[wanted.kind].PAYLOAD
         return NewQuery(wanted.key, wanted.kind, items, tick, payload, purpose=wanted.purpose)
 
     def segment(self, item: str) -> Transitions:
@@ -245,7 +244,7 @@ class SegmentQuestions:
             if one.kind == "comparison":
                 found.append([where[i] for i in next(pairs)])
             else:
-                size = self.config.options if one.kind == "ranking" else 1
+                size = shown_by(one.kind, self.config.options)
                 found.append([where[i] for i in self._some(places, size)])
         return found
 

@@ -15,7 +15,7 @@ from plaudit.batches.rows import moved
 from plaudit.environments.language.prompts import PromptQueue
 from plaudit.environments.language.rollouts import Completions, GenerationConfig, generate
 from plaudit.errors import PlauditError
-from plaudit.feedback.rating import USUAL_SCALE
+from plaudit.feedback import KINDS, shown_by
 from plaudit.feedback.text_record import TextRecord
 from plaudit.models.language.loading import context_of
 from plaudit.models.language.reward_model import TextReward, Texts, texts
@@ -86,8 +86,7 @@ def comparison(
         return None
     items = tuple(store.put(one, row) for one in sides)
     payload: dict[str, Any] = {"prompt": sides[0].answers.prompts[row]}
-    if wanted.kind == "rating":
-        payload["scale"] = USUAL_SCALE
+    payload |= KINDS[wanted.kind].PAYLOAD
     return NewQuery(wanted.key, wanted.kind, items, tick, payload, purpose=wanted.purpose)
 
 
@@ -177,7 +176,7 @@ class CompletionQuestions:
 
     def _of_kind(self, wanted: Sequence[Wanted], tick: int) -> list[NewQuery]:
         a, found, left = self.asking, [], list(wanted)
-        sides = {"comparison": 2, "ranking": a.options}.get(wanted[0].kind, 1)
+        sides = shown_by(wanted[0].kind, a.options)
         round_of = wanted[0].key.rpartition("/")[0]
         for attempt in range(ATTEMPTS):
             asked = [a.queue.prompts[i] for i in a.queue.take(len(left)).tolist()]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plaudit.errors import PlauditError
-from plaudit.feedback import Binary, Comparison, Feedback, Ranking, options_of
+from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating, options_of, to_json
 from plaudit.readers.lines import write_lines
 from plaudit.runs import config as configs
 from plaudit.runs.folder import RunFolder
@@ -95,7 +95,7 @@ def medium_of(folder: RunFolder) -> str:
 
 def columns(feedback: Feedback, options: list[Any], name: Literal["completion", "segment"]) -> Row:
     """An answer with its options inside, in the columns that `readers.judgements` reads; one option alone is called by
-    `name`, several to rank by its plural."""
+    `name`, several by its plural."""
     if isinstance(feedback, Comparison):
         return {
             "kind": "comparison",
@@ -108,23 +108,29 @@ def columns(feedback: Feedback, options: list[Any], name: Literal["completion", 
         return {"kind": "ranking", f"{name}s": options, "ranks": ranks}
     if isinstance(feedback, Binary):
         return {"kind": "binary", name: options[0], "label": feedback.good}
-    scale = {"criterion": feedback.criterion, "low": feedback.low, "high": feedback.high}
-    return {"kind": "rating", name: options[0], "rating": feedback.value, **scale}
+    if isinstance(feedback, Rating):
+        scale = {"criterion": feedback.criterion, "low": feedback.low, "high": feedback.high}
+        return {"kind": "rating", name: options[0], "rating": feedback.value, **scale}
+    said = to_json(feedback)
+    about = {name: options[0]} if said.pop("options", None) is None else {f"{name}s": options}
+    return {"kind": said.pop("kind"), **about, **{one: said[one] for one in said if one != "option"}}
 
 
 def as_trl(rows: Iterable[Row]) -> Iterator[Row]:
     """Rows of a language run so; what says nothing about order, and what nothing is learned from, is left out.
 
-    A ranking gives a pair for every two answers of which one is better. PlauditError for ratings, for which TRL has no
-    columns, and where some rows would give pairs and others single answers.
+    A ranking gives a pair for every two answers of which one is better. PlauditError for ratings and others, as TRL has
+    no columns for them, and where some rows would give pairs and others single answers.
     """
     form = None
     for row in rows:
         if row["held_out"]:
             continue
         kind = row["kind"]
-        if kind == "rating":
-            raise PlauditError("export: TRL has no columns for ratings; leave --form out to get them in ours")
+        if kind not in ("comparison", "ranking", "binary"):
+            raise PlauditError(
+                f"export: TRL has no columns for {kind}s; leave --form out to get them in ours"
+            )
         if form not in (None, kind == "binary"):
             raise PlauditError(
                 "export: some answers compare texts and others judge single ones, which TRL keeps apart; "

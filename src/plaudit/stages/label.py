@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.errors import PlauditError
-from plaudit.feedback.rating import USUAL_SCALE
+from plaudit.feedback import KINDS, Kind
 from plaudit.feedback.text_record import TextRecord
 from plaudit.readers.dialogues import Text
-from plaudit.readers.judgements import Ask, TextQuestion, read_questions
+from plaudit.readers.judgements import TextQuestion, read_questions
 from plaudit.storage import Artifacts, NewQuery, open_store, wire
 from plaudit.storage.artifacts import write_whole
 from plaudit.storage.backup import refuse_lost
@@ -24,7 +24,7 @@ class Items:
     """What is asked of whom."""
 
     path: Path
-    ask: Ask | None = None
+    ask: Kind | None = None
     question: str | None = None
     """What to judge by, in words for people."""
     wanted: int = 1
@@ -81,8 +81,7 @@ def _query(one: TextQuestion, items: Items, artifacts: Artifacts) -> NewQuery:
     payload: dict[str, Any] = {"columns": one.columns}
     if items.question is not None:
         payload["question"] = items.question
-    if one.kind == "rating":
-        payload["scale"] = USUAL_SCALE
+    payload |= KINDS[one.kind].PAYLOAD
     name = wire.sha256(wire.canonical("question", [one.kind, *kept]))
     return NewQuery(f"item/{name}", one.kind, kept, 0, payload, items.wanted)
 

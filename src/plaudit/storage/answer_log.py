@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from plaudit.errors import PlauditError
-from plaudit.feedback import Rating, kind_of, options_of
+from plaudit.feedback import kind_of, options_of
 from plaudit.storage.store import LARGEST, Conflict, NewResponse, Query, Response, Store
 
 
@@ -31,7 +31,7 @@ def check_fit(response: NewResponse, query: Query, shown: Sequence[int] | None) 
 
 def check_shown(response: NewResponse, query: Query) -> None:
     """Of a claimed query: refuse options in another order than shown, and a rating on another scale than asked for."""
-    feedback, scale, shown = response.feedback, query.payload.get("scale"), query.shown_order
+    feedback, shown = response.feedback, query.shown_order
     if response.shown_order != shown:
         raise PlauditError(
             f"response.shown_order: {response.shown_order} is not {shown}, the order query {query.id} was shown "
@@ -41,12 +41,9 @@ def check_shown(response: NewResponse, query: Query) -> None:
         raise PlauditError(
             f"response.feedback: the options are not those of query {query.id} in the order they were shown in"
         )
-    if isinstance(feedback, Rating) and scale is not None:
-        wanted = scale["criterion"], scale["low"], scale["high"]
-        if (feedback.criterion, feedback.low, feedback.high) != wanted:
-            raise PlauditError(
-                f"response.feedback: query {query.id} asks for {wanted[0]!r} from {wanted[1]} to {wanted[2]}"
-            )
+    wanted = feedback.wrong_for(query.payload)
+    if wanted is not None:
+        raise PlauditError(f"response.feedback: query {query.id} asks for {wanted}")
 
 
 def check_superseded(response: NewResponse, old: Response | None, replaced: bool) -> None:

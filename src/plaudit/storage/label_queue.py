@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, update
 
-from plaudit.feedback.fields import inverse, permuted
+from plaudit.feedback.kind import inverse
 from plaudit.storage import answer_log, queue
 from plaudit.storage.sql_queue import FOR_ANYBODY, LEFT, SqlQueueRows, ask_again
 from plaudit.storage.store import LARGEST, NewResponse, NotYours, Query, Receipt, Response, Unknown
@@ -87,7 +87,7 @@ class LabelQueue:
             query = replace(asked, shown_order=shown)
             answer_log.check_shown(response, query)
             old = None if supersedes is None else _own(connection, response.annotator, supersedes)
-            feedback = permuted(response.feedback, inverse(shown))
+            feedback = response.feedback.permuted(inverse(shown))
             return queue.submit(rows, replace(response, supersedes=old, feedback=feedback), now, query)
 
         return self._do.write(action)
@@ -186,7 +186,7 @@ def _may_be_lost(connection: Connection, response: NewResponse, query: Query) ->
 
 def _as_shown(response: Response, query: Query) -> tuple[Response, Query]:
     order = response.shown_order
-    return replace(response, feedback=permuted(response.feedback, order)), replace(query, shown_order=order)
+    return replace(response, feedback=response.feedback.permuted(order)), replace(query, shown_order=order)
 
 
 def _own(connection: Connection, annotator: str, client_uuid: str) -> int:

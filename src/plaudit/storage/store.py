@@ -14,9 +14,6 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 from plaudit.errors import PlauditError
 from plaudit.feedback import KINDS, Feedback, fields
 
-ITEMS_OF_KIND = {"comparison": (2, 2), "ranking": (2, None), "rating": (1, 1), "binary": (1, 1)}
-"""The fewest and the most options a query of each kind shows; None: no limit."""
-
 LARGEST = 2**63 - 1
 """The largest whole number that databases hold."""
 
@@ -58,7 +55,7 @@ class NewQuery:
     key: str
     """Names the question for ever: enqueueing a key again changes nothing."""
     kind: str
-    """The kind of feedback wanted: comparison, ranking, rating or binary."""
+    """The kind of feedback wanted, a key of `plaudit.feedback.KINDS`."""
     items: tuple[str, ...]
     """Content hashes of the options."""
     tick: int
@@ -73,7 +70,7 @@ class NewQuery:
         """Refuse what could never be answered."""
         fields.text("query.key", self.key)
         fields.one_of("query.kind", self.kind, tuple(KINDS))
-        least, most = ITEMS_OF_KIND[self.kind]
+        least, most = KINDS[self.kind].SHOWN
         fields.options("query.items", self.items, least)
         if most is not None and len(self.items) > most:
             raise PlauditError(f"query.items: a {self.kind} shows {most} options, not {len(self.items)}")

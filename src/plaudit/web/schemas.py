@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
-from plaudit.feedback.comparison import Answer
+from plaudit.errors import PlauditError
+from plaudit.feedback import Feedback, from_json
 from plaudit.storage.people import LONGEST_NAME, Role
 from plaudit.storage.store import LARGEST
 from plaudit.web.trainer import State
@@ -12,8 +13,6 @@ from plaudit.web.trainer import State
 Id = Annotated[int, Field(ge=0, le=LARGEST)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Options = Annotated[list[Sha256], Field(min_length=2, max_length=64)]
 Places = list[Annotated[int, Field(ge=0, le=63)]]
 Name = Annotated[str, Field(min_length=1, max_length=4 * LONGEST_NAME)]
 
@@ -42,42 +41,12 @@ class Claim(Sent):
     besides: Annotated[list[Id], Field(max_length=100)] = []
 
 
-class SaidComparison(Sent):
-    """Which of two is better."""
-
-    kind: Literal["comparison"]
-    options: Annotated[list[Sha256], Field(min_length=2, max_length=2)]
-    answer: Answer
-
-
-class SaidRanking(Sent):
-    """An order; null: no answer."""
-
-    kind: Literal["ranking"]
-    options: Options
-    order: Annotated[list[Places], Field(max_length=64)] | None
-
-
-class SaidRating(Sent):
-    """A number on a scale; null: no answer."""
-
-    kind: Literal["rating"]
-    option: Sha256
-    criterion: Annotated[str, Field(min_length=1, max_length=200)]
-    value: Number | None
-    low: Number
-    high: Number
-
-
-class SaidBinary(Sent):
-    """Thumbs up or down; null: no answer."""
-
-    kind: Literal["binary"]
-    option: Sha256
-    good: bool | None
-
-
-Said = Annotated[SaidComparison | SaidRanking | SaidRating | SaidBinary, Field(discriminator="kind")]
+def _feedback(data: object) -> Feedback:
+    """Any kind that there is; pydantic tells of what is a ValueError."""
+    try:
+        return from_json(data)
+    except PlauditError as error:
+        raise ValueError(str(error)) from None
 
 
 class NewAnswer(Sent):
@@ -86,7 +55,8 @@ class NewAnswer(Sent):
     client_uuid: Uuid
     query_id: Id
     shown_order: Annotated[Places, Field(max_length=64)]
-    feedback: Said
+    feedback: Annotated[Any, PlainValidator(_feedback)]
+    """What `plaudit.feedback.from_json` reads."""
     active_ms: Id | None = None
     supersedes: Uuid | None = None
 
@@ -147,23 +117,16 @@ class Option(BaseModel):
     view: View
 
 
-class Scale(BaseModel):
-    """What is rated, and from where to where."""
-
-    criterion: str
-    low: float
-    high: float
-
-
 class Task(BaseModel):
-    """A question as it is to be shown."""
+    """A question as it is to be shown, with what its kind tells beside the options, such as the `scale` of a rating."""
+
+    model_config = ConfigDict(extra="allow")
 
     query_id: int
-    kind: Literal["comparison", "ranking", "rating", "binary"]
+    kind: str
     shown_order: list[int]
     prompt: str | list[Message] | None
     question: str | None
-    scale: Scale | None
     options: list[Option]
 
 

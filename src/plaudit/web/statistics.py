@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from plaudit.feedback import Binary, Comparison, Feedback, Ranking
+from plaudit.feedback.comparison import PREFERENCE, Comparison
 from plaudit.maths.intervals import wilson
 from plaudit.storage.database import Database
 from plaudit.storage.store import Response
 from plaudit.web.folder import Folder
 from plaudit.web.trainer import CURVES, Metrics, Trainer, thinned
-
-POINTS = {"first": 1.0, "second": 0.0, "equal": 0.5}
 
 
 @dataclass(frozen=True)
@@ -117,21 +115,10 @@ def share(hits: list[bool]) -> dict[str, float]:
 def _needed(response: Response) -> _Answer:
     feedback, left, points = response.feedback, None, None
     if isinstance(feedback, Comparison):
-        points = POINTS.get(feedback.answer)
+        points = PREFERENCE.get(feedback.answer)
         if feedback.answer in ("first", "second") and len(response.shown_order) == 2:
             left = response.shown_order[0] == (feedback.answer == "second")
-    return _Answer(
-        response.query_id, response.annotator, _statement(feedback), left, points, response.received_at
-    )
-
-
-def _statement(feedback: Feedback) -> Any:
-    """What was said, whatever order the options stood in: answers are stored in the order of the question."""
-    if isinstance(feedback, Comparison):
-        return None if feedback.answer == "skip" else feedback.answer
-    if isinstance(feedback, Ranking):
-        return None if feedback.order is None else feedback.ranks
-    return feedback.good if isinstance(feedback, Binary) else feedback.value
+    return _Answer(response.query_id, response.annotator, feedback.said, left, points, response.received_at)
 
 
 def _steadiness(answers: list[_Answer], repeats: dict[int, int]) -> list[bool]:

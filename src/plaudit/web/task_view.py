@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from plaudit.errors import PlauditError
+from plaudit.feedback import KINDS
 from plaudit.storage.artifacts import Artifacts
 from plaudit.storage.store import Query, Unknown
 
@@ -35,8 +36,8 @@ class TaskView:
             "shown_order": list(query.shown_order),
             "prompt": _prompt(texts, query.payload),
             "question": query.payload.get("question"),
-            "scale": query.payload.get("scale") if query.kind == "rating" else None,
             "options": options,
+            **{name: query.payload.get(name) for name in KINDS[query.kind].PAYLOAD},
         }
 
     def content(self, sha256: str) -> tuple[bytes, str]:

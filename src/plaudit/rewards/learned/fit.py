@@ -153,7 +153,7 @@ class _Objective:
                 some = part.term.options if (a, b) == (0, part.rows) else take(part.term.options, slice(a, b))
                 found.append(self.scorer.returns(some, part.subsample).transpose(0, 1))
             start += part.rows
-        most = max(_columns(part.term.judgements) for part in self.parts)  # of all: pieces must fit together
+        most = max(part.term.judgements.width for part in self.parts)  # of all: pieces must fit together
         return torch.cat([torch.nn.functional.pad(one, (0, most - one.shape[2])) for one in found])
 
     def loss(self, outputs: Float[Tensor, "N K C"]) -> Loss:
@@ -182,7 +182,7 @@ class _Objective:
     def _apart(self, outputs: Tensor) -> list[tuple[_Part, Tensor]]:
         found, start = [], 0
         for part in self.parts:
-            columns = _columns(part.term.judgements)
+            columns = part.term.judgements.width
             found.append((part, outputs[start : start + part.rows, :, :columns]))
             start += part.rows
         return found
@@ -211,14 +211,6 @@ def _mean(weighted: Sequence[tuple[float, Loss]], name: str) -> Tensor:
     return torch.stack([weight * value for weight, value in having]).sum() / sum(
         weight for weight, _ in having
     )
-
-
-def _columns(judgements: Judgements) -> int:
-    """Options of each row."""
-    ranks = getattr(judgements, "ranks", None)
-    if ranks is not None:
-        return ranks.shape[1]
-    return 2 if hasattr(judgements, "preference") else 1
 
 
 @torch.no_grad()

@@ -6,14 +6,14 @@ of their own, up the posterior of the same answers (generalised EM; Neal and Hin
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from plaudit.batches import Comparisons, Judgements, Rankings, Ratings
+from plaudit.batches import Judgements
 from plaudit.declared import NonNegative, Positive
 from plaudit.trainers.steps import AdamOptimiser
 
@@ -67,15 +67,15 @@ class People:
         values = (self.values if differentiable else self.values.detach()).to(judgements.person.device)
         known = judgements.person >= 0
         mine = values[judgements.person.clamp(min=0)]
-        reliability = torch.where(known, mine[:, 0].sigmoid(), 1.0)
-        if isinstance(judgements, Rankings):
-            return replace(judgements, reliability=reliability)
-        bias = torch.where(known, mine[:, 1 if isinstance(judgements, Comparisons) else 2], 0.0)
-        if isinstance(judgements, Ratings):
-            return replace(judgements, reliability=reliability, leniency=bias)
-        shown = judgements.shown
-        side = torch.zeros_like(bias) if shown is None else bias * shown
-        return replace(judgements, reliability=reliability, side_bias=side)
+        names = {field.name for field in fields(judgements)}  # pyright: ignore
+        shown = getattr(judgements, "shown", None)
+        found = {"reliability": torch.where(known, mine[:, 0].sigmoid(), 1.0)}
+        if "side_bias" in names:
+            bias = torch.where(known, mine[:, 1], 0.0)
+            found["side_bias"] = torch.zeros_like(bias) if shown is None else bias * shown
+        if "leniency" in names:
+            found["leniency"] = torch.where(known, mine[:, 2], 0.0)
+        return replace(judgements, **{name: value for name, value in found.items() if name in names})  # pyright: ignore
 
     def step(self, nll: Float[Tensor, ""]) -> None:
         """One step down the negative log-posterior of all answers, given the likelihood part of it."""

@@ -1,31 +1,24 @@
 """Feedback as a list of terms: what was said, of whichever kind, as judgements with the likelihood of that kind."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import nan
+from dataclasses import dataclass, fields
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
-import torch
-
-from plaudit.batches import Comparisons, Judgements, Rankings, Ratings
+from plaudit.batches import Judgements
 from plaudit.declared import NonNegative, Positive, Probability
 from plaudit.errors import PlauditError
-from plaudit.feedback import Binary, Comparison, Feedback, Ranking, Rating
-from plaudit.likelihoods import bradley_terry, plackett_luce, rating
+from plaudit.feedback import Feedback
+from plaudit.likelihoods import BY_KIND
 from plaudit.storage.store import Response
-
-Kind = Literal["comparison", "ranking", "rating"]
-"""Kinds of judgements; thumbs are ratings on a scale of two values."""
-PREFERENCE = {"first": 1.0, "second": 0.0, "equal": 0.5}
-"""What the answer to a comparison says of the first option; skipped ones say nothing."""
 
 
 @dataclass(frozen=True)
 class Judgement:
     """What one person said of some options."""
 
-    kind: Kind
+    kind: str
+    """Whose likelihood reads it, a key of `likelihoods.BY_KIND`; thumbs are ratings on a scale of two values."""
     options: tuple[Any, ...]
     """Whatever the reward's medium calls an option: two of a comparison, all of a ranking, one of a rating."""
     said: tuple[float, ...]
@@ -62,7 +55,7 @@ class Likelihood:
 class Term:
     """All judgements of one kind with what they are about."""
 
-    kind: Kind
+    kind: str
     options: Any
     """The options' tensors [R, C, ...], which the reward's scorer reads."""
     judgements: Judgements
@@ -91,69 +84,45 @@ def of_responses(responses: Iterable[Response]) -> list[Judgement]:
 def of_feedback(
     feedback: Feedback, person: str | None = None, first_shown: bool | None = None, where: str = ""
 ) -> list[Judgement]:
-    """The judgements in an answer: none where it was skipped, two thumbs down where both options are bad."""
-    if isinstance(feedback, Comparison):
-        if feedback.answer == "both_bad":
-            return [Judgement("rating", (one,), (0.0,), person, None, where) for one in feedback.options]
-        preference = PREFERENCE.get(feedback.answer)
-        if preference is None:
-            return []
-        return [Judgement("comparison", feedback.options, (preference,), person, first_shown, where)]
-    if isinstance(feedback, Ranking):
-        if feedback.ranks is None or len(set(feedback.ranks)) < 2:  # a tie of all tells nothing apart
-            return []
-        said = tuple(map(float, feedback.ranks))
-        return [Judgement("ranking", feedback.options, said, person, None, where)]
-    if isinstance(feedback, Rating):
-        if feedback.value is None:
-            return []
-        said = (feedback.value - feedback.low) / (feedback.high - feedback.low)
-        return [Judgement("rating", (feedback.option,), (said,), person, None, where)]
-    assert isinstance(feedback, Binary)
-    if feedback.good is None:
-        return []
-    return [Judgement("rating", (feedback.option,), (float(feedback.good),), person, None, where)]
+    """The judgements in an answer: none where it was skipped."""
+    return [
+        Judgement(
+            one.kind, one.options, one.said, person, first_shown if len(one.options) == 2 else None, where
+        )
+        for one in feedback.statements()
+    ]
 
 
-def by_kind(judgements: Sequence[Judgement]) -> dict[Kind, list[Judgement]]:
+def by_kind(judgements: Sequence[Judgement]) -> dict[str, list[Judgement]]:
     """Judgements apart by kind, each in their order; kinds that nobody used are left out."""
-    kinds: tuple[Kind, ...] = ("comparison", "ranking", "rating")
-    apart: dict[Kind, list[Judgement]] = {
-        kind: [one for one in judgements if one.kind == kind] for kind in kinds
-    }
+    apart = {kind: [one for one in judgements if one.kind == kind] for kind in BY_KIND}
     return {kind: some for kind, some in apart.items() if some}
 
 
-def likelihood_of(kind: Kind, config: LikelihoodConfig) -> Likelihood:
-    """The likelihood of a kind of judgements."""
-    if kind == "comparison":
-        settings = bradley_terry.Config(config.scale, config.label_noise, config.centring)
-        return Likelihood(bradley_terry, settings)
-    module = plackett_luce if kind == "ranking" else rating
-    return Likelihood(module, module.Config(config.scale, config.label_noise))
+def likelihood_of(kind: str, config: LikelihoodConfig) -> Likelihood:
+    """The likelihood of a kind of judgements, with those of these settings that it has."""
+    module = BY_KIND[kind]
+    names = {field.name for field in fields(module.Config)} & {field.name for field in fields(config)}
+    return Likelihood(module, module.Config(**{name: getattr(config, name) for name in names}))
 
 
 def tensors(rows: Sequence[Judgement]) -> Judgements:
     """What was said in rows of one kind. PlauditError where it teaches nothing."""
-    kind, said = rows[0].kind, [one.said for one in rows]
-    if kind == "comparison":
-        signs = [0.0 if one.first_shown is None else 1.0 if one.first_shown else -1.0 for one in rows]
-        return Comparisons(torch.tensor([one[0] for one in said]), shown=torch.tensor(signs))
-    if kind == "ranking":
-        most = max(map(len, said))
-        ranks = torch.tensor([[*one, *[nan] * (most - len(one))] for one in said])
-        if not (ranks[:, :, None] < ranks[:, None, :]).any():
-            raise PlauditError(
-                f"{rows[0].where}: all options of all rankings are tied; give rankings that say more"
-            )
-        return Rankings(ranks)
-    return Ratings(torch.tensor([one[0] for one in said]))
+    said = [one.said for one in rows]
+    if all(len(one) > 1 and len(set(one)) == 1 for one in said):
+        raise PlauditError(
+            f"{rows[0].where}: all options of all {rows[0].kind}s are tied; give {rows[0].kind}s that say more"
+        )
+    shown = [0.0 if one.first_shown is None else 1.0 if one.first_shown else -1.0 for one in rows]
+    return BY_KIND[rows[0].kind].judgements(said, shown)
 
 
 def informative(judgements: Sequence[Judgement]) -> bool:
     """Whether anything in them tells a better option from a worse one."""
-    values = {one.said[0] for one in judgements if one.kind == "rating"}
-    if len(values) > 1:
-        return True
-    others = (one for one in judgements if one.kind != "rating")
-    return any(one.kind == "comparison" or len(set(one.said)) > 1 for one in others)
+    single: dict[str, set[tuple[float, ...]]] = {}
+    for one in judgements:
+        if len(one.options) > 1 and (len(one.said) == 1 or len(set(one.said)) > 1):
+            return True
+        if len(one.options) == 1:
+            single.setdefault(one.kind, set()).add(one.said)
+    return any(len(values) > 1 for values in single.values())

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Literal, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, runtime_checkable
 
 import torch
 
 from plaudit.batches.rows import moved
 from plaudit.declared import Positive
 from plaudit.errors import PlauditError
+from plaudit.likelihoods import Said
 from plaudit.rewards.learned import fit as fitting
 from plaudit.rewards.learned.fit import Options, Plan, Subsample
 from plaudit.rewards.learned.people import People, PeopleConfig
@@ -33,8 +34,8 @@ class LearnedConfig:
     """How the reward model is fitted."""
     people: PeopleConfig = PeopleConfig()
     """How people are told apart."""
-    kinds: dict[Literal["comparison", "ranking", "rating"], Positive] = field(default_factory=dict)
-    """How much one judgement of a kind counts (comparison, ranking, rating), such as {rating: 0.5}; left out: 1."""
+    kinds: dict[Said, Positive] = field(default_factory=dict)
+    """How much one judgement of a kind counts, such as {rating: 0.5}; left out: 1."""
 
 
 @runtime_checkable

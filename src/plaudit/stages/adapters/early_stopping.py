@@ -10,10 +10,9 @@ from statistics import NormalDist
 from typing import Any
 
 from plaudit.environments.language.rollouts import Completions
-from plaudit.feedback import Comparison
+from plaudit.feedback.comparison import PREFERENCE, Comparison
 from plaudit.models.language.policy import LanguagePolicy
 from plaudit.rewards.learned.loop import FeedbackSession, Wanted
-from plaudit.rewards.learned.terms import PREFERENCE
 from plaudit.rewards.text import CompletionStore, comparison
 from plaudit.runs.checkpoint import load_tree, save_tree
 from plaudit.runs.config import WinRateCheck

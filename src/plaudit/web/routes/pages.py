@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
+from plaudit.feedback import KINDS
 from plaudit.web.identity import TheAdmin, TheCaller, TheVisitor
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -26,10 +27,15 @@ def trouble(request: Request, status: int, message: str) -> Response:
     return page("trouble.html", status, heading=str(status), message=message)
 
 
+def askable() -> list[str]:
+    """The kinds of feedback that the label page can ask for: those with a file `static/ask-<kind>.js`."""
+    return sorted(kind for kind in KINDS if (STATIC / f"ask-{kind}.js").is_file())
+
+
 @router.get("/")
 def label(_: TheCaller) -> HTMLResponse:
     """Where people answer."""
-    return page("label.html")
+    return page("label.html", kinds=askable())
 
 
 @router.get("/join")

@@ -5,8 +5,16 @@ import { announce } from "./notices.js";
 import { optionCards, shown } from "./options.js";
 import { between, stepped, tied, tierOf, without } from "./ranks.js";
 
+export const heading = { text: "ask.textRanking", clip: "ask.clipRanking" };
+
+/** @type {import("./ask.js").Help} */
+export const help = {
+  title: "help.ranking",
+  rows: [["1–9", "placeKeys"], ["↑ ↓", "moveKeys"], ["=", "tieUp"], ["⌫", "takeOut"], ["↵", "sendOrder"]],
+};
+
 /** @param {import("./options.js").Scene} scene @returns {import("./options.js").Ask} */
-export function askRanking(scene) {
+export function ask(scene) {
   const count = scene.task.options.length;
   let tiers = /** @type {number[][]} */ (scene.work ?? scene.before?.order ?? []);
   let chosen = tiers.flat().at(-1) ?? -1;

@@ -1,8 +1,6 @@
 // The label page: one question after the other, by key, mouse or touch.
 import { owner, who } from "./api.js";
-import { askRating, askThumb } from "./ask-one.js";
-import { askPair } from "./ask-pair.js";
-import { askRanking } from "./ask-ranking.js";
+import { kindOf, kinds } from "./ask.js";
 import { ActiveClock } from "./clock.js";
 import { byId, uuid } from "./dom.js";
 import { dropDraft, dropOldDrafts, readDraft, writeDraft } from "./drafts.js";
@@ -21,7 +19,6 @@ import { clearStage, drawActions, drawQuestion, offered } from "./stage.js";
 import { badge, empty } from "./supply.js";
 import { say } from "./words.js";
 
-const ASKS = { comparison: askPair, ranking: askRanking, rating: askRating, binary: askThumb };
 const GUARD = 350; // ms after a question appears in which nothing counts: the second half of a double click
 const SAVE = 2000; // ms between drafts
 
@@ -54,12 +51,18 @@ function count(all) {
 
 function supplied() {
   pictures.prepare([...(shown ? [shown.task] : []), ...questions.held]);
-  if (shown === null) advance();
+  const stuck = shown !== null && !kinds.has(shown.task.kind) && nextTask() !== shown.task;
+  if (shown === null || stuck) advance();
+}
+
+/** The question whose turn it is; one that cannot be asked here only where there is no other. */
+function nextTask() {
+  return questions.held.find((task) => kinds.has(task.kind)) ?? questions.held[0];
 }
 
 /** Show the next question, or why there is none. */
 function advance() {
-  const task = questions.held[0];
+  const task = nextTask();
   if (task) return show(task, null);
   close();
   empty(questions.supply, trainer.state, answered);
@@ -78,7 +81,7 @@ function show(task, entry) {
   close();
   const draft = readDraft(mine, name(task, entry));
   const scene = { task, pictures, before: entry?.feedback ?? null, work: draft?.work ?? null, send: answer, changed: touched };
-  const ask = ASKS[task.kind](scene);
+  const ask = kindOf(task).ask(scene);
   shown = { task, ask, entry, clock: new ActiveClock(draft?.active_ms ?? 0), since: performance.now() };
   drawQuestion(task, ask, entry !== null);
   drawBar();

@@ -38,6 +38,24 @@ export function optionCards({ task, pictures }, extra = () => []) {
   };
 }
 
+/**
+ * A question that one press answers: nothing is half done in between.
+ * @param {Scene} scene
+ * @param {Action[]} actions
+ * @param {Node | null} [about] what stands above the options
+ * @returns {Ask}
+ */
+export function askAtOnce(scene, actions, about = null) {
+  const cards = optionCards(scene);
+  return {
+    body: el("div", {}, about, cards.body, cards.bar),
+    actions: () => actions,
+    keys: cards.keys,
+    work: () => null,
+    close: cards.close,
+  };
+}
+
 /** The ids of the options in the order in which they were shown. @param {import("./questions.js").Task} task */
 export function shown(task) {
   return task.options.map((option) => option.sha256);

@@ -7,8 +7,8 @@ import { Refusal, post } from "./api.js";
  * @typedef {{width: number, height: number, frames: number, columns: number, fps: number,
  *   sheets: {sha256: string, first: number, frames: number}[]}} Clip
  * @typedef {{query_id: number, kind: string, shown_order: number[], prompt: null | string | Message[],
- *   question: string | null, scale: null | {criterion: string, low: number, high: number},
- *   options: {sha256: string, view: View}[]}} Task
+ *   question: string | null, scale?: null | {criterion: string, low: number, high: number},
+ *   options: {sha256: string, view: View}[]}} Task `scale`: ratings only
  * @typedef {"asking" | "none" | "finished" | "unreachable"} Supply why there may be no question
  */
 

@@ -1,17 +1,11 @@
 // Where a question stands on the page: heading, prompt, options, and the bar of answers.
+import { kindOf } from "./ask.js";
 import { byId, el } from "./dom.js";
 import { keyed } from "./keys.js";
 import { say } from "./words.js";
 import { promptNode, unseen } from "./views.js";
 
 /** @typedef {import("./options.js").Action} Action */
-
-const WORDS = {
-  comparison: { text: "ask.textPair", clip: "ask.clipPair" },
-  ranking: { text: "ask.textRanking", clip: "ask.clipRanking" },
-  rating: { text: "ask.textRating", clip: "ask.clipRating" },
-  binary: { text: "ask.textThumb", clip: "ask.clipThumb" },
-};
 
 /**
  * @param {import("./questions.js").Task} task
@@ -22,7 +16,7 @@ export function drawQuestion(task, ask, fixing) {
   const heading = byId("ask");
   heading.removeAttribute("data-t");
   if (task.question) heading.textContent = task.question;
-  else say(heading, WORDS[task.kind][task.options.some(({ view }) => view.kind === "clip") ? "clip" : "text"]);
+  else say(heading, kindOf(task).heading[task.options.some(({ view }) => view.kind === "clip") ? "clip" : "text"]);
   byId("fixing").hidden = !fixing;
   byId("question").replaceChildren(...[promptNode(task.prompt), ask.body].filter((node) => node !== null));
   byId("stage").hidden = false;

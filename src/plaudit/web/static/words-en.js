@@ -1,6 +1,6 @@
 // Every text of the pages in English. Texts with a number have plural forms by `n`.
 
-/** @type {Record<string, string | {one?: string, other: string}>} */
+/** @type {Record<string, import("./words.js").Text>} */
 export const EN = {
   otherLanguage: "中文",
   switchLanguage: "中文 (switch the language)",
@@ -51,6 +51,8 @@ export const EN = {
   option: "Option {n}",
   emptyText: "(empty)",
   missing: "This cannot be shown here. Please skip the question.",
+  noPage: "This kind of question cannot be asked here",
+  noPageText: "Please tell whoever runs it: the pages have no file ask-{kind}.js. Other questions appear by themselves.",
   "role.user": "User",
   "role.assistant": "Assistant",
   "role.system": "Instructions",
@@ -89,7 +91,8 @@ export const EN = {
   "help.always": "Always",
   "help.clips": "Clips",
   "help.ranking": "An order",
-  "help.scale": "Ratings and thumbs",
+  "help.rating": "Ratings",
+  "help.thumbs": "Thumbs",
   helpToggle: "Show or hide the keys",
   replay: "Play again from the start",
   playPause: "Pause or go on",
@@ -98,7 +101,6 @@ export const EN = {
   placeKeys: "Place an option next; choose it when it has a place",
   moveKeys: "Move the chosen one, half a step at a time: into a tie, and out of it",
   rateKeys: "Give that value",
-  thumbKeys: "Good, bad",
 
   fixing: "You are changing an earlier answer. Your choice then is marked.",
   kept: "Answer kept",

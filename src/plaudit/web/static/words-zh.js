@@ -1,6 +1,6 @@
 // Every text of the pages in Chinese. Chinese has one form for every number.
 
-/** @type {Record<string, string | {one?: string, other: string}>} */
+/** @type {Record<string, import("./words.js").Text>} */
 export const ZH = {
   otherLanguage: "English",
   switchLanguage: "English（切换语言）",
@@ -51,6 +51,8 @@ export const ZH = {
   option: "选项 {n}",
   emptyText: "（空）",
   missing: "这里无法显示，请跳过这个问题。",
+  noPage: "这里无法提出这类问题",
+  noPageText: "请告诉运行它的人：页面缺少文件 ask-{kind}.js。其他问题会自动出现。",
   "role.user": "用户",
   "role.assistant": "助手",
   "role.system": "指令",
@@ -89,7 +91,8 @@ export const ZH = {
   "help.always": "任何时候",
   "help.clips": "视频",
   "help.ranking": "排序",
-  "help.scale": "评分和好坏",
+  "help.rating": "评分",
+  "help.thumbs": "好坏",
   helpToggle: "显示或隐藏按键说明",
   replay: "从头播放",
   playPause: "暂停或继续",
@@ -98,7 +101,6 @@ export const ZH = {
   placeKeys: "把选项排在下一位；已排好的则选中它",
   moveKeys: "移动选中的选项，每次半步：先并列，再越过",
   rateKeys: "给出这个分数",
-  thumbKeys: "好、不好",
 
   fixing: "您正在修改之前的回答。当时的选择已标出。",
   kept: "回答已保存",

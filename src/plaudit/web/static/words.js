@@ -2,7 +2,10 @@
 import { EN } from "./words-en.js";
 import { ZH } from "./words-zh.js";
 
-/** @typedef {Record<string, string | number | (() => string)>} Params */
+/**
+ * @typedef {Record<string, string | number | (() => string)>} Params
+ * @typedef {string | {one?: string, other: string}} Text one with plural forms goes by the parameter `n`
+ */
 
 const TABLES = { en: EN, "zh-Hans": ZH };
 const PLACES = {
@@ -53,6 +56,15 @@ export function t(key, params = {}) {
     if (typeof value === "function") return value();
     return typeof value === "number" ? number(value) : value;
   });
+}
+
+/**
+ * Texts that a kind of question brings along; those that the pages have already stay as they are.
+ * @param {Record<"en" | "zh", Record<string, Text>>} words
+ */
+export function addWords({ en, zh }) {
+  Object.assign(EN, { ...en, ...EN });
+  Object.assign(ZH, { ...zh, ...ZH });
 }
 
 /**

@@ -68,7 +68,7 @@ def test_a_loss_with_a_part_that_is_not_one_number(tmp_path: Path) -> None:
         ("ppo --reward.discriminator bc", "reward.discriminator: bc is no adversarial imitation, which gives a reward; take gail"),
         ("ppo --reward.discriminator ./none.py", "reward.discriminator: none.py: no such file"),
         ("ppo --feedback.kinds comparisn=1", "feedback.kinds.comparisn: unknown; did you mean 'comparison'?"),
-        ("ppo --set feedback.kinds={thumbs:\\ 1}", "feedback.kinds.thumbs: unknown; known: comparison, ranking, rating, binary"),
+        ("ppo --set feedback.kinds={thumbs:\\ 1}", "feedback.kinds.thumbs: unknown; known: binary, comparison, ranking, rating"),
         ("trpo --trainer.microbatch-size 4", "trainer.microbatch_size: has no effect in a trust region"),
         ("ppo --trainer.step adam --trainer.step.delta 1", "--trainer.step.delta belongs to another choice"),
     ],

@@ -75,7 +75,7 @@ def test_commands(plaudit: Run) -> None:
         ("optimise ppo --env CartPole-v1 --timesteps", "--timesteps needs a value"),
         (
             "label x --ask foo",
-            "--ask: 'foo' is not one of comparison, ranking, rating, binary; see plaudit label",
+            "--ask: 'foo' is not one of binary, comparison, ranking, rating; see plaudit label",
         ),
         ("demo --only both", "demo: --only: 'both' is not one of control, language; see plaudit demo --help"),
         ("serve", "serve: PATH is missing: The folder of a run, or one made by plaudit label --items; see"),

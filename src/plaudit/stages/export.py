@@ -69,7 +69,7 @@ def _rows(folder: RunFolder, upto: int) -> Iterator[Row]:
                 "held_out": query.purpose != "train",
             }
             order = response.shown_order
-            if isinstance(response.feedback, Comparison) and len(order) == 2:
+            if len(order) == 2:
                 about["first_shown"] = order[0] == 0  # which side a person favours is learned from it
             yield said | about | _beside(told, options, query.payload, control)
     finally:

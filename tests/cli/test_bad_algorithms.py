@@ -28,6 +28,10 @@ PPO = "from plaudit.algorithms.on_policy.ppo import Config, advantages, loss as 
             "`needs` gave a str; return plaudit.batches.Needs(...)",
         ),
         (
+            f"{PPO}loss = whole\ndef needs(config): return config.epochs_of_mine\n",
+            "mine.py: `needs` raised AttributeError: 'Config' object has no attribute 'epochs_of_mine'; mend it",
+        ),
+        (
             f"{PPO}import torch\nfrom dataclasses import replace\n"
             "def loss(*given):\n"
             "    found = whole(*given)\n"
@@ -42,16 +46,38 @@ def test_algorithm_files_of_ones_own(plaudit: Run, tmp_path: Path, source: str, 
     assert not list(tmp_path.glob("r/checkpoints/*"))
 
 
-def test_a_loss_with_a_part_that_is_not_one_number(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (
+            "def loss(new, *rest):\n    return replace(whole(new, *rest), policy=new.logp)\n",
+            "loss.policy: one number is wanted, not [64, 1]; take the mean over the decisions",
+        ),
+        (
+            "def loss(new, *rest):\n    return whole(new, *rest).total, {}\n",
+            "loss: it returned a tuple; return plaudit.batches.Loss(policy=..., metrics=...)",
+        ),
+        (
+            "def loss(new, *rest):\n    return replace(whole(new, *rest), metrics={'mine': 1.0})\n",
+            "loss.metrics.mine: one number in a tensor is wanted, not float; detach and mask it",
+        ),
+        (
+            "loss = whole\ndef advantages(episodes, config):\n    return episodes.rewards.sum(dim=1)\n",
+            "mine.py: advantages: one for each decision, [",
+        ),
+        (
+            "loss = whole\nfrom plaudit.batches import Needs\ndef needs(config): return Needs(unit='episode')\n",
+            "mine.py: `needs` raised needs.unit: 'episode' is not one of steps, episodes; mend it",
+        ),
+    ],
+)
+def test_what_an_algorithm_returns(tmp_path: Path, source: str, sentence: str) -> None:
     """In a process of its own: the shape checks of these tests would be first."""
-    (tmp_path / "mine.py").write_text(
-        f"{PPO}from dataclasses import replace\n"
-        "def loss(new, *rest):\n    return replace(whole(new, *rest), policy=new.logp)\n"
-    )
+    (tmp_path / "mine.py").write_text(f"{PPO}from dataclasses import replace\n{source}")
     command = [sys.executable, "-m", "plaudit.cli.main", "optimise", "./mine.py", *map(str, START)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "loss.policy: one number is wanted, not [64, 1]; take the mean over the decisions" in done.stderr
+    assert sentence in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,20 @@ class Loss:
     kl: Float[Tensor, ""] | None = None
     """KL(old || new) per decision, differentiable; what a trust region limits. No part of the total."""
 
+    @staticmethod
+    def of(found: object) -> "Loss":
+        """What a file of anybody's returned. PlauditError where it is no loss, or a metric no tensor."""
+        if not isinstance(found, Loss):
+            raise PlauditError(
+                f"loss: it returned a {type(found).__name__}; return plaudit.batches.Loss(policy=..., metrics=...)"
+            )
+        for name, value in found.metrics.items():
+            if not isinstance(value, Tensor) or value.ndim:
+                raise PlauditError(
+                    f"loss.metrics.{name}: one number in a tensor is wanted, not {_shape(value)}; detach and mask it"
+                )
+        return found
+
     @property
     def parts(self) -> dict[str, Tensor]:
         """The parts that are there, in the order they are added. PlauditError for one that is not a scalar."""
@@ -110,9 +124,8 @@ class Loss:
         found = {name: part for name, part in (own | dict(self.penalties)).items() if part is not None}
         for name, part in found.items():
             if not isinstance(part, Tensor) or part.ndim:
-                shape = list(part.shape) if isinstance(part, Tensor) else type(part).__name__
                 raise PlauditError(
-                    f"loss.{name}: one number is wanted, not {shape}; take the mean over the decisions"
+                    f"loss.{name}: one number is wanted, not {_shape(part)}; take the mean over the decisions"
                 )
         return found
 
@@ -123,3 +136,7 @@ class Loss:
         if not parts:
             raise PlauditError("loss: it has no part to descend; give policy, nll or value")
         return sum(parts[1:], parts[0])
+
+
+def _shape(value: object) -> object:
+    return list(value.shape) if isinstance(value, Tensor) else type(value).__name__

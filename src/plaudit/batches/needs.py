@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from plaudit.errors import PlauditError
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -22,3 +24,15 @@ class Needs:
     """Passes over a rollout for which the loss is right, such as 1 without a probability ratio; None: any number."""
     discount: float | None = None
     """The discount its advantages use; None: the environment's."""
+
+    def __post_init__(self) -> None:
+        """Refuse words and numbers without a meaning: whoever collects and descends would take them for others."""
+        for name, value, known in (
+            ("unit", self.unit, ("steps", "episodes")),
+            ("step", self.step, ("adam", "trust_region")),
+        ):
+            if value not in known:
+                raise PlauditError(f"needs.{name}: {value!r} is not one of {', '.join(known)}")
+        for name, count in (("group", self.group), ("epochs", self.epochs)):
+            if count is not None and (not isinstance(count, int) or count < 1):
+                raise PlauditError(f"needs.{name}: {count!r} is not a whole number of 1 or more")

@@ -97,4 +97,4 @@ class _Sides:
 
     def loss(self, outputs: Float[Tensor, "N"]) -> Loss:
         d, count = self.discriminator, len(self.expert)
-        return d.algorithm.loss(outputs[:count], outputs[count:], d.settings)
+        return Loss.of(d.algorithm.loss(outputs[:count], outputs[count:], d.settings))

@@ -64,12 +64,20 @@ def needs(module: ModuleType, settings: object) -> Needs:
     """What an algorithm declares to need with these settings. PlauditError where it declares something else."""
     if not hasattr(module, "needs"):
         return Needs()
-    found = module.needs(settings)
+    try:
+        found = module.needs(settings)
+    except Exception as error:
+        said = str(error) if isinstance(error, PlauditError) else f"{type(error).__name__}: {error}"
+        raise PlauditError(f"{_path(module)}: `needs` raised {' '.join(said.split())}; mend it") from error
     if not isinstance(found, Needs):
         raise PlauditError(
-            f"{module.__name__}: `needs` gave a {type(found).__name__}; return plaudit.batches.Needs(...)"
+            f"{_path(module)}: `needs` gave a {type(found).__name__}; return plaudit.batches.Needs(...)"
         )
     return found
+
+
+def _path(module: ModuleType) -> str:
+    return module.__file__ or module.__name__
 
 
 _FILES: dict[tuple[str, int, int], ModuleType] = {}

@@ -150,7 +150,11 @@ class Updater:
 
     def _batch(self, episodes: Episodes, record: object, settings: Dataclass) -> "_Batch":
         """What the epochs draw from; decisions without an advantage are left out."""
-        known, advantages = with_estimate(episodes, self.algorithm.module.advantages(episodes, settings))
+        estimated = self.algorithm.module.advantages(episodes, settings)
+        if not isinstance(estimated, Tensor) or estimated.shape != episodes.mask.shape:
+            found = list(estimated.shape) if isinstance(estimated, Tensor) else type(estimated).__name__
+            raise ValueError(f"advantages: one for each decision, {list(episodes.mask.shape)}, not {found}")
+        known, advantages = with_estimate(episodes, estimated)
         if episodes.mask.any() and not known.mask.any():
             raise ValueError(
                 "no decision of this rollout has an advantage: no episode terminates in it; use longer rollouts or GAE"
@@ -317,7 +321,8 @@ class _Minibatch:
         return self.policy.scores(take(self.batch.record, rows))
 
     def loss(self, outputs: Scores) -> Loss:
-        return self.algorithm.module.loss(outputs, self.batch.episodes, self.batch.advantages, self.settings)
+        batch = self.batch
+        return Loss.of(self.algorithm.module.loss(outputs, batch.episodes, batch.advantages, self.settings))
 
 
 def _scaled(settings: Dataclass, path: list[str], factor: float) -> Any:

@@ -163,7 +163,7 @@ class _Minibatch:
         return _scores(self.policy, self.batch, rows)
 
     def loss(self, outputs: Scores) -> Loss:
-        return self.algorithm.module.loss(outputs, self.batch, self.algorithm.settings)
+        return Loss.of(self.algorithm.module.loss(outputs, self.batch, self.algorithm.settings))
 
 
 def _scores(policy: Scoring[Record], batch: Data, rows: slice) -> Scores:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from plaudit.cli.optimise import _of_discriminator
 from tests.cli.test_bad_input import SHORT, policy_for, refused
 
 Run = Callable[..., tuple[int, str, str]]
@@ -159,3 +160,14 @@ def test_pairs_and_demonstrations_of_another_environment(plaudit: Run, tmp_path:
         plaudit("optimise", "gail", *START, "--reward.demonstrations", "d.npz", "--out", "s"),
         "demonstrations: observations have shape (3,), but CartPole-v1 gives (4,)",
     )
+
+
+def test_a_discriminator_is_set_by_flags_as_in_a_file() -> None:
+    own = {"reward", "entropy_coef"}
+    moved = {
+        "--settings.reward": "--reward.discriminator_settings.reward",
+        "--settings.entropy-coef=.1": "--reward.discriminator_settings.entropy-coef=.1",
+        "--settings.clip": "--settings.clip",
+        "--reward.demonstrations": "--reward.demonstrations",
+    }
+    assert [_of_discriminator(token, own) for token in moved] == list(moved.values())

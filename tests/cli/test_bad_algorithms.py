@@ -162,7 +162,7 @@ def test_pairs_and_demonstrations_of_another_environment(plaudit: Run, tmp_path:
     )
 
 
-def test_a_discriminator_is_set_by_flags_as_in_a_file() -> None:
+def test_settings_that_only_a_discriminator_has_may_be_named_in_short() -> None:
     own = {"reward", "entropy_coef"}
     moved = {
         "--settings.reward": "--reward.discriminator_settings.reward",

@@ -111,7 +111,7 @@ class Loss:
                 f"loss: it returned a {type(found).__name__}; return plaudit.batches.Loss(policy=..., metrics=...)"
             )
         for name, value in found.metrics.items():
-            if not isinstance(value, Tensor) or value.ndim:
+            if not isinstance(value, Tensor) or value.numel() != 1:
                 raise PlauditError(
                     f"loss.metrics.{name}: one number in a tensor is wanted, not {_shape(value)}; detach and mask it"
                 )

@@ -32,13 +32,15 @@ def main(argv: Sequence[str]) -> int:
     if "--source" in rest:
         print(inspect.getsource(getattr(module, "loss", None) or module.tell))
         return 0
+    usual = _defaults(name, rest)
     if algorithms.kind_of(module) == "imitation":
-        rest = [_of_discriminator(token, {one.name for one in fields(module.Config)}) for token in rest]
-    return run_all(_defaults(name, rest), rest, f"optimise {name}", f"{module.__doc__}\n\n{__doc__}")
+        own, policys = ({one.name for one in fields(part)} for part in (module.Config, usual.settings))
+        rest = [_of_discriminator(token, own - policys) for token in rest]
+    return run_all(usual, rest, f"optimise {name}", f"{module.__doc__}\n\n{__doc__}")
 
 
 def _of_discriminator(token: str, own: set[str]) -> str:
-    """A flag `--settings.NAME` of the discriminator, whose policy has settings too; as in a config file."""
+    """A flag `--settings.NAME` that only the discriminator has, not the policy it rewards, at its full name."""
     name = token.removeprefix("--settings.").partition("=")[0]
     if token.startswith("--settings.") and name.partition(".")[0].replace("-", "_") in own:
         return token.replace("--settings.", "--reward.discriminator_settings.", 1)

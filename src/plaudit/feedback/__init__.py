@@ -2,8 +2,9 @@
 
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from importlib import import_module
-from inspect import isabstract, isclass
+from inspect import isclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from plaudit.errors import PlauditError
@@ -37,10 +38,15 @@ def _kinds() -> dict[str, type[Feedback]]:
     found = {}
     for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
         module = import_module(f"{__name__}.{name}")
-        for one in vars(module).values():
-            mine = isclass(one) and issubclass(one, Feedback) and one.__module__ == module.__name__
-            if mine and not isabstract(one):
-                found[name] = one
+        own = [one for one in vars(module).values() if isclass(one) and one.__module__ == module.__name__]
+        for one in (each for each in own if issubclass(each, Feedback) and each is not Feedback):
+            missing = sorted(one.__abstractmethods__)
+            if missing or name in found or not is_dataclass(one):
+                raise PlauditError(
+                    f"feedback/{name}.py: {one.__name__} must be the only kind there, a dataclass, with "
+                    f"{', '.join(missing) or 'all that a kind has'}; mend the file"
+                )
+            found[name] = one
     return found
 
 

@@ -90,6 +90,11 @@ class Feedback(ABC):
         options = options_of(self)
         return replace(self, options=tuple(options[i] for i in order)) if len(options) > 1 else self  # pyright: ignore
 
+    @classmethod
+    def shown(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """What of a question's payload its page may see, besides the options; PlauditError for what is none of it."""
+        return {name: payload.get(name, usual) for name, usual in cls.PAYLOAD.items()}
+
     def wrong_for(self, payload: Mapping[str, Any]) -> str | None:
         """Where it answers another question than the one with this payload: what that one asks for."""
         return None

@@ -45,9 +45,9 @@ class Rating(Feedback):
             )
 
     @property
-    def said(self) -> Self | None:
-        """The whole: with its criterion and scale."""
-        return None if self.value is None else self
+    def said(self) -> tuple[str | float, ...] | None:
+        """The value, and on which scale."""
+        return None if self.value is None else (self.criterion, self.low, self.high, self.value)
 
     def statements(self) -> tuple[Statement, ...]:
         """The share of the scale that lies below the value."""
@@ -55,23 +55,42 @@ class Rating(Feedback):
             return ()
         return (Statement("rating", (self.option,), ((self.value - self.low) / (self.high - self.low),)),)
 
+    @classmethod
+    def shown(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """The scale."""
+        return {"scale": _scale(payload)}
+
     def wrong_for(self, payload: Mapping[str, Any]) -> str | None:
         """The scale must be the one that was shown."""
-        scale = payload.get("scale")
-        if scale is None:
+        scale = _scale(payload)
+        if scale is None or all(getattr(self, name) == value for name, value in scale.items()):
             return None
-        wanted = scale["criterion"], scale["low"], scale["high"]
-        mine = self.criterion, self.low, self.high
-        return None if mine == wanted else f"{wanted[0]!r} from {wanted[1]} to {wanted[2]}"
+        return f"{scale['criterion']!r} from {scale['low']} to {scale['high']}"
 
     @classmethod
     def simulated(cls, person: Respondent, payload: Mapping[str, Any]) -> Self:
         """By where the return lies among all that was asked about."""
-        scale: Any = payload.get("scale")
-        try:
-            criterion, low, high = scale["criterion"], float(scale["low"]), float(scale["high"])
-        except (TypeError, KeyError, ValueError):
+        scale = _scale(payload)
+        if scale is None:
             raise PlauditError(
-                f"payload.scale is {scale!r}; give a question for a rating its criterion, low and high"
-            ) from None
-        return cls(person.items[0], criterion, person.rate(low, high), low, high)
+                "payload.scale is missing; give a question for a rating its criterion, low and high"
+            )
+        low, high = scale["low"], scale["high"]
+        return cls(person.items[0], scale["criterion"], person.rate(low, high), low, high)
+
+
+def _scale(payload: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a question asks to rate, and from where to where; none: it says nothing of it."""
+    given = payload.get("scale")
+    if given is None:
+        return None
+    try:
+        return {
+            "criterion": str(given["criterion"]),
+            "low": float(given["low"]),
+            "high": float(given["high"]),
+        }
+    except (TypeError, KeyError, ValueError):
+        raise PlauditError(
+            f"payload.scale is {given!r}; give a question for a rating its criterion, low and high"
+        ) from None

@@ -10,13 +10,22 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
-BY_KIND: dict[str, ModuleType] = {
-    module.KIND: module
-    for module in (
-        import_module(f"{__name__}.{name}")
-        for name in sorted(found.name for found in pkgutil.iter_modules(__path__))
-    )
-}
+from plaudit.errors import PlauditError
+
+
+def _by_kind() -> dict[str, ModuleType]:
+    found: dict[str, ModuleType] = {}
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        module = import_module(f"{__name__}.{name}")
+        kind = getattr(module, "KIND", None)
+        if kind is None or kind in found:
+            other = f"; {kind!r} is read by another file" if kind else ""
+            raise PlauditError(f"likelihoods/{name}.py: give it a KIND of its own{other}")
+        found[kind] = module
+    return found
+
+
+BY_KIND: dict[str, ModuleType] = _by_kind()
 """Every likelihood that has a file here, by what it reads."""
 
 if TYPE_CHECKING:

@@ -168,8 +168,9 @@ def read_judgements(path: Path, split: str | None = None) -> list[Judged]:
 
 def _all(row: dict[str, Any], where: str) -> list[Judged]:
     """What a row says: nothing where it was skipped, two thumbs down where both options are bad."""
-    if row.get("kind") in KINDS and row["kind"] not in OF_PEOPLE:
-        return _exported(row, row["kind"], where)
+    kind = row.get("kind")
+    if isinstance(kind, str) and kind in KINDS and kind not in OF_PEOPLE:
+        return _exported(row, kind, where)
     both_bad = row.get("answer") == "both_bad"
     one = _judged({**row, "answer": "equal"} if both_bad else row, where)
     if one is None or not both_bad:
@@ -233,6 +234,8 @@ def _exported(row: dict[str, Any], kind: str, where: str) -> list[Judged]:
     if name is None or (forms[name] and not isinstance(row[name], list)):
         raise PlauditError(f"{where}: a {kind} needs its options, in one of {', '.join(forms)}; mend the row")
     given = row[name] if forms[name] else [row[name]]
+    if not given:
+        raise PlauditError(f"{where}: `{name}` is empty; mend or drop the row")
     prompt, options = (
         None,
         [segment({"options": one}, "options", where) for one in given if "segment" in name],

@@ -1,11 +1,14 @@
 """What goes over the wire, field by field; anything else is refused. docs/web.md explains it."""
 
-from typing import Annotated, Any, Literal
+from functools import reduce
+from operator import or_
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from plaudit.errors import PlauditError
-from plaudit.feedback import Feedback, from_json
+from plaudit.feedback import KINDS
+from plaudit.feedback.kind import names_of
 from plaudit.storage.people import LONGEST_NAME, Role
 from plaudit.storage.store import LARGEST
 from plaudit.web.trainer import State
@@ -13,7 +16,12 @@ from plaudit.web.trainer import State
 Id = Annotated[int, Field(ge=0, le=LARGEST)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
-Places = list[Annotated[int, Field(ge=0, le=63)]]
+LONGEST = 64
+"""Entries of a list."""
+Place = Annotated[int, Field(ge=1 - LONGEST, le=LONGEST - 1)]
+"""A place, or a small number of steps to either side."""
+Places = list[Annotated[int, Field(ge=0, le=LONGEST - 1)]]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=4 * LONGEST_NAME)]
 
 
@@ -41,12 +49,39 @@ class Claim(Sent):
     besides: Annotated[list[Id], Field(max_length=100)] = []
 
 
-def _feedback(data: object) -> Feedback:
-    """Any kind that there is; pydantic tells of what is a ValueError."""
-    try:
-        return from_json(data)
-    except PlauditError as error:
-        raise ValueError(str(error)) from None
+def _said(kind: str) -> type[Sent]:
+    """What an answer of a kind looks like: the fields of its file, no longer than anybody needs."""
+    schema = KINDS[kind]
+    hints = get_type_hints(schema)
+    literal: Any = Literal
+    wire: dict[str, Any] = {"kind": (literal[kind], ...)}
+    wire |= {name: (_wire(hints[name]), ...) for name in names_of(schema)}
+    if "option" in wire:
+        wire["option"] = (Sha256, ...)
+    if "options" in wire:
+        least, most = schema.SHOWN
+        wire["options"] = (Annotated[list[Sha256], Field(min_length=least, max_length=most or LONGEST)], ...)
+    made = create_model(f"Said{schema.__name__}", __base__=Sent, **wire)
+    made.__doc__ = schema.__doc__
+    return made
+
+
+def _wire(hint: Any) -> Any:
+    """A field of JSON for one of a dataclass."""
+    origin, inside = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return reduce(or_, (_wire(one) for one in inside))
+    if origin is tuple:
+        return Annotated[list[_wire(inside[0])], Field(max_length=LONGEST)]
+    return {int: Place, float: Number, str: Annotated[str, Field(min_length=1, max_length=200)]}.get(
+        hint, hint
+    )
+
+
+if TYPE_CHECKING:
+    Said = Sent
+else:
+    Said = Annotated[reduce(or_, map(_said, KINDS)), Field(discriminator="kind")]
 
 
 class NewAnswer(Sent):
@@ -55,8 +90,7 @@ class NewAnswer(Sent):
     client_uuid: Uuid
     query_id: Id
     shown_order: Annotated[Places, Field(max_length=64)]
-    feedback: Annotated[Any, PlainValidator(_feedback)]
-    """What `plaudit.feedback.from_json` reads."""
+    feedback: Said
     active_ms: Id | None = None
     supersedes: Uuid | None = None
 

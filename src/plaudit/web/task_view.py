@@ -37,7 +37,7 @@ class TaskView:
             "prompt": _prompt(texts, query.payload),
             "question": query.payload.get("question"),
             "options": options,
-            **{name: query.payload.get(name) for name in KINDS[query.kind].PAYLOAD},
+            **KINDS[query.kind].shown(query.payload),
         }
 
     def content(self, sha256: str) -> tuple[bytes, str]:

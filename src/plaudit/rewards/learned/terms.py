@@ -95,6 +95,9 @@ def of_feedback(
 
 def by_kind(judgements: Sequence[Judgement]) -> dict[str, list[Judgement]]:
     """Judgements apart by kind, each in their order; kinds that nobody used are left out."""
+    strange = {one.kind for one in judgements} - BY_KIND.keys()
+    if strange:
+        raise PlauditError(f"no likelihood reads {', '.join(sorted(strange))}; known: {', '.join(BY_KIND)}")
     apart = {kind: [one for one in judgements if one.kind == kind] for kind in BY_KIND}
     return {kind: some for kind, some in apart.items() if some}
 

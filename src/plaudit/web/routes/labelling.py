@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from plaudit.feedback import to_json
+from plaudit.feedback import from_json, to_json
 from plaudit.storage.store import NewResponse
 from plaudit.web.guard import Refusal
 from plaudit.web.identity import TheCaller, TheState
@@ -60,7 +60,7 @@ def submit(answer: NewAnswer, caller: TheCaller, state: TheState) -> Response:
         client_uuid=answer.client_uuid,
         query_id=answer.query_id,
         annotator=caller.person.name,
-        feedback=answer.feedback,
+        feedback=from_json(answer.feedback.model_dump()),
         shown_order=tuple(answer.shown_order),
         active_ms=answer.active_ms,
     )

@@ -15,13 +15,18 @@ import { addWords } from "./words.js";
 const names = byId("stage").dataset.kinds.split(" ").filter((name) => name !== "");
 
 /** @type {Map<string, Kind>} all of them from the start, so that nothing has to be fetched when there is no network */
-export const kinds = new Map(await Promise.all(names.map(load)));
+export const kinds = new Map((await Promise.all(names.map(load))).filter((found) => found !== null));
 
-/** @param {string} name @returns {Promise<[string, Kind]>} */
+/** @param {string} name @returns {Promise<[string, Kind] | null>} null: the file is broken, and the others go on */
 async function load(name) {
-  const kind = /** @type {Kind} */ (await import(`./ask-${name}.js`));
-  if (kind.words) addWords(kind.words);
-  return [name, kind];
+  try {
+    const kind = /** @type {Kind} */ (await import(`./ask-${name}.js`));
+    if (kind.words) addWords(kind.words);
+    return [name, kind];
+  } catch (error) {
+    console.error(error);
+    return null;
+  }
 }
 
 /** How to ask a question; where there is no file for its kind, a notice that says so. @param {{kind: string}} task */

@@ -73,7 +73,7 @@ class Rating(Feedback):
         scale = _scale(payload)
         if scale is None:
             raise PlauditError(
-                "payload.scale is missing; give a question for a rating its criterion, low and high"
+                "payload.scale is None; give a question for a rating its criterion, low and high"
             )
         low, high = scale["low"], scale["high"]
         return cls(person.items[0], scale["criterion"], person.rate(low, high), low, high)

@@ -49,6 +49,7 @@ def said(program: str) -> list[str]:
     return [line for line in done.stderr.splitlines() if "Renamed: " in line]
 
 
+@pytest.mark.slow
 def test_the_imports_of_the_readme_before_work_and_are_told() -> None:
     notes = said(README)
     for line, old, new in (

@@ -160,6 +160,7 @@ class OneStep(gymnasium.Env):
         return np.zeros(2, np.float32), float(action == 6), True, False, {}
 
 
+@pytest.mark.slow
 def test_an_environment_from_a_function_learns_and_is_evaluated() -> None:
     agent = PPOAgent(OneStep, n_envs=4, n_steps=32, batch_size=32, learning_rate=0.01, gamma=0.5).learn(4000)
     mean, std = agent.evaluate(20)
@@ -349,6 +350,7 @@ def test_every_usual_setting_is_a_known_name() -> None:
         assert set(arguments.settings(id)) == set(arguments.USUAL)
 
 
+@pytest.mark.slow
 def test_stable_baselines3_evaluates_an_agent() -> None:
     pytest.importorskip("stable_baselines3", reason="stable_baselines3 is not installed")
     from stable_baselines3.common.env_util import make_vec_env

@@ -58,6 +58,7 @@ def test_a_control_policy_learns_and_is_saved_as_it_was_read(
 
 
 @pytest.mark.parametrize("kind", ["comparison", "ranking", "rating", "label"])
+@pytest.mark.slow
 def test_a_language_model_learns_and_is_saved_as_transformers_reads_it(
     spoken: World, tmp_path: Path, kind: str
 ) -> None:

@@ -30,6 +30,7 @@ def test_the_package_alone_imports_no_library() -> None:
         ("load_feedback", ("transformers", "gymnasium", "sqlalchemy", "torch")),
     ],
 )
+@pytest.mark.slow
 def test_a_face_imports_only_its_own_half(name: str, unneeded: tuple[str, ...]) -> None:
     assert (
         run(f"import plaudit, sys; plaudit.{name}; print([m for m in {unneeded} if m in sys.modules])")
@@ -45,6 +46,7 @@ def test_a_face_imports_only_its_own_half(name: str, unneeded: tuple[str, ...]) 
         ("transformers", "PPOTrainer", "language"),
     ],
 )
+@pytest.mark.slow
 def test_a_missing_library_is_named_with_its_extra(library: str, face: str, extra: str) -> None:
     program = f"""
 import sys

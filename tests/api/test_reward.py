@@ -38,6 +38,7 @@ def upright(segment: dict) -> float:
 
 
 @pytest.mark.parametrize("form", [list, as_rankings, as_ratings, as_labels])
+@pytest.mark.slow
 def test_segments_teach_what_is_wanted(tmp_path: Path, form: Any) -> None:
     feedback = plaudit.load_feedback(write(tmp_path / "f.jsonl", form(pendulum_rows(80))))
     model = RewardModel.fit(feedback, env="Pendulum-v1")
@@ -95,6 +96,7 @@ def test_texts_teach_what_is_wanted(tmp_path: Path, spoken: World, kind: str) ->
     )
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused(tmp_path: Path, compared: Path, spoken: World) -> None:
     control = plaudit.load_feedback(compared)
     text = plaudit.load_feedback(write(tmp_path / "t.jsonl", texts("rating")))

@@ -71,6 +71,7 @@ def test_segments(tmp_path: Path, kinds: dict[str, float], people: int) -> None:
         assert_same(dict(fitted.model.state_dict()), dict(other.state_dict()))
 
 
+@pytest.mark.slow
 def test_texts(tmp_path: Path, spoken: World) -> None:
     mapping = spoken.mapping(
         feedback={"labels": 12, "first": 12, "rounds": 0}, updates=1, evaluate_every=0, evaluate_count=2

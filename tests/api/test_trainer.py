@@ -96,6 +96,7 @@ def test_without_a_price_no_reference_is_loaded() -> None:
     assert stats["objective/kl"] != stats["objective/kl"]  # not a number: not measured
 
 
+@pytest.mark.slow
 def test_learns_what_is_paid() -> None:
     mine = trainer(batch_size=16, learning_rate=5e-3, kl_coef=0.01, num_ppo_epochs=4, mini_batch_size=8)
     inputs = torch.tensor([[7, 8]] * 16)

@@ -72,6 +72,7 @@ def test_algorithm_files_of_ones_own(plaudit: Run, tmp_path: Path, source: str, 
         ),
     ],
 )
+@pytest.mark.slow
 def test_what_an_algorithm_returns(tmp_path: Path, source: str, sentence: str) -> None:
     """In a process of its own: the shape checks of these tests would be first."""
     (tmp_path / "mine.py").write_text(f"{PPO}from dataclasses import replace\n{source}")

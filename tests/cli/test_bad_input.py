@@ -397,6 +397,7 @@ MISSING = {"gymnasium": "control", "sqlalchemy": "store", "matplotlib": "report"
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.parametrize("package", MISSING)
+@pytest.mark.slow
 def test_a_missing_package_names_its_extra(tmp_path: Path, package: str) -> None:
     """In a fresh interpreter where importing the package fails, everything that does not need it works."""
     import subprocess

@@ -65,6 +65,7 @@ def model(plaudit: Run) -> str:
     return "lm"
 
 
+@pytest.mark.slow
 def test_pretrain_optimise_evaluate_export(plaudit: Run, model: str) -> None:
     code, out, err = plaudit("optimise", "ppo", "--start", model, "--out", "run", *ASKED, *PEOPLE)
     assert code == 0, err
@@ -125,6 +126,7 @@ def test_a_chat_in_other_bytes_ends_in_one_sentence(locale: str, tmp_path: Path)
     assert b"standard input: not UTF-8 text" in said.stderr
 
 
+@pytest.mark.slow
 def test_flags_go_on_top_of_what_a_run_says(plaudit: Run, tmp_path: Path) -> None:
     """One flag does not forget the prompts of the run."""
     world = make_world(tmp_path)

@@ -96,6 +96,7 @@ def test_stopped_and_killed_at_any_moment(plaudit: Run, tmp_path: Path) -> None:
     assert differences(contents(tmp_path / "whole"), contents(run)) == []
 
 
+@pytest.mark.slow
 def test_resume_from_another_folder(plaudit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths in a config are those of where the run began; an environment's module is found again."""
     (tmp_path / "mine.py").write_text(
@@ -125,6 +126,7 @@ def test_resume_from_another_folder(plaudit: Run, tmp_path: Path, monkeypatch: p
     assert code == 0 and "true return" in out, err
 
 
+@pytest.mark.slow
 def test_several_seeds_go_on_by_the_same_command(plaudit: Run, tmp_path: Path) -> None:
     config = written(tmp_path, CARTPOLE, timesteps=3200)
     command = ["run", config, "--seeds", "3", "--out", "all"]
@@ -180,6 +182,7 @@ def fill(disk: Path) -> None:
         ("feedback", PENDULUM, {"checkpoint_every": 100}, 1),
     ],
 )
+@pytest.mark.slow
 def test_a_full_disk(
     plaudit: Run, tmp_path: Path, small_disk: Path, what: str, mapping: Any, changes: Any, update: int
 ) -> None:
@@ -216,6 +219,7 @@ def metrics_of_whole_lines(run: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("said", ["--source", "--help"])
+@pytest.mark.slow
 def test_a_reader_that_goes_away(said: str) -> None:
     """plaudit ... | head: no traceback, no word about a broken pipe."""
     command = f"set -o pipefail; {sys.executable} -m plaudit.cli.main optimise ppo {said} | head -c 1"

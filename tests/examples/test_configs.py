@@ -31,6 +31,7 @@ def test_every_algorithm_for_behaviour_has_an_example():
 
 
 @pytest.mark.parametrize("name", ["rloo", "grpo", "trpo", "es"])
+@pytest.mark.slow
 def test_an_example_runs(name, tmp_path):
     made = config.load(EXAMPLES[0].with_name(f"{name}_cartpole.yaml"))
     run = optimise.start(replace(made, timesteps=5000, evaluate_count=2), tmp_path / "run", lambda row: None)

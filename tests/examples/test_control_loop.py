@@ -18,6 +18,7 @@ def loop():
     return module
 
 
+@pytest.mark.slow
 def test_it_runs_and_repeats_itself(loop, capsys):
     first = loop.main(steps=6400, labels=8, seed=3)
     assert math.isfinite(first) and first < 0
@@ -35,6 +36,7 @@ def test_every_label_is_asked_once_in_the_first_half(loop, updates, labels):
     assert sum(asked[updates // 2 + 2 :]) == 0
 
 
+@pytest.mark.slow
 def test_the_learner_sees_the_persons_answers_and_no_reward(loop, monkeypatch):
     """A person who answers the same whatever was paid hides the reward: other rewards, same learning."""
     monkeypatch.setattr(loop, "prefers_first", lambda first, second: 1.0)

@@ -115,6 +115,7 @@ def test_the_commands_run_in_order(desk, capsys):
     assert (desk / "answers.jsonl").read_text(encoding="utf-8").count("\n") == 8
 
 
+@pytest.mark.slow
 def test_the_python_runs(desk):
     first, second = blocks("README.md", "python")
     small = (desk / "examples/pendulum_preferences.yaml").read_text(encoding="utf-8")

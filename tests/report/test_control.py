@@ -42,6 +42,7 @@ def copied(folder: RunFolder, path: Path) -> RunFolder:
     return RunFolder.open(path)
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_fetches_nothing(english: str) -> None:
     text, page = english, Page(english)
     assert page.tags["svg"] == 5
@@ -66,6 +67,7 @@ def test_colours_have_names_that_both_grounds_define(english: str) -> None:
     assert not re.search(r"#[0-9a-f]{6}", text.replace(style, "").split("<details>")[0])
 
 
+@pytest.mark.slow
 def test_equal_data_give_equal_bytes(asked: RunFolder, english: str, tmp_path: Path) -> None:
     assert write_report(copied(asked, tmp_path / "again")).read_text(encoding="utf-8") == english
 
@@ -102,6 +104,7 @@ def test_chinese_has_the_same_parts(asked: RunFolder, english: str, tmp_path: Pa
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_the_lead_says_what_was_learned_from(
     plain: RunFolder, tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
@@ -121,6 +124,7 @@ def test_plain_rl_has_no_part_about_people(plain: RunFolder) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_a_killed_run_is_shown_from_its_checkpoint(asked: RunFolder, tmp_path: Path) -> None:
     folder = copied(asked, tmp_path / "killed")
     shutil.rmtree(folder.path / "policy")
@@ -147,6 +151,7 @@ def test_a_killed_run_is_shown_from_its_checkpoint(asked: RunFolder, tmp_path: P
         (["policy", "reward", "checkpoints"], "before its first checkpoint"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_what_is_missing_is_told(asked: RunFolder, tmp_path: Path, gone: list[str], told: str) -> None:
     folder = copied(asked, tmp_path / "part")
     for name in gone:
@@ -157,6 +162,7 @@ def test_what_is_missing_is_told(asked: RunFolder, tmp_path: Path, gone: list[st
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", ["manifest.json", "config.yaml", "metrics.jsonl", "feedback.db"])
+@pytest.mark.slow
 def test_what_is_damaged_is_told(asked: RunFolder, tmp_path: Path, name: str) -> None:
     folder = copied(asked, tmp_path / "damaged")
     (folder.path / name).write_text("[{{ nothing\nat: all ]\n")
@@ -186,6 +192,7 @@ def test_where_nothing_can_be_drawn_the_page_says_why(
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_people_may_want_something_else_than_the_task_pays(
     asked: RunFolder, english: str, tmp_path: Path, quick: None
 ) -> None:
@@ -199,6 +206,7 @@ def test_people_may_want_something_else_than_the_task_pays(
     assert "need not be what they wanted" not in Page(english).words
 
 
+@pytest.mark.slow
 def test_names_of_people_are_text(asked: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evil = {"<script>alert(1)</script>": AnswerCounts({"first": 1}), "b": AnswerCounts({"skip": 2})}
     monkeypatch.setattr(data, "answers", lambda folder: evil)

@@ -13,6 +13,7 @@ from tests.report.pages import Page
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.slow
 def test_both_halves_stand_on_one_page(both: list[RunFolder], tmp_path: Path, language: str) -> None:
     path = write_joint_report(both, tmp_path / "both.html", language)  # pyright: ignore
     text = path.read_text(encoding="utf-8")
@@ -55,6 +56,7 @@ def test_a_joint_page_needs_a_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.slow
 def test_a_folder_of_the_first_version_gives_the_same_page(tmp_path: Path, language: str) -> None:
     """All but the settings, which are shown as config.yaml has them."""
     folder = make(tmp_path / "run", Made(FALLING, kept=4, watched=WATCHED))
@@ -65,6 +67,7 @@ def test_a_folder_of_the_first_version_gives_the_same_page(tmp_path: Path, langu
     assert "hidden: rubric" in old[2] and "gold_reward: rubric" in new[2]
 
 
+@pytest.mark.slow
 def test_simulated_people_are_called_so_and_real_ones_people(tmp_path: Path) -> None:
     simulated = Page(write_report(make(tmp_path / "one")).read_text(encoding="utf-8")).words
     for told in (

@@ -5,6 +5,7 @@ import pytest
 from plaudit.report import sections
 
 
+@pytest.mark.slow
 def test_samples_are_summed_by_hand(words: str) -> None:
     # multiples 0 to 5 have the mean 2.5
     assert "Mean gold reward of these 6: 0.25 before, 1.25 after, 0.75 best of 8." in words

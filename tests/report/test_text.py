@@ -52,6 +52,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charts, "svg", lambda figure, about: "<svg></svg>")
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_fetches_nothing(english: str) -> None:
     page = Page(english)
     assert page.tags["svg"] == 7  # scores, over, distance, drift, agreement, accuracy, calibration
@@ -150,6 +151,7 @@ def test_drift_is_said_aloud_only_where_there_is_some(tmp_path: Path, english: s
     assert "have grown" not in calm and "cut off by now" not in calm
 
 
+@pytest.mark.slow
 def test_a_kept_model_is_named_and_marked(tmp_path: Path) -> None:
     words = written_page(make(tmp_path / "stopped", STOPPED)).words
     assert "Held-out judgements chose the model of update 4 (of 12)" in words
@@ -200,6 +202,7 @@ def test_a_reward_that_nobody_taught_is_not_called_learned(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_held_out_judgements_stand_in_for_a_gold_reward(tmp_path: Path) -> None:
     fallen = Made(gold=None, watched=(0.9, 0.9, 0.2, 0.0), kept=12)
     words = written_page(make(tmp_path / "fallen", fallen)).words

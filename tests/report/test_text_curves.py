@@ -77,6 +77,7 @@ def test_the_curve_has_every_evaluation(folder: RunFolder) -> None:
 @pytest.mark.parametrize(
     ("reference", "apart"), [(None, False), ("somewhere/lm", False), ("elsewhere/lm", True)]
 )
+@pytest.mark.slow
 def test_distances_from_two_models_are_not_drawn_as_one(
     tmp_path: Path, reference: str | None, apart: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

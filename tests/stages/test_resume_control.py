@@ -131,6 +131,7 @@ def test_killed_after_an_update(name: str, every: int, update: int, whole: Any, 
 @pytest.mark.parametrize(
     ("name", "every", "step"), [("pendulum", 2, 271), ("sync", 1, 100), ("hopper", 2, 260)]
 )
+@pytest.mark.slow
 def test_killed_in_mid_rollout(
     name: str, every: int, step: int, whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +195,7 @@ def test_killed_twice_and_once_while_it_resumes(
         ("pathlib.Path.write_bytes", 3),
     ],
 )
+@pytest.mark.slow
 def test_killed_while_it_writes_a_checkpoint(
     where: str, call: int, whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +225,7 @@ def test_killed_after_the_last_update(whole: Any, tmp_path: Path, monkeypatch: p
         optimise.resume(path, quiet)
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_falls_back_by_hand(whole: Any, tmp_path: Path) -> None:
     path = tmp_path / "run"
     killed(lambda: optimise.start(config("pendulum", checkpoint_every=2), path, die_at(7)), tmp_path / "log")

@@ -93,6 +93,7 @@ def dies_at(owner: Any, name: str, call: int, after: bool = False) -> None:
     setattr(owner, name, counted)
 
 
+@pytest.mark.slow
 def test_what_the_run_of_these_tests_holds(whole: Any) -> None:
     """Or they would show less than they say."""
     found = whole("all weights")
@@ -116,6 +117,7 @@ def test_what_the_run_of_these_tests_holds(whole: Any) -> None:
         ("adapters", 3, AdamOptimiser, "finish", 32),
     ],
 )
+@pytest.mark.slow
 def test_killed_in_generation_and_in_optimisation(
     form: str, every: int, owner: Any, name: str, call: int, config: Any, whole: Any, tmp_path: Path
 ) -> None:
@@ -133,6 +135,7 @@ def test_killed_in_generation_and_in_optimisation(
 @pytest.mark.parametrize(
     ("method", "call"), [("submit", 9), ("pin_cursor", 4), ("enqueue", 5), ("claim", 12)]
 )
+@pytest.mark.slow
 def test_killed_between_what_is_said_and_the_checkpoint(
     method: str, call: int, config: Any, whole: Any, tmp_path: Path
 ) -> None:
@@ -173,6 +176,7 @@ def test_killed_between_what_is_said_and_the_checkpoint(
         ),
     ],
 )
+@pytest.mark.slow
 def test_killed_while_it_writes(
     form: str, owner: Any, name: str, call: int, written: list[str], config: Any, whole: Any, tmp_path: Path
 ) -> None:
@@ -188,6 +192,7 @@ def test_killed_while_it_writes(
     assert differences(whole(form), gone_on(path)) == []
 
 
+@pytest.mark.slow
 def test_killed_three_times_and_once_in_the_end(config: Any, whole: Any, tmp_path: Path) -> None:
     path = tmp_path / "run"
 
@@ -210,6 +215,7 @@ def test_killed_three_times_and_once_in_the_end(config: Any, whole: Any, tmp_pat
         optimise.resume(path, quiet)
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_falls_back_by_hand(config: Any, whole: Any, tmp_path: Path) -> None:
     path = tmp_path / "run"
     killed(

@@ -149,6 +149,7 @@ def test_in_control(name: str, folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", LANGUAGE)
+@pytest.mark.slow
 def test_in_language(name: str, folder: Path, world: World, tmp_path: Path) -> None:
     rows = resumed_is_whole(language(name, folder, world), tmp_path, 3)
     assert len(rows) >= 4

@@ -49,6 +49,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", RUNS)
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stood(name: str, old: Path) -> None:
     """Its parameters, optimiser and counts are the saved ones; then it comes to its end."""
     path = old / f"{name}-killed"
@@ -91,6 +92,7 @@ def test_a_killed_run_goes_on_where_it_stood(name: str, old: Path) -> None:
 
 @pytest.mark.parametrize("how", ["finished", "killed"])
 @pytest.mark.parametrize("name", RUNS)
+@pytest.mark.slow
 def test_every_stage_reads_it(name: str, how: str, old: Path) -> None:
     path = old / f"{name}-{how}"
     folder = RunFolder.open(path)

@@ -46,6 +46,7 @@ def empty() -> Iterator[Path]:
 @pytest.mark.parametrize("make", ["memory", "sqlite"])
 @settings(deadline=None, max_examples=40)
 @given(program=st.lists(steps, min_size=10, max_size=40))
+@pytest.mark.slow
 def test_it_holds_what_the_store_gives_at_every_step(
     empty: Path, make: str, program: list[tuple[Any, ...]]
 ) -> None:

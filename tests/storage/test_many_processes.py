@@ -40,6 +40,7 @@ def _pool(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, mp_context=context)
 
 
+@pytest.mark.slow
 def test_eight_processes_answer_everything_once(address: str) -> None:
     store = open_store(address)
     ask(store, *map(str, range(QUESTIONS)), wanted=WANTED)
@@ -75,12 +76,14 @@ def _watch(store, stop: threading.Event, futures: list) -> list[tuple[int, int]]
     return wrong
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_store_at_once_make_one(address: str) -> None:
     with _pool(4) as pool:
         futures = [pool.submit(make, address, seed) for seed in range(4)]
         assert [future.result(120) for future in futures] == [["0"]] * 4
 
 
+@pytest.mark.slow
 def test_every_receipt_survives_a_killed_writer(address: str) -> None:
     store = open_store(address)
     ask(store, *map(str, range(500)))

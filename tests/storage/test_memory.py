@@ -61,6 +61,7 @@ def empty() -> Iterator[Path]:
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(operations, min_size=20, max_size=40))
+@pytest.mark.slow
 def test_all_agree(empty: Path, program: list[tuple]) -> None:
     path = empty.with_name("tried.db")
     shutil.copy(empty, path)

@@ -116,6 +116,7 @@ def work(database: Database) -> None:
     assert len(database.store.queries(after=ANSWERS + 55)) >= 5
 
 
+@pytest.mark.slow
 def test_no_step_looks_at_old_answers(filled: Database) -> None:
     plans = Plans(filled)
     work(filled)
@@ -127,6 +128,7 @@ def test_no_step_looks_at_old_answers(filled: Database) -> None:
     assert len(plans.found) > 15  # the statements were seen
 
 
+@pytest.mark.slow
 def test_statistics_are_kept_where_there_are_ten_times_as_many_rows(tmp_path: Path) -> None:
     def counted() -> int:
         connection = sqlite3.connect(tmp_path / "feedback.db")

@@ -165,6 +165,7 @@ REFERENCE = torch.tensor([0.1, 0.4, 0.3, 0.2])
 
 @pytest.mark.parametrize("price", [0.3, 1.0])
 @pytest.mark.parametrize("algorithm", ["ppo", "reinforce"])
+@pytest.mark.slow
 def test_on_a_bandit_with_a_kl_price_the_best_policy_is_reached(price: float, algorithm: str) -> None:
     """The maximum of E[r] - price KL(pi || ref) is pi* = ref exp(r / price) / Z."""
     best = REFERENCE * (REWARDS / price).exp()

@@ -25,6 +25,7 @@ from tests.web.processes import Server, start
 KILLS, PEOPLE, QUESTIONS = 5, 4, 400
 
 
+@pytest.mark.slow
 def test_one_server_a_folder_and_a_link_that_is_good_once(folder: Path) -> None:
     server = start(folder)
     root = server.client()
@@ -54,6 +55,7 @@ def test_one_server_a_folder_and_a_link_that_is_good_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
+@pytest.mark.slow
 def test_it_ends_with_one_quiet_line_whoever_is_connected(folder: Path, number: int) -> None:
     server = start(folder, stderr=subprocess.STDOUT)
     assert server.process.stdout is not None

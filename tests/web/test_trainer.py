@@ -169,6 +169,7 @@ def test_what_is_wanted_from_others_is_nothing_for_who_has_answered(site: Site, 
     assert not more(ann)
 
 
+@pytest.mark.slow
 def test_a_trainer_says_which_wishes_it_obeys(tmp_path: Path) -> None:
     """A stop from before is not obeyed by the process that goes on, and the pages do not speak of it."""
     wanted = settings.load_yaml(Path(demo.__file__).with_name("demo_control.yaml"))

@@ -97,6 +97,7 @@ def server(installed: Path, tmp_path: Path) -> Iterator[Server]:
     process.stdout.close()
 
 
+@pytest.mark.slow
 def test_its_pages_and_everything_they_name_are_served(installed: Path, server: Server) -> None:
     where = [str(installed / "python"), "-c", "import plaudit; print(plaudit.__file__)"]
     found = subprocess.run(where, cwd=installed, env=BARE, capture_output=True, text=True, timeout=60)

@@ -104,6 +104,7 @@ def test_bipedal_walker():
 
 
 @pytest.mark.parametrize("mode", ["same_step", "disabled"])
+@pytest.mark.slow
 def test_hopper(mode):
     pytest.importorskip("mujoco")
     check_exact(Control("Hopper-v5", 2, "sync", mode), 40, 60)

@@ -255,6 +255,7 @@ def test_grpo_comes_to_rest_at_its_own_fixed_point(divide: bool, seed: int) -> N
 
 
 @pytest.mark.parametrize("divide", [True, False])
+@pytest.mark.slow
 def test_the_expected_step_of_grpo_vanishes_at_its_fixed_point_by_enumeration(divide: bool) -> None:
     """Over all groups of three out of three answers: where the formula of the paper rests, so does the code."""
     reference = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)

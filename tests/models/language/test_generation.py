@@ -172,6 +172,7 @@ def test_4_logits_with_the_cache_are_those_of_the_whole_text_at_every_step(
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("shaping", [Shaping(), Shaping(temperature=0.6, top_p=0.8)])
+@pytest.mark.slow
 def test_neighbours_order_and_compaction_are_invisible(
     monkeypatch: pytest.MonkeyPatch, family: str, shaping: Shaping
 ) -> None:

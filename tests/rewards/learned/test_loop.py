@@ -97,6 +97,7 @@ def test_a_reward_that_nobody_has_taught_is_not_optimised(
 
 
 @pytest.mark.parametrize(("until", "steps"), [(0.99, 1200), (0.5, 300), (0.9, 1230), (0.9, 240)])
+@pytest.mark.slow
 def test_all_that_was_promised_is_asked(tmp_path: Path, until: float, steps: int) -> None:
     """Also where the last round would be due only after the last update began."""
     folder = optimise.start(replace(config(until=until), timesteps=steps), tmp_path / "r", quiet)
@@ -341,6 +342,7 @@ def test_somebody_who_answers_all_there_is_counts_as_there(
     run.close()
 
 
+@pytest.mark.slow
 def test_people_who_only_skip_teach_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once nothing waits any more there is nothing to wait for: the run ends with what to do."""
     monkeypatch.setattr(loop, "POLL_SECONDS", 0.0)
@@ -379,6 +381,7 @@ def test_segments_there_and_back(tmp_path: Path) -> None:
             assert torch.equal(padded[: len(whole)], whole) and not padded[len(whole) :].any()
 
 
+@pytest.mark.slow
 def test_a_model_to_start_from_keeps_its_scaling(tmp_path: Path) -> None:
     first = optimise.start(config(), tmp_path / "first", quiet)
     model = saved.load_reward(first.path / "reward")

@@ -207,6 +207,7 @@ def test_a_saved_state_goes_on_bit_for_bit() -> None:
     )
 
 
+@pytest.mark.slow
 def test_few_answers_change_little_and_many_much() -> None:
     """Against somebody who always says the opposite: Beta(8, 2) has the weight of ten answers."""
     found = []

@@ -151,6 +151,7 @@ def test_a_held_out_question_is_about_held_out_prompts(watched: RunFolder, world
     store.close()
 
 
+@pytest.mark.slow
 def test_what_is_held_out_changes_nothing_that_is_learned(world: World, tmp_path: Path) -> None:
     """With checks and without them: the same policy, the same reward."""
     found = []
@@ -246,6 +247,7 @@ def test_late_answers_are_counted_at_the_next_check(world: World, tmp_path: Path
     run.close()
 
 
+@pytest.mark.slow
 def test_checks_where_nothing_learns_from_people(world: World, tmp_path: Path) -> None:
     """A reward function, and people who only watch: checkpoints and a resume work as well."""
     functions = {"texts": f"{world.functions}:texts"}

@@ -163,6 +163,7 @@ def test_the_first_update(world: World, tmp_path: Path) -> None:
     one.close()
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_run_and_global_generators_are_left_alone(
     world: World, tmp_path: Path
 ) -> None:

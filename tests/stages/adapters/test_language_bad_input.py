@@ -172,6 +172,7 @@ def interrupted(config: Any, path: Path, after: int) -> None:
     ("what", "after"),
     [("start", 1), ("start", 3), ("environment.prompts", 1), ("reward.start", 3), ("reference", 1)],
 )
+@pytest.mark.slow
 def test_what_has_changed_since_the_run_began(what: str, after: int, world: World, tmp_path: Path) -> None:
     """Also before there was a checkpoint: the questions that are asked are those of the first model."""
     lm, prompts = tmp_path / "lm", tmp_path / "prompts.jsonl"
@@ -230,6 +231,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.slow
 def test_a_reward_that_fails_is_mended(fault: str, world: World, tmp_path: Path) -> None:
     """In the third update; mended, the run comes to what it would have been."""
     file, path, log = tmp_path / "mine.py", tmp_path / "run", []

@@ -187,6 +187,7 @@ def letters(count: int, seed: int) -> list[Judged]:
     return pairs
 
 
+@pytest.mark.slow
 def test_a_reward_is_learned(world: World, tmp_path: Path) -> None:
     """Better than the rules; saved as everybody reads it; its scale is that of all texts it learned from."""
     train, test = letters(120, 0), letters(60, 1)
@@ -222,6 +223,7 @@ def test_an_export_with_an_empty_answer_is_learned_from(world: World, tmp_path: 
     assert results["longer wins"].mean == 1 and math.isfinite(results["reward model"].mean)
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_model(world: World, tmp_path: Path) -> None:
     state = torch.get_rng_state()
     found = []

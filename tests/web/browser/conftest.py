@@ -33,6 +33,16 @@ WATCH_CSP = """
 addEventListener("securitypolicyviolation", (event) => console.error("CSP " + event.violatedDirective));
 """
 
+QUICK = ("test_pairs_of_texts_by_keyboard", "test_ratings_and_thumbs")
+"""What is seen of the pages at the desk; a browser takes seconds for each test, and CI runs them all."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that stand here are slow, but a few."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.name.split("[")[0] not in QUICK:
+            item.add_marker(pytest.mark.slow)
+
 
 @dataclass
 class Watch:

@@ -62,6 +62,7 @@ def test_the_imports_of_the_readme_before_work_and_are_told() -> None:
         assert f"<string>:{line}: Renamed: {old} is called {new} now" in notes
 
 
+@pytest.mark.slow
 def test_programs_of_today_are_told_nothing() -> None:
     assert not said("import plaudit; plaudit.agents; plaudit.RewardModel; import plaudit.stages.optimise")
 

@@ -110,6 +110,7 @@ def test_questions_that_come_meanwhile_are_answered_by_what_was_asked_until_then
     assert said(store, "ann") == slow_answers(queries, hidden, FLAWED, "ann", 5)
 
 
+@pytest.mark.slow
 def test_counts_are_those_of_the_loop_and_come_again_from_the_store() -> None:
     store, hidden, queries = MemoryStore(), GoldReward(800), comparisons(4, 100)
     annotator = SimulatedAnnotator("ann", FLAWED, 1)

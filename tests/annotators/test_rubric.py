@@ -224,6 +224,7 @@ def test_a_cut_demonstration_scores_less() -> None:
         assert max(cut) <= score(case.completion, case.facts) - 0.5
 
 
+@pytest.mark.slow
 def test_what_perfect_and_average_demonstrations_score() -> None:
     highest = Weights().highest
     perfect = [

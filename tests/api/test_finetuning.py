@@ -41,6 +41,7 @@ def swinging(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_a_control_policy_learns_and_is_saved_as_it_was_read(
     swinging: Path, compared: Path, tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_language_model_says_more_of_what_people_want(spoken: World, tmp_path:
     assert means[-1] > 0.8  # in standard deviations of the answers that were judged
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_policy(spoken: World, tmp_path: Path) -> None:
     feedback = plaudit.load_feedback(write(tmp_path / "f.jsonl", texts("rating")))
     found = []
@@ -116,6 +118,7 @@ def test_the_same_seed_gives_the_same_policy(spoken: World, tmp_path: Path) -> N
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused(swinging: Path, compared: Path, spoken: World, tmp_path: Path) -> None:
     control, lm = plaudit.ppo.PPO(swinging), plaudit.ppo.PPO(spoken.lm)
     clips = plaudit.load_feedback(compared)

@@ -56,6 +56,7 @@ def test_segments_teach_what_is_wanted(tmp_path: Path, form: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_segments_of_different_lengths(tmp_path: Path) -> None:
     rows = pendulum_rows(40, steps=20) + pendulum_rows(20, steps=7, seed=1)
     model = RewardModel.fit(plaudit.load_feedback(write(tmp_path / "f.jsonl", rows)), env="Pendulum-v1")

@@ -153,6 +153,7 @@ def test_a_chat_goes_on_when_the_context_is_full(
     assert code == 0 and err.count("the model's context is full: it no longer reads the oldest turns") == 1
 
 
+@pytest.mark.slow
 def test_a_part_that_is_left_out_is_asked_for_field_by_field(plaudit: Run, tmp_path: Path) -> None:
     """What `--set` says alone need not agree yet: the flags beside it count too."""
     world = make_world(tmp_path)
@@ -174,6 +175,7 @@ def test_a_part_that_is_left_out_is_asked_for_field_by_field(plaudit: Run, tmp_p
     assert code == 1 and "--set: reward: " in err
 
 
+@pytest.mark.slow
 def test_a_run_on_functions_is_evaluated_by_them(plaudit: Run, tmp_path: Path) -> None:
     """And nothing calls the reward a learned one."""
     world = make_world(tmp_path)

@@ -89,6 +89,7 @@ def test_it_is_asked_learned_exported_and_learned_from_again(package: Path) -> N
     python(package, "-m", "plaudit.cli.main", "report", "run")
 
 
+@pytest.mark.slow
 def test_people_are_asked_by_its_page(package: Path) -> None:
     (package.parent / "items.jsonl").write_text(
         json.dumps({"prompt": "Why?", "first": "because", "second": "so"}) + "\n"

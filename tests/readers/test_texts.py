@@ -391,6 +391,7 @@ def test_raw_text(tmp_path: Path) -> None:
         read_raw(tmp_path / "a.jsonl")
 
 
+@pytest.mark.slow
 def test_other_peoples_pairs(shared_data: Path, tmp_path: Path) -> None:
     file = shared_data / "text_pairs" / "hh_pairs.jsonl.gz"
     for read in (read_text_pairs, read_text_prompts, read_text_demonstrations):

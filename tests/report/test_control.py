@@ -81,6 +81,7 @@ def test_clips_move_and_are_small(english: str) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_chinese_has_the_same_parts(asked: RunFolder, english: str, tmp_path: Path) -> None:
     text = write_report(copied(asked, tmp_path / "zh"), "zh").read_text(encoding="utf-8")
     page, chinese = Page(english), Page(text)
@@ -179,6 +180,7 @@ def test_an_empty_folder_still_gives_a_page(tmp_path: Path) -> None:
     assert "did not get far enough" in words
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_drawn_the_page_says_why(
     plain: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +218,7 @@ def test_names_of_people_are_text(asked: RunFolder, tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_a_failed_run_says_why(plain: RunFolder, tmp_path: Path) -> None:
     folder = copied(plain, tmp_path / "failed")
     folder.write_manifest({"status": "failed", "error": "the policy has diverged"})

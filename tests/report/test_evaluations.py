@@ -43,6 +43,7 @@ def test_checks_are_those_of_the_rows(folder: RunFolder) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_nobody_is_said_to_have_judged_who_has_not(tmp_path: Path) -> None:
     other = make(tmp_path / "silent", Made(gold=None, watched=(0.5, 0.5, 0.5, 0.5)))
     silent = [row | ({"watch/judgements": 0} if "watch/win_rate" in row else {}) for row in plain_rows(other)]

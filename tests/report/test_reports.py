@@ -43,6 +43,7 @@ def test_the_summary_has_the_numbers_of_both(both: list[RunFolder], tmp_path: Pa
     assert words.count("Language · Service dialogues: what the language model learned") == 2
 
 
+@pytest.mark.slow
 def test_the_same_run_twice_shares_no_id(both: list[RunFolder], tmp_path: Path) -> None:
     path = write_joint_report([both[1], both[1]], tmp_path / "twice.html")
     page = Page(path.read_text(encoding="utf-8"))

@@ -73,6 +73,7 @@ def test_colours_have_names_that_both_grounds_define(english: str) -> None:
     assert not re.search(r"#[0-9a-f]{6}", english.replace(style, "").split("<details>")[0])
 
 
+@pytest.mark.slow
 def test_equal_data_give_equal_bytes(english: str, finished: RunFolder) -> None:
     assert write_report(finished).read_text(encoding="utf-8") == english
 
@@ -338,6 +339,7 @@ def test_no_reference_means_no_kl(tmp_path: Path) -> None:
     assert "nats of KL" not in words and "best of 8 answers of the untrained" not in words
 
 
+@pytest.mark.slow
 def test_chinese_has_the_same_parts(finished: RunFolder, english: str, tmp_path: Path) -> None:
     page, chinese = Page(english), written_page(make(tmp_path / "zh"), "zh")
     assert chinese.tags == page.tags

@@ -61,6 +61,7 @@ def test_drift_is_that_of_the_held_out_answers(folder: RunFolder) -> None:
     assert text_curves.drifted(run, "nothing") is None
 
 
+@pytest.mark.slow
 def test_the_curve_has_every_evaluation(folder: RunFolder) -> None:
     """The path of the gold reward in the drawing: seven points, spaced as their KL is."""
     text = write_report(folder).read_text(encoding="utf-8")

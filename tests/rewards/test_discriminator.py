@@ -43,6 +43,7 @@ def discriminator(settings: gail.Config = gail.Config(), **config: Any) -> Discr
     )
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_and_pays_for_what_the_demonstrator_does() -> None:
     one = discriminator()
     accuracies = [one.observe(behaviour(seed), 0.0)["discriminator/accuracy"] for seed in range(15)]

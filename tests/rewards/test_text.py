@@ -59,6 +59,7 @@ def rewards_of(model: Any, items: list[TextRecord], spoken: Vocabulary) -> torch
 # ---- asking ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_asked(world: World, tmp_path: Path) -> None:
     """Two answers to one prompt, every prompt before any comes again; the same questions when asked again."""
     run = build(world.config(), tmp_path / "r")
@@ -146,6 +147,7 @@ def test_an_untrained_reward_knows_nothing(world: World) -> None:
     assert sum(nll) / 8 == pytest.approx(math.log(2), abs=0.12)
 
 
+@pytest.mark.slow
 def test_the_scale_is_that_of_the_first_answers(world: World, tmp_path: Path) -> None:
     """Mean 0 and variance 1 over the answers asked about at the start, after the first fit and after every other."""
     config = world.config(
@@ -220,6 +222,7 @@ def test_terms_hold_what_was_said(world: World, tmp_path: Path) -> None:
 # ---- in whose tokens -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_saved_model_is_everybodys(world: World, tmp_path: Path) -> None:
     """AutoModelForSequenceClassification gives the same scores, so the rewards but for zero and scale."""
     folder = optimise.start(world.config(), tmp_path / "run", quiet)

@@ -93,6 +93,7 @@ def test_a_learned_reward_that_was_never_learned_judges_nothing(world: World, tm
 # ---- runs ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_says_how_it_is_evaluated(world: World, tmp_path: Path) -> None:
     config = world.config(updates=1, policy={"shaping": {"temperature": 0.7}, "rows": 5})
     path = optimise.start(config, tmp_path / "run", quiet).path

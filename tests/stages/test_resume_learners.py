@@ -155,6 +155,7 @@ def test_in_language(name: str, folder: Path, world: World, tmp_path: Path) -> N
     assert len(rows) >= 4
 
 
+@pytest.mark.slow
 def test_people_of_all_kinds_are_estimated(folder: Path, tmp_path: Path) -> None:
     """What the test above resumes does hold every kind of answer and several estimated people."""
     rows: list[dict[str, Any]] = []

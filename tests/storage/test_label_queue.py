@@ -157,6 +157,7 @@ def test_artifacts_belong_to_questions_held_or_answered(database: Database) -> N
     assert queue.may_see("ann", sheet)
 
 
+@pytest.mark.slow
 def test_one_in_twenty_is_asked_again_the_other_way_round_and_of_the_same_person(database: Database) -> None:
     ask(database.store, *map(str, range(100)))
     shown: dict[int, tuple[int, ...]] = {}

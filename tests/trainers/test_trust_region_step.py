@@ -63,6 +63,7 @@ def test_the_surrogate_falls_and_the_kl_stays_within_delta(delta: float, seed: i
     assert 0 < metrics["policy/step_fraction"] <= 1
 
 
+@pytest.mark.slow
 def test_the_policy_step_leaves_the_critic_and_the_critics_steps_leave_the_policy() -> None:
     data = given()
     whole, alone = updater(learning_rate=0.1), updater(learning_rate=0.0)

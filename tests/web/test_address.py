@@ -110,6 +110,7 @@ def test_links_lead_to_the_public_address(folder: Path) -> None:
     assert link.startswith("https://label.example.org/join#")
 
 
+@pytest.mark.slow
 def test_the_server_prints_the_public_address(folder: Path) -> None:
     words = [
         sys.executable,

@@ -93,6 +93,7 @@ def call(site: Site, who: Someone | None, route: tuple[str, str], owner: Someone
 
 
 @pytest.mark.parametrize("role", ("nobody", *ROLES))
+@pytest.mark.slow
 def test_role_by_route(site: Site, root: Someone, ann: Someone, role: str) -> None:
     who = {"nobody": None, "annotator": ann, "admin": root}[role]
     last_out = sorted(TABLE, key=lambda route: (route[1] == "/api/join", route[1] == "/api/leave"))

@@ -65,7 +65,7 @@ class Rating(Feedback):
         scale = _scale(payload)
         if scale is None or all(getattr(self, name) == value for name, value in scale.items()):
             return None
-        return f"{scale['criterion']!r} from {scale['low']} to {scale['high']}"
+        return f"{scale['criterion']!r} from {scale['low']:g} to {scale['high']:g}"
 
     @classmethod
     def simulated(cls, person: Respondent, payload: Mapping[str, Any]) -> Self:

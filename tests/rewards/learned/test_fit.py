@@ -157,6 +157,7 @@ def test_against_a_slow_one() -> None:
 
 
 @pytest.mark.parametrize("drawn", [1.0, 0.25])
+@pytest.mark.slow
 def test_overfits_a_few_pairs_to_the_last_one(drawn: float) -> None:
     model, data = ensemble(), pairs(10)
     before = told(model, data, PLAIN)
@@ -168,6 +169,7 @@ def test_overfits_a_few_pairs_to_the_last_one(drawn: float) -> None:
     )
 
 
+@pytest.mark.slow
 def test_labels_that_say_the_opposite_teach_the_opposite() -> None:
     data = pairs(60, 8)
     held_out = pairs(200, 8, seed=77)

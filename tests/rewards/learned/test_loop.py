@@ -106,6 +106,7 @@ def test_all_that_was_promised_is_asked(tmp_path: Path, until: float, steps: int
     store.close()
 
 
+@pytest.mark.slow
 def test_a_round_without_segments_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Later behaviour may hold no two segments; that ends no run. From the start it is a mistake in the config."""
     choose, calls = SegmentQuestions.choose, iter(range(100))

@@ -143,6 +143,7 @@ def test_kinds_are_asked_in_their_shares_at_every_moment(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["comparison", "ranking", "rating", "binary"])
+@pytest.mark.slow
 def test_any_kind_alone_teaches_the_reward(tmp_path: Path, kind: str) -> None:
     one = loop(tmp_path, labels=30, first=30, rounds=0, kinds={kind: 1.0}, ahead=0)
     metrics = step(one, 0.0)
@@ -151,6 +152,7 @@ def test_any_kind_alone_teaches_the_reward(tmp_path: Path, kind: str) -> None:
     assert float(one.trainer.medium.model.weight.detach()) > 0.5
 
 
+@pytest.mark.slow
 def test_all_kinds_together_are_forecast_before_they_are_learned(tmp_path: Path) -> None:
     one = loop(tmp_path, labels=40, first=20, rounds=1, until=0.5, kinds=dict.fromkeys(COLUMNS, 1.0), ahead=0)
     first = step(one, 0.0)

@@ -113,6 +113,7 @@ def watched(world: World, tmp_path_factory: pytest.TempPathFactory) -> RunFolder
     return optimise.start(config, tmp_path_factory.mktemp("watched") / "run", quiet)
 
 
+@pytest.mark.slow
 def test_held_out_judgements_are_asked_of_the_same_people_and_never_learned_from(
     watched: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +167,7 @@ def test_what_is_held_out_changes_nothing_that_is_learned(world: World, tmp_path
     assert all(torch.equal(learners[0][name], tensor) for name, tensor in learners[1].items())
 
 
+@pytest.mark.slow
 def test_the_best_policy_is_put_back(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The judgements here fall from the third check on; the run ends early with exactly the weights of then."""
     points = {1: 50.0, 2: 95.0, 3: 90.0} | {update: 10.0 for update in range(4, 10)}
@@ -198,6 +200,7 @@ def test_the_best_policy_is_put_back(world: World, tmp_path: Path, monkeypatch: 
         assert torch.equal(p, seen[2][name]) and not torch.equal(p, seen[max(seen)][name])
 
 
+@pytest.mark.slow
 def test_the_start_is_put_back(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The judgements here are against the policy from the first check on: its weights are those of before them."""
     monkeypatch.setattr(
@@ -269,6 +272,7 @@ def test_checks_where_nothing_learns_from_people(world: World, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("stop", [False, True])
+@pytest.mark.slow
 def test_answers_after_the_last_check_are_in_the_result(world: World, tmp_path: Path, stop: bool) -> None:
     """Nobody has answered when a check ends; what comes until the run is over is counted all the same."""
     functions = {"texts": f"{world.functions}:texts"}

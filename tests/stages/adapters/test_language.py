@@ -44,6 +44,7 @@ def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     )
 
 
+@pytest.mark.slow
 def test_the_price_that_is_reported_is_the_one_that_was_paid(run: RunFolder) -> None:
     rows = list(run.rows())
     price = 0.05
@@ -105,6 +106,7 @@ def test_what_a_run_leaves(run: RunFolder, world: World) -> None:
     assert of_weights(model) != of_weights(AutoModelForCausalLM.from_pretrained(world.lm))
 
 
+@pytest.mark.slow
 def test_the_start_and_the_last_policy_answer_once_and_are_judged_by_the_reward_as_it_is(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +210,7 @@ def test_without_a_price_no_reference_is_read(world: World, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("lora", [False, True])
 @pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.slow
 def test_the_reference_is_the_same_after_learning(
     lora: bool, elsewhere: bool, world: World, tmp_path: Path
 ) -> None:

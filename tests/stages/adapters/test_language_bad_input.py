@@ -123,6 +123,7 @@ def test_models(change: Callable[[Path], Any], message: str, world: World, tmp_p
     assert said.startswith(str(start)) and message in said
 
 
+@pytest.mark.slow
 def test_a_reward_that_was_never_trained(world: World, tmp_path: Path) -> None:
     """A plain language model would be given a score at random: where nobody teaches it, that is no reward."""
     for weights in ({"learned": 1.0}, {"learned": 0.0, "texts": 1.0}):
@@ -282,6 +283,7 @@ def runs_out(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int) 
         (TextReward, "forward", 5), (AdamOptimiser, "step", 6),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_not_enough_memory(
     owner: Any, name: str, call: int, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +295,7 @@ def test_not_enough_memory(
     )
 
 
+@pytest.mark.slow
 def test_divergence_never_gets_into_a_checkpoint(world: World, tmp_path: Path) -> None:
     path = tmp_path / "run"
     steady = without_people(
@@ -319,6 +322,7 @@ def test_a_model_that_always_says_the_same(world: World, tmp_path: Path) -> None
     assert said == "the model always says the same, so there is nothing to compare; raise the temperature"
 
 
+@pytest.mark.slow
 def test_a_config_of_a_run_that_no_longer_makes_sense(world: World, tmp_path: Path) -> None:
     path = tmp_path / "run"
     interrupted(without_people(world), path, 3)

@@ -76,6 +76,7 @@ def nll(folder: Path, sequences: Sequence[list[int]], starts: Sequence[int]) -> 
 
 
 @pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.slow
 def test_a_text_is_learned_once_and_its_end_is_held_out(
     packed: bool, learned: list[Any], tmp_path: Path
 ) -> None:
@@ -239,6 +240,7 @@ def test_service_dialogues() -> None:
     assert not held & {row.prompt for row in plain}
 
 
+@pytest.mark.slow
 def test_the_vocabulary_of_gpt2(shared_data: Path, learned: list[Any], tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
     file.write_text(TEXT)

@@ -327,6 +327,7 @@ def test_bad_input(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
 
 
+@pytest.mark.slow
 def test_pairs_of_hh(world: World, shared_data: Path, tmp_path: Path) -> None:
     """Real comparisons, with their splits: everything fits and the rules are those of the data."""
     file = shared_data / "text_pairs" / "hh_pairs.jsonl.gz"

@@ -190,6 +190,5 @@ def test_likelihoods_have_their_shape() -> None:
     assert not (found := likelihood_faults(ROOT)), by_rule(*found)
 
 
-@pytest.mark.slow
 def test_configs_are_frozen() -> None:
     assert not (found := mutable_configs(ROOT)), by_rule(*found)

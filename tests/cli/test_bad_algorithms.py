@@ -172,3 +172,11 @@ def test_settings_that_only_a_discriminator_has_may_be_named_in_short() -> None:
         "--reward.demonstrations": "--reward.demonstrations",
     }
     assert [_of_discriminator(token, own) for token in moved] == list(moved.values())
+
+
+@pytest.mark.parametrize("line", ["optimise ppo", "optimise es --seed 1", "optimise dpo --out r"])
+def test_nothing_to_learn_in(plaudit: Run, line: str) -> None:
+    refused(
+        plaudit(*line.split()),
+        "name an environment, such as --env CartPole-v1, or a language model: --start MODEL",
+    )

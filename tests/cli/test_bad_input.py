@@ -99,11 +99,11 @@ def test_commands(plaudit: Run) -> None:
             "--settings.constraint.limit belongs to another choice; give --settings.constraint stop_at as well; see",
         ),
         (
-            "optimise ppo --policy.hidden 8 wide",
+            "optimise ppo --policy.hidden 8 wide --env CartPole-v1",
             "optimise ppo: --policy.hidden: 'wide' is not a whole number; see",
         ),
         (
-            "optimise ppo --reward.weights learned",
+            "optimise ppo --reward.weights learned --env CartPole-v1",
             "optimise ppo: --reward.weights: 'learned' is not NAME=VALUE; see",
         ),
     ],

@@ -105,6 +105,7 @@ def written_for_language(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # some forty commands, on a machine that others use as well
 def test_the_commands_run_in_order(desk, capsys):
     for line in commands("README.md"):
         if line[0] in ELSEWHERE or "runs/with-me" in line:

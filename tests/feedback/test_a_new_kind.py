@@ -28,7 +28,7 @@ feedback:
   segment: 10
   kinds: {strength: 1, comparison: 1}
   people: [{beta: 2.0}, {beta: 0.0}]
-evaluate_episodes: 4
+evaluate_count: 4
 """
 
 

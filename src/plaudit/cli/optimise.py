@@ -11,12 +11,14 @@ those for language.
 import inspect
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from plaudit.cli.run import run_all
 from plaudit.environments.control.config import Control
 from plaudit.environments.language.config import Language
+from plaudit.errors import PlauditError
 from plaudit.runs import algorithms, config
 
 
@@ -32,6 +34,11 @@ def main(argv: Sequence[str]) -> int:
     if "--source" in rest:
         print(inspect.getsource(getattr(module, "loss", None) or module.tell))
         return 0
+    about = ("--env", "--start", "--prompts", "--set", "-h", "--help")
+    if not any(item.startswith(about) for item in rest):
+        raise PlauditError(
+            f"optimise {name}: name an environment, such as --env CartPole-v1, or a language model: --start MODEL"
+        )
     usual = _defaults(name, rest)
     if algorithms.kind_of(module) == "imitation":
         own, policys = ({one.name for one in fields(part)} for part in (module.Config, usual.settings))
@@ -77,7 +84,7 @@ def speaks_of_language(name: str, arguments: Sequence[str]) -> bool:
         item.startswith("--env") for item in arguments if "." not in item
     ):
         return False
-    for item, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for item, following in pairwise([*arguments, ""]):
         place = item.partition("=")[2] if item.startswith("--start=") else None
         place = following if item == "--start" else place
         if place is not None:

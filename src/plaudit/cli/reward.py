@@ -3,7 +3,8 @@
 Segments: .npz with obs_1, obs_2, action_1, action_2 [pairs, steps, ...] and label [pairs] (0 first, 1 second, .5
 equal), or .jsonl as `plaudit export` writes it; accuracy by cross-validation. Text: .jsonl, .json or .csv with
 prompt, chosen and rejected (plain or messages), completions and ranks, or completion and rating or label, and
-`--start MODEL`; accuracy on held-out pairs. Several files are learned from together.
+`--start MODEL`; accuracy on held-out pairs. Several files are learned from together. `plaudit reward FILE --help`
+lists the fields.
 """
 
 from collections.abc import Sequence

@@ -139,7 +139,7 @@ def _lead(run: RunData, say: Texts) -> str:
         return say("from_pairs", algorithm=name)
     parts = {key for key, weight in weights.items() if weight}
     if run.asks_people:
-        sentences = [say("from_people", labels=run.labels, algorithm=name)]
+        sentences = [sections.asked("from_people", run, say)]
     elif "learned" in parts:
         sentences = [say("from_model", algorithm=name)]
     elif "discriminator" in parts:

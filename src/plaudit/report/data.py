@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from plaudit.errors import PlauditError, Renamed
-from plaudit.feedback import Comparison
+from plaudit.feedback import Comparison, Feedback, kind_of
 from plaudit.runs import old_names, settings
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.old_names import renamed
@@ -190,16 +190,23 @@ class AnswerCounts:
     sided: int = 0
     """Decided answers of which we know the side."""
     held_out: int = 0
-    """Answers that nothing learns from."""
+    """Answers that nothing learns from, of any kind."""
+    others: dict[str, int] = field(default_factory=dict)
+    """Answers that are no comparisons, by kind."""
 
     @property
     def total(self) -> int:
-        """Answers in all."""
+        """Comparisons in all."""
         return sum(self.counts.values())
 
-    def add(self, comparison: Comparison, shown: tuple[str, ...], held_out: bool = False) -> None:
+    def add(self, feedback: Feedback, shown: tuple[str, ...], held_out: bool = False) -> None:
         """Count an answer; `shown` are the options from left to right, empty where unknown."""
         self.held_out += held_out
+        if not isinstance(feedback, Comparison):
+            kind = kind_of(feedback)
+            self.others[kind] = self.others.get(kind, 0) + 1
+            return
+        comparison = feedback
         self.counts[comparison.answer] = self.counts.get(comparison.answer, 0) + 1
         if comparison.answer in ("first", "second") and len(set(shown)) == 2:
             self.sided += 1
@@ -216,12 +223,11 @@ def answers(folder: RunFolder) -> dict[str, AnswerCounts]:
         view = store.view(LARGEST)
         queries = {query.id: query for query in store.queries()}
         for response in view:
-            if isinstance(response.feedback, Comparison):
-                query = queries.get(response.query_id)
-                items = query.items if query is not None else ()
-                shown = tuple(items[place] for place in response.shown_order if place < len(items))
-                held_out = query is not None and query.purpose != "train"
-                people.setdefault(response.annotator, AnswerCounts()).add(response.feedback, shown, held_out)
+            query = queries.get(response.query_id)
+            items = query.items if query is not None else ()
+            shown = tuple(items[place] for place in response.shown_order if place < len(items))
+            held_out = query is not None and query.purpose != "train"
+            people.setdefault(response.annotator, AnswerCounts()).add(response.feedback, shown, held_out)
     finally:
         store.close()
     return dict(sorted(people.items()))
@@ -233,8 +239,9 @@ def together(people: dict[str, AnswerCounts]) -> AnswerCounts:
     for person in people.values():
         total.held_out += person.held_out
         total.left, total.sided = total.left + person.left, total.sided + person.sided
-        for answer, count in person.counts.items():
-            total.counts[answer] = total.counts.get(answer, 0) + count
+        for mine, all_ in ((person.counts, total.counts), (person.others, total.others)):
+            for name, count in mine.items():
+                all_[name] = all_.get(name, 0) + count
     return total
 
 

@@ -201,13 +201,45 @@ def status(run: RunData, say: Texts) -> str:
     )
 
 
+ASKED = {
+    "comparison": "asked_comparison",
+    "ranking": "asked_ranking",
+    "rating": "asked_rating",
+    "binary": "asked_binary",
+}
+"""The text that says what a kind of question asks; of other kinds the name stands for it."""
+OF_KINDS = {"from_people": "from_people_kinds", "language_people": "language_people_kinds"}
+
+
+def asked(text: str, run: RunData, say: Texts) -> str:
+    """What people were asked and how often; with the kinds of questions where not all were comparisons."""
+    told = {"labels": answered(run), "algorithm": algorithm(run.config)}
+    shares = (run.config.get("feedback") or {}).get("kinds") or {"comparison": 1.0}
+    kinds = [kind for kind, share in shares.items() if share]
+    if kinds == ["comparison"]:
+        return say(text, **told)
+    names = [say(ASKED[kind]) if kind in ASKED else kind for kind in kinds]
+    return say(OF_KINDS[text], kinds=("; " if say.language == "en" else "；").join(names), **told)
+
+
+def answered(run: RunData) -> int:
+    """Answers there were to the questions that were planned, also those that only check."""
+    if not (run.config.get("feedback") or {}).get("held_out"):
+        return run.labels
+    try:
+        return run.labels + data.together(data.answers(run.folder)).held_out
+    except PlauditError:
+        return run.labels
+
+
 def answer_tiles(run: RunData, forecasts: Forecasts, say: Texts) -> list[str]:
     """How many answers there were, and how many of the new ones were foreseen."""
     tiles = []
     if run.asks_people:
         planned = (run.config.get("feedback") or {}).get("labels", run.labels)
-        note = say("tile_labels_note" if run.labels >= planned else "tile_labels_part", planned=planned)
-        tiles.append(page.tile(f"{run.labels:,}", say("tile_labels"), note))
+        count = answered(run)
+        note = say("tile_labels_note" if count >= planned else "tile_labels_part", planned=planned)
+        tiles.append(page.tile(f"{count:,}", say("tile_labels"), note))
     if len(forecasts.outcomes):
         hits, n = int(forecasts.right.sum()), len(forecasts.outcomes)
         note = say("tile_forecast_note", low_high=interval(*wilson(hits, n)), count=n)
@@ -240,7 +272,9 @@ def answers(run: RunData, truth: str, say: Texts) -> str:
     rows.append(_row(say("everyone"), everyone, kinds))
     head = [say("person"), say("total"), *(say(kind) for kind in kinds), say("left")]
     held_out = say("people_answers_held_out", count=everyone.held_out) if everyone.held_out else ""
-    result = say.join([held_out, _rates(run, truth, say)])
+    others = ", ".join(f"{kind} {count:,}" for kind, count in sorted(everyone.others.items()))
+    besides = say("people_answers_others", kinds=others) if others else ""
+    result = say.join([besides, held_out, _rates(run, truth, say)])
     return page.section(say("people_answers"), say("people_answers_say"), page.table(head, rows), result)
 
 

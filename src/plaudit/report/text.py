@@ -111,7 +111,7 @@ def _lead(run: RunData, say: Texts) -> str:
     shown = ", ".join(f"{key} {value:g}" for key, value in weights.items())
     sentences = []
     if run.asks_people:
-        sentences.append(say("language_people", labels=run.labels, algorithm=name))
+        sentences.append(sections.asked("language_people", run, say))
     elif run.config.get("pairs"):
         sentences.append(say("language_pairs", algorithm=name))
     else:

@@ -90,7 +90,7 @@ def test_it_is_asked_learned_exported_and_learned_from_again(package: Path) -> N
 
 
 @pytest.mark.slow
-def test_people_are_asked_by_its_page(package: Path) -> None:
+def test_questions_of_it_are_made_and_the_page_is_told(package: Path) -> None:
     (package.parent / "items.jsonl").write_text(
         json.dumps({"prompt": "Why?", "first": "because", "second": "so"}) + "\n"
     )

@@ -1,13 +1,40 @@
 """The sections that every run has."""
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from plaudit.feedback import Rating
 from plaudit.report import sections
 from plaudit.report.texts import Texts
+from plaudit.runs.folder import RunFolder
+from plaudit.storage import NewQuery, open_store
+from plaudit.storage.store import NewResponse
+
+
+def test_ratings_alone_make_no_table_of_comparisons(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "feedback.db")
+    store.enqueue(
+        [NewQuery(f"q{i}", "rating", ("a",), 0, {}, purpose=p) for i, p in enumerate(("train", "held_out"))]
+    )
+    for number, query in enumerate(store.queries()):
+        said = Rating("a", "overall", 4, 1, 5)
+        store.submit(NewResponse(str(number), query.id, "ann", said, ()))
+    store.close()
+    rates = {f"people/{name}": 0.0 for name in ("equal", "skip", "mistakes", "agreement")}
+    run: Any = SimpleNamespace(
+        folder=RunFolder(tmp_path),
+        rows=[rates],
+        labels=1,
+        config={"feedback": {"labels": 2, "held_out": 0.5}},
+    )
+    told = sections.answers(run, "true_return", Texts("en", people="people"))
+    assert "Answers by kind: rating 2." in told and "1 of these answers only check" in told
+    assert "<table" not in told and "agree with the true return" not in told
+    assert sections.answered(run) == 2
 
 
 def test_what_people_said_is_counted(words: str) -> None:

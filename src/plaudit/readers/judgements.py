@@ -236,13 +236,11 @@ def _exported(row: dict[str, Any], kind: str, where: str) -> list[Judged]:
     given = row[name] if forms[name] else [row[name]]
     if not given:
         raise PlauditError(f"{where}: `{name}` is empty; mend or drop the row")
-    prompt, options = (
-        None,
-        [segment({"options": one}, "options", where) for one in given if "segment" in name],
-    )
-    if "completion" in name:
-        prompt = as_text(row.get("prompt"), "prompt", where)
-        options = [_answer(prompt, one, name, where) for one in given]
+    prompt = as_text(row.get("prompt"), "prompt", where) if "completion" in name else None
+    options: list[Any] = [
+        segment({name: one}, name, where) if prompt is None else _answer(prompt, one, name, where)
+        for one in given
+    ]
     places = [str(place) for place in range(len(options))]
     fields_of = names_of(KINDS[kind])
     about = {"options": places} if "options" in fields_of else {"option": places[0]}

@@ -224,12 +224,14 @@ def asked(text: str, run: RunData, say: Texts) -> str:
 
 def answered(run: RunData) -> int:
     """Answers there were to the questions that were planned, also those that only check."""
-    if not (run.config.get("feedback") or {}).get("held_out"):
+    feedback = run.config.get("feedback") or {}
+    if not feedback.get("held_out"):
         return run.labels
     try:
-        return run.labels + data.together(data.answers(run.folder)).held_out
+        checks = data.together(data.answers(run.folder)).held_out
     except PlauditError:
         return run.labels
+    return min(run.labels + checks, feedback.get("labels", 0))  # others that check were not planned here
 
 
 def answer_tiles(run: RunData, forecasts: Forecasts, say: Texts) -> list[str]:
@@ -273,8 +275,13 @@ def answers(run: RunData, truth: str, say: Texts) -> str:
     head = [say("person"), say("total"), *(say(kind) for kind in kinds), say("left")]
     held_out = say("people_answers_held_out", count=everyone.held_out) if everyone.held_out else ""
     others = ", ".join(f"{kind} {count:,}" for kind, count in sorted(everyone.others.items()))
-    besides = say("people_answers_others", kinds=others) if others else ""
-    result = say.join([besides, held_out, _rates(run, truth, say)])
+    besides = ""
+    if others:
+        besides = say("people_answers_others" if everyone.total else "people_answers_only", kinds=others)
+    ordered = everyone.total or everyone.others.keys() - {"rating", "binary"}  # else nothing could agree
+    result = say.join([besides, held_out, _rates(run, truth, say) if ordered else ""])
+    if not everyone.total:
+        return page.section(say("people_answers"), result, "")
     return page.section(say("people_answers"), say("people_answers_say"), page.table(head, rows), result)
 
 

@@ -88,7 +88,7 @@ class Said(RewardEnsemble):
 
     said: Tensor
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, ends: Tensor | None = None) -> Tensor:
         return self.said
 
 

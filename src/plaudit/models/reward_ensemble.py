@@ -1,7 +1,7 @@
 """A reward model for control: an ensemble of small networks on (state, action, next state), trained as one."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -39,6 +39,8 @@ class RewardEnsemble(nn.Module):
     come from what the policy does (`standardise`), never from the pairs, and `reward` never changes them.
     """
 
+    anchored: Tensor
+
     def __init__(self, spaces: Spaces, config: RewardConfig, generator: torch.Generator):
         super().__init__()
         self.spaces, self.config = spaces, config
@@ -52,7 +54,17 @@ class RewardEnsemble(nn.Module):
         self.body = StackedMLP(config.members, features, config.hidden, config.activation, generator)
         width = config.hidden[-1] if config.hidden else features
         self.head = orthogonal(config.members, width, 1, 1.0, generator)
+        self.end = nn.Parameter(torch.zeros(config.members, width, 1))
+        """What the end of an episode is worth besides; without a draw, so that what never ends is learned as ever."""
         self.outputs = RunningMoments(config.members)
+        self.register_buffer("anchored", torch.tensor(False))
+        """Somebody has judged ends: the reward's zero is known, it is what comes after one."""
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """A model from before ends were judged knows none."""
+        state.setdefault(f"{prefix}end", torch.zeros_like(self.end))
+        state.setdefault(f"{prefix}anchored", torch.tensor(False))
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def features(self, record: Transitions) -> Float[Tensor, "B T F"]:
         """What the networks see, before scaling."""
@@ -68,23 +80,32 @@ class RewardEnsemble(nn.Module):
         self.scaling.reset()
         self.scaling.update(features)
 
-    def forward(self, features: Float[Tensor, "B T F"]) -> Float[Tensor, "K B T"]:
-        """The raw reward of every member, differentiable."""
+    def forward(
+        self, features: Float[Tensor, "B T F"], ends: Float[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "K B T"]:
+        """The raw reward of every member, differentiable; `ends`: 1 where the step terminated its episode."""
         rows = self.scaling.standardise(features.reshape(-1, features.shape[-1]))
         hidden = self.body(rows.expand(self.config.members, -1, -1))
-        return torch.bmm(hidden, self.head).reshape(-1, *features.shape[:2])
+        worth = torch.bmm(hidden, self.head)
+        if ends is not None and bool(ends.any()):
+            worth = worth + ends.reshape(-1, 1) * torch.bmm(hidden, self.end)
+        return worth.reshape(-1, *features.shape[:2])
 
     @torch.no_grad()
     def standardise(self, record: Transitions, mask: Bool[Tensor, "B T"]) -> None:
-        """Give every member mean 0 and variance 1 over this behaviour of the policy."""
+        """Give every member variance 1 and mean 0 over this behaviour of the policy, or where ends were judged, a mean
+        square of 1: then its zero is taught and not to be moved."""
         self.outputs.reset()
-        self.outputs.update(self(self.features(record))[:, mask].T)
+        self.outputs.update(self(self.features(record), record.ends)[:, mask].T)
 
     @torch.no_grad()
     def members(self, record: Transitions) -> Float[Tensor, "K B T"]:
         """The standardised reward of every member."""
-        raw = self(self.features(record))
-        mean, std = self.outputs.mean.to(raw.dtype), (self.outputs.var + 1e-8).sqrt().to(raw.dtype)
+        raw = self(self.features(record), record.ends)
+        mean, var = self.outputs.mean, self.outputs.var
+        if bool(self.anchored):
+            mean, var = torch.zeros_like(mean), var + mean**2
+        mean, std = mean.to(raw.dtype), (var + 1e-8).sqrt().to(raw.dtype)
         return (raw - mean[:, None, None]) / std[:, None, None]
 
     def reward(self, record: Transitions) -> Float[Tensor, "B T"]:

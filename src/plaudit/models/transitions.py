@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,3 +21,10 @@ class Transitions:
     """The true s_{t+1}, before any reset."""
     environment_rewards: Float[Tensor, "*B T"]
     """The environment's own reward: for plain RL, for simulated people and for the report."""
+    ends: Float[Tensor, "*B T"] = None  # type: ignore[assignment]
+    """1 where the step terminated its episode, else 0; none given: nowhere."""
+
+    def __post_init__(self) -> None:
+        """What says nothing of ends has none."""
+        if self.ends is None:
+            object.__setattr__(self, "ends", torch.zeros_like(self.environment_rewards))

@@ -32,6 +32,26 @@ def windows(mask: Bool[Tensor, "B T"], last: Bool[Tensor, "B T"], length: int) -
     return torch.stack([rows, ends - length + 1], dim=1)
 
 
+SHORTEST = 5
+"""What is cut short shows this part of a segment's length, at least, unless its whole episode is shorter."""
+
+
+def cut_short(
+    mask: Bool[Tensor, "B T"], last: Bool[Tensor, "B T"], terminated: Bool[Tensor, "B T"], length: int
+) -> Int[Tensor, "W 3"]:
+    """(row, first step, steps) of every window that a termination cuts shorter than `length` decisions.
+
+    Nothing comes after a termination: such a window is the same span of time as a whole one, of which the rest is
+    empty. What the end of the rollout or a time limit cuts is none of it: there something would have followed.
+    """
+    runs = run_lengths(mask, last)
+    rows, ends = torch.nonzero(terminated & mask, as_tuple=True)
+    steps, episode = torch.arange(1, length, device=mask.device), runs[rows, ends]
+    least = episode.clamp(max=-(-length // SHORTEST))
+    which, place = torch.nonzero((steps >= least[:, None]) & (steps <= episode[:, None]), as_tuple=True)
+    return torch.stack([rows[which], ends[which] - steps[place] + 1, steps[place]], dim=1)
+
+
 def run_lengths(mask: Bool[Tensor, "B T"], last: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
     """How many consecutive decisions of one episode end with this step, itself included; 0 off the mask."""
     before = torch.nn.functional.pad(mask & ~last, (1, 0))[:, :-1]  # the step before belongs to the same run
@@ -42,11 +62,13 @@ def run_lengths(mask: Bool[Tensor, "B T"], last: Bool[Tensor, "B T"]) -> Int[Ten
     return torch.where(mask, steps - opened + 1, 0)
 
 
-def apart(places: Int[Tensor, "W 2"], length: int) -> Allowed:
-    """A test for pairs of these windows: true where the two share no step."""
+def apart(places: Int[Tensor, "W 2"], length: int | Int[Tensor, "W"]) -> Allowed:
+    """A test for pairs of these windows, all of one length or each of its own: true where the two share no step."""
+    ends = places[:, 1] + length
 
     def allowed(pairs: Int[Tensor, "P 2"]) -> Bool[Tensor, "P"]:
-        first, second = places[pairs[:, 0]], places[pairs[:, 1]]
-        return (first[:, 0] != second[:, 0]) | ((first[:, 1] - second[:, 1]).abs() >= length)
+        one, other = pairs.unbind(dim=1)
+        rows, starts = places.unbind(dim=1)
+        return (rows[one] != rows[other]) | (ends[one] <= starts[other]) | (ends[other] <= starts[one])
 
     return allowed

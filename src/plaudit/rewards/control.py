@@ -19,7 +19,7 @@ from plaudit.errors import PlauditError
 from plaudit.feedback import KINDS, shown_by
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.models.transitions import Transitions
-from plaudit.queries import disagreement, random, segments
+from plaudit.queries import disagreement, ends, random, segments
 from plaudit.rewards import functions
 from plaudit.rewards.config import FeedbackConfig
 from plaudit.rewards.learned.loop import Wanted
@@ -52,16 +52,18 @@ def cut(record: Transitions, window: Window) -> Transitions:
 
 
 def to_bytes(segment: Transitions) -> bytes:
-    """A segment as a safetensors file; equal segments give equal bytes."""
-    return save({field.name: getattr(segment, field.name)[0].contiguous() for field in fields(segment)})
+    """A segment as a safetensors file; equal segments give equal bytes. One without an end says nothing of it."""
+    pieces = {field.name: getattr(segment, field.name)[0].contiguous() for field in fields(segment)}
+    return save({name: tensor for name, tensor in pieces.items() if name != "ends" or tensor.any()})
 
 
 def from_bytes(data: bytes) -> Transitions:
     """A segment back from its file, [1, L, ...]."""
     try:
         tensors: dict[str, Tensor] = load(data)
+        tensors.setdefault("ends", torch.zeros_like(tensors["environment_rewards"]))
         return Transitions(**{name: tensor.unsqueeze(0) for name, tensor in tensors.items()})
-    except (SafetensorError, TypeError) as error:
+    except (SafetensorError, TypeError, KeyError) as error:
         raise PlauditError(
             f"an artifact is not a control segment ({error}); restore it from a copy"
         ) from None
@@ -149,6 +151,21 @@ class SegmentOptions:
 
     features: Float[Tensor, "R C L F"]
     mask: Bool[Tensor, "R C L"]
+    ends: Float[Tensor, "R C L"] | None = None
+    """1 where the episode terminated; none: nowhere."""
+
+
+def windows(behaviour: Trajectories, length: int) -> Int[Tensor, "W 3"]:
+    """(row, first step, steps) of what may be asked about: whole windows, then those that a termination cuts short."""
+    b = behaviour
+    short = segments.cut_short(b.mask, b.last, b.terminated, length)
+    try:
+        whole = segments.windows(b.mask, b.last, length)
+    except PlauditError:
+        if len(short) == 0:
+            raise
+        return short
+    return torch.cat([torch.nn.functional.pad(whole, (0, 1), value=length), short])
 
 
 class SegmentReward:
@@ -163,13 +180,17 @@ class SegmentReward:
         """The options of judgements of one kind; what a row has not, and what is shorter, is masked out."""
         record, mask = stack([self.load(option) for one in rows for option in one.options])
         features = self.model.features(record)
+        if bool(record.ends.any()):
+            self.model.anchored.fill_(True)
         most = max(len(one.options) for one in rows)
         there = torch.tensor([[i < len(one.options) for i in range(most)] for one in rows])
         spread = features.new_zeros(*there.shape, *features.shape[1:])
         spread[there] = features
         masks = mask.new_zeros(*there.shape, mask.shape[1])
         masks[there] = mask
-        return SegmentOptions(spread, masks)
+        ends = features.new_zeros(masks.shape)
+        ends[there] = record.ends
+        return SegmentOptions(spread, masks, ends)
 
     def prepare(self, terms: Sequence[Term]) -> None:
         """Fix the scaling of the inputs by what was judged first; a model to start from brings its own."""
@@ -180,6 +201,8 @@ class SegmentReward:
     def subsample(self, options: SegmentOptions, generator: torch.Generator) -> Int[Tensor, "D"]:
         """A share of the time steps, the same for all segments."""
         length = options.mask.shape[2]
+        if bool(self.model.anchored):
+            return torch.arange(length)
         return torch.randperm(length, generator=generator)[: max(1, round(self.share * length))]
 
     def returns(
@@ -188,8 +211,9 @@ class SegmentReward:
         """The summed reward of every segment by every member; of some steps, scaled up to all."""
         o, length = _by_option(options), options.mask.shape[2]
         columns: Any = slice(None) if subsample is None else subsample
-        features, mask = o.features[:, :, columns], o.mask[:, :, columns]
-        sums = _sums(self.model, features.flatten(end_dim=1), mask.flatten(end_dim=1))
+        features, mask = (part[:, :, columns].flatten(end_dim=1) for part in (o.features, o.mask))
+        ends = None if o.ends is None else o.ends[:, :, columns].flatten(end_dim=1)
+        sums = _sums(self.model, features, mask, ends)
         sums = sums.unflatten(1, o.mask.shape[:2]).transpose(1, 2)
         return sums if subsample is None else sums * (length / len(subsample))
 
@@ -235,8 +259,8 @@ class SegmentQuestions:
     def choose(self, behaviour: Trajectories, wanted: Sequence[Wanted]) -> list[list[Window]]:
         """Segments for each question; PlauditError where this behaviour holds no two."""
         length = self.config.segment
-        places = segments.windows(behaviour.mask, behaviour.last, length)
-        where = [Window(row, start, length) for row, start in places.tolist()]
+        places = windows(behaviour, length)
+        where = [Window(*place) for place in places.tolist()]
         count = sum(one.kind == "comparison" for one in wanted)
         pairs = iter(self._pairs(behaviour, places, count).tolist() if count else [])
         found = []
@@ -249,31 +273,29 @@ class SegmentQuestions:
         return found
 
     def _pairs(self, behaviour: Trajectories, places: Tensor, count: int) -> Tensor:
-        apart = segments.apart(places, self.config.segment)
+        rows, starts, lengths = places.unbind(dim=1)
+        apart = segments.apart(places[:, :2], lengths)
+        ending = behaviour.terminated[rows, starts + lengths - 1]
+        if bool(ending.any()):
+            return ends.pairs(ending, count, self.generator, apart)
         if self.config.query == "random" or not self.taught:
             return random.pairs(len(places), count, self.generator, apart)
         candidates = random.pairs(len(places), count * self.config.candidates, self.generator, apart)
         model = self.reward.model
         with torch.no_grad():
-            rewards = model(model.features(behaviour.record))
+            rewards = model(model.features(behaviour.record), behaviour.record.ends)
         sums = torch.nn.functional.pad(rewards.cumsum(dim=-1), (1, 0))
-        rows, starts = places.unbind(dim=1)
-        returns = sums[:, rows, starts + self.config.segment] - sums[:, rows, starts]
+        returns = sums[:, rows, starts + lengths] - sums[:, rows, starts]
         return disagreement.pairs(returns, candidates, count, self.generator, self.scale)
 
-    def _some(self, places: Int[Tensor, "W 2"], size: int) -> list[int]:
+    def _some(self, places: Int[Tensor, "W 3"], size: int) -> list[int]:
         """So many windows, no two of which share a step. PlauditError where there are not so many."""
+        apart = segments.apart(places[:, :2], places[:, 2])
         for _ in range(ATTEMPTS):
             order = torch.randperm(len(places), generator=self.generator).tolist()
             found: list[int] = []
             for i in order:
-                row, start = places[i].tolist()
-                clear = (
-                    abs(start - int(places[j, 1])) >= self.config.segment
-                    for j in found
-                    if int(places[j, 0]) == row
-                )
-                if all(clear):
+                if all(bool(apart(torch.tensor([[i, j]]))) for j in found):
                     found.append(i)
                 if len(found) == size:
                     return found
@@ -345,12 +367,17 @@ def environment_reward(behaviour: Trajectories) -> Rewards:
 
 def _by_option(options: SegmentOptions) -> SegmentOptions:
     """All first options, then all second ones: [C, R, ...]."""
-    return SegmentOptions(options.features.transpose(0, 1), options.mask.transpose(0, 1))
+    o = options
+    ends = None if o.ends is None else o.ends.transpose(0, 1)
+    return SegmentOptions(o.features.transpose(0, 1), o.mask.transpose(0, 1), ends)
 
 
 def _sums(
-    model: RewardEnsemble, features: Float[Tensor, "N L F"], mask: Bool[Tensor, "N L"]
+    model: RewardEnsemble,
+    features: Float[Tensor, "N L F"],
+    mask: Bool[Tensor, "N L"],
+    ends: Float[Tensor, "N L"] | None,
 ) -> Float[Tensor, "K N"]:
     # not even a NaN behind the end gets through
-    rewards = model(features.masked_fill(~mask.unsqueeze(-1), 0.0))
+    rewards = model(features.masked_fill(~mask.unsqueeze(-1), 0.0), ends)
     return torch.where(mask, rewards, 0.0).sum(dim=-1)

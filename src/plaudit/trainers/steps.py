@@ -165,8 +165,9 @@ class AdamOptimiser:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from saved moments."""
         self.count.fill_(state["steps"])
-        self.mean.copy_(state["mean"])
-        self.square.copy_(state["square"])
+        for moments, saved in ((self.mean, state["mean"]), (self.square, state["square"])):
+            moments.zero_()  # parameters that a later version has added at the end have not moved yet
+            moments[: len(saved)].copy_(saved)
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,7 @@ class ControlRollouts:
             executed=executed(actions, self.spaces, self.source.action_space),
             successors=_stack([_flat(s.successors) for s in steps]),
             environment_rewards=_stack([s.rewards for s in steps]).float(),
+            ends=(terminated & mask).float(),
         )
         last = (ended & mask) | _final_decisions(mask)
         self.unseen = record.observations[mask]

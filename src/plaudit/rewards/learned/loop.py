@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 
 from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
 from plaudit.annotators.simulated import SimulatedPerson
 from plaudit.batches import Rewards
 from plaudit.errors import PlauditError
+from plaudit.maths.intervals import wilson
 from plaudit.rewards.config import FeedbackConfig
 from plaudit.rewards.learned.calibration import consistency, forecast, held_out, reliabilities
 from plaudit.rewards.learned.terms import informative, of_responses
@@ -210,8 +212,22 @@ class FeedbackLoop(Generic[Behaviour]):
         return metrics
 
     def rewards(self, behaviour: Behaviour) -> Rewards:
-        """By the reward as it is."""
-        return self.questions.rewards(behaviour)
+        """By the reward as it is; nothing before it has forecast answers better than a coin."""
+        paid = self.questions.rewards(behaviour)
+        if getattr(self.trainer.medium.model, "anchored", False) and not self.proven:
+            dense = None if paid.dense is None else torch.zeros_like(paid.dense)
+            return Rewards(torch.zeros_like(paid.scores), dense, paid.metrics)
+        return paid
+
+    proven = False
+    hits = told = 0
+
+    def _prove(self, metrics: dict[str, Any]) -> None:
+        said = zip(metrics.get("reward/held_out_probabilities", ()), metrics.get("reward/held_out_answers", ()))
+        right = [(p > 0.5) == (y > 0.5) for p, y in said if y != 0.5]
+        self.hits, self.told = self.hits + sum(right), self.told + len(right)
+        if self.told and wilson(self.hits, self.told, 2.576)[0] > 0.5:
+            self.proven = True
 
     @property
     def fits(self) -> int:
@@ -268,6 +284,7 @@ class FeedbackLoop(Generic[Behaviour]):
         if informative(judgements):
             # how well the reward of before forecasts the new answers: held-out data at no cost in labels
             metrics = forecast(self.trainer, of_responses(fresh)) if self.trainer.fits else {}
+            self._prove(metrics)
             metrics |= self.trainer.fit(judgements)
             metrics |= {"feedback/learned_from": len(judgements), "feedback/refitted": 1.0}
             metrics |= reliabilities(self.trainer.people)

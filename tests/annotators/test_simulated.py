@@ -179,10 +179,14 @@ def test_difference_quantile_survives_rounding() -> None:
 
 
 def test_identical_returns() -> None:
-    # CartPole: every full segment is worth the same. A tie is "equal" to those who say so, else a coin
+    # CartPole: every full segment is worth the same. A tie is "equal" to those who say so or are never in doubt; others
+    # toss a coin
     same = np.ones((20_000, 4))
     assert set(ask(same, same, SimulatedPerson(equal=0.1))) == {"equal"}
-    assert within(rates(ask(same, same, SimulatedPerson()))["first"], 0.5, 20_000)
+    assert set(ask(same, same, SimulatedPerson())) == {"equal"}
+    assert set(ask(same, same, SimulatedPerson(mistake=0.5))) == {"equal"}  # nothing to be mistaken about
+    assert within(rates(ask(same, same, SimulatedPerson(beta=5.0)))["first"], 0.5, 20_000)
+    assert within(rates(ask(same, same, SimulatedPerson(side_bias=1e-9)))["first"], 0.5, 20_000)
     assert "skip" not in ask(same, same, SimulatedPerson(skip=0.9))
 
 

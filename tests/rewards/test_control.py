@@ -14,12 +14,12 @@ from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.models.transitions import Transitions
 from plaudit.rewards.config import FeedbackConfig
 from plaudit.rewards.control import (
-    SegmentQuestions,
     SegmentReward,
     SegmentStore,
     environment_reward,
     function_reward,
 )
+from plaudit.rewards.control_questions import SegmentQuestions
 from plaudit.rewards.learned.loop import Wanted
 from plaudit.rewards.learned.terms import Judgement
 from plaudit.storage import Artifacts

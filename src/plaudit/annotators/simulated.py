@@ -41,7 +41,7 @@ BPREF = {
 
 @dataclass(frozen=True)
 class SimulatedPerson:
-    """How a simulated person judges; the default is never wrong and always decides.
+    """How a simulated person judges; the default is never wrong, and calls equal only what is exactly so.
 
     For coin flips set `beta` to 0 or `mistake` to .5.
     """
@@ -167,13 +167,16 @@ def judge(
     """What this person says of pairs with these felt returns.
 
     Skipping comes first, then calling equal, as in B-Pref; only a decided answer can be a mistake. Identical
-    returns are called equal by those who call any pair equal; others decide them by a coin. `shown`: 1 where the first
+    returns are called equal by those who call any pair equal or are never in doubt: rationality without limit and no
+    side bias. Others decide them by a coin. `shown`: 1 where the first
     option was the one shown first, -1 where the second was, 0 where nobody knows.
     """
     one, two = returns
     _refuse_infinite(np.concatenate(returns))
     skipped = np.maximum(one, two) < cuts.skip_below
     equal = np.abs(one - two) <= cuts.equal_within
+    if isinf(person.beta) and not person.side_bias:
+        equal |= one == two
     likely = preference(one - two, person.beta, person.side_bias * shown)
     decided = (chance[:, 0] < likely) ^ mistaken(person, chance)
     said: list[Answer] = []

@@ -75,6 +75,9 @@ class Rewards:
     """One number per decision, 0 outside the mask; None: a score counts at the last decision of its row."""
     metrics: dict[str, float] = field(default_factory=dict)
     """What else is worth logging, by name."""
+    taught: bool = True
+    """False: nobody knows yet what behaviour is worth, and a learner leaves its policy as it is. Paying 0 would not do:
+    advantages are measured from what an untrained critic expects, and standardised."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class RewardEnsemble(nn.Module):
     """
 
     anchored: Tensor
+    doubt: Tensor
 
     def __init__(self, spaces: Spaces, config: RewardConfig, generator: torch.Generator):
         super().__init__()
@@ -59,11 +60,14 @@ class RewardEnsemble(nn.Module):
         self.outputs = RunningMoments(config.members)
         self.register_buffer("anchored", torch.tensor(False))
         """Somebody has judged ends: the reward's zero is known, it is what comes after one."""
+        self.register_buffer("doubt", torch.tensor(0.0))
+        """The members' mean spread over the policy's behaviour."""
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """A model from before ends were judged knows none."""
         state.setdefault(f"{prefix}end", torch.zeros_like(self.end))
         state.setdefault(f"{prefix}anchored", torch.tensor(False))
+        state.setdefault(f"{prefix}doubt", torch.tensor(0.0))
         super()._load_from_state_dict(state, prefix, *rest)
 
     def features(self, record: Transitions) -> Float[Tensor, "B T F"]:
@@ -84,12 +88,19 @@ class RewardEnsemble(nn.Module):
         self, features: Float[Tensor, "B T F"], ends: Float[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "K B T"]:
         """The raw reward of every member, differentiable; `ends`: 1 where the step terminated its episode."""
-        rows = self.scaling.standardise(features.reshape(-1, features.shape[-1]))
-        hidden = self.body(rows.expand(self.config.members, -1, -1))
+        hidden = self._hidden(features)
         worth = torch.bmm(hidden, self.head)
         if ends is not None and bool(ends.any()):
             worth = worth + ends.reshape(-1, 1) * torch.bmm(hidden, self.end)
         return worth.reshape(-1, *features.shape[:2])
+
+    def ending(self, features: Float[Tensor, "N F"]) -> Float[Tensor, "K N"]:
+        """What it is worth besides that these steps ended their episodes."""
+        return torch.bmm(self._hidden(features), self.end).squeeze(-1)
+
+    def _hidden(self, features: Float[Tensor, "*B F"]) -> Float[Tensor, "K N H"]:
+        rows = self.scaling.standardise(features.reshape(-1, features.shape[-1]))
+        return self.body(rows.expand(self.config.members, -1, -1))
 
     @torch.no_grad()
     def standardise(self, record: Transitions, mask: Bool[Tensor, "B T"]) -> None:
@@ -97,6 +108,8 @@ class RewardEnsemble(nn.Module):
         square of 1: then its zero is taught and not to be moved."""
         self.outputs.reset()
         self.outputs.update(self(self.features(record), record.ends)[:, mask].T)
+        members = self.members(record)
+        self.doubt.fill_(members.std(dim=0)[mask].mean() if bool(self.anchored) and len(members) > 1 else 0.0)
 
     @torch.no_grad()
     def members(self, record: Transitions) -> Float[Tensor, "K B T"]:
@@ -109,8 +122,11 @@ class RewardEnsemble(nn.Module):
         return (raw - mean[:, None, None]) / std[:, None, None]
 
     def reward(self, record: Transitions) -> Float[Tensor, "B T"]:
-        """Mean of the standardised members minus `uncertainty_penalty` times their unbiased spread."""
+        """Mean of the standardised members minus `uncertainty_penalty` times their unbiased spread.
+
+        Where the zero is taught the spread is taken against its mean: a penalty for being alive is no part of it.
+        """
         members = self.members(record)
         if len(members) < 2:
             return members[0]
-        return members.mean(dim=0) - self.config.uncertainty_penalty * members.std(dim=0)
+        return members.mean(dim=0) - self.config.uncertainty_penalty * (members.std(dim=0) - self.doubt)

@@ -1,6 +1,6 @@
 """A reward learned for control: an ensemble that reads segments, and what to ask about behaviour."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,12 +16,10 @@ from plaudit.environments.control import rendering
 from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.rollouts import Trajectories
 from plaudit.errors import PlauditError
-from plaudit.feedback import KINDS, shown_by
+from plaudit.feedback import KINDS
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.models.transitions import Transitions
-from plaudit.queries import disagreement, ends, random, segments
 from plaudit.rewards import functions
-from plaudit.rewards.config import FeedbackConfig
 from plaudit.rewards.learned.loop import Wanted
 from plaudit.rewards.learned.terms import Judgement, Term
 from plaudit.storage.artifacts import Artifacts
@@ -137,41 +135,21 @@ class SegmentStore:
         return self.segment(item).environment_rewards[0].numpy()
 
 
-EARLY_END = (
-    "episodes end by themselves here, so their length tells part of the true reward to whoever learns from people; "
-    "environment.horizon: fixed takes that away"
-)
-ATTEMPTS = 50
-"""Draws of segments for a ranking before some may overlap."""
-
-
 @dataclass(frozen=True)
 class SegmentOptions:
     """R judgements of up to C segments of up to L steps each, as the reward model sees them."""
 
     features: Float[Tensor, "R C L F"]
     mask: Bool[Tensor, "R C L"]
-    ends: Float[Tensor, "R C L"] | None = None
-    """1 where the episode terminated; none: nowhere."""
-
-
-def windows(behaviour: Trajectories, length: int) -> Int[Tensor, "W 3"]:
-    """(row, first step, steps) of what may be asked about: whole windows, then those that a termination cuts short."""
-    b = behaviour
-    short = segments.cut_short(b.mask, b.last, b.terminated, length)
-    try:
-        whole = segments.windows(b.mask, b.last, length)
-    except PlauditError:
-        if len(short) == 0:
-            raise
-        return short
-    return torch.cat([torch.nn.functional.pad(whole, (0, 1), value=length), short])
+    ends: Bool[Tensor, "R C L"]
+    """The step terminated its episode."""
 
 
 class SegmentReward:
     """A `RewardMedium`: an ensemble whose members sum their rewards over a segment."""
 
     usual_rate = 3e-3
+    folds = 3
 
     def __init__(self, model: RewardEnsemble, load: Callable[[Any], Transitions], subsample: float = 1.0):
         self.model, self.load, self.share = model, load, subsample
@@ -180,16 +158,14 @@ class SegmentReward:
         """The options of judgements of one kind; what a row has not, and what is shorter, is masked out."""
         record, mask = stack([self.load(option) for one in rows for option in one.options])
         features = self.model.features(record)
-        if bool(record.ends.any()):
-            self.model.anchored.fill_(True)
         most = max(len(one.options) for one in rows)
         there = torch.tensor([[i < len(one.options) for i in range(most)] for one in rows])
         spread = features.new_zeros(*there.shape, *features.shape[1:])
         spread[there] = features
         masks = mask.new_zeros(*there.shape, mask.shape[1])
         masks[there] = mask
-        ends = features.new_zeros(masks.shape)
-        ends[there] = record.ends
+        ends = torch.zeros_like(masks)
+        ends[there] = record.ends > 0
         return SegmentOptions(spread, masks, ends)
 
     def prepare(self, terms: Sequence[Term]) -> None:
@@ -197,13 +173,16 @@ class SegmentReward:
         if self.model.scaling.count == 0:
             sides = (_by_option(term.options) for term in terms)
             self.model.scale_inputs(torch.cat([one.features[one.mask] for one in sides]))
+        if any(bool(term.options.ends.any()) for term in terms):
+            self.model.anchored.fill_(True)
 
     def subsample(self, options: SegmentOptions, generator: torch.Generator) -> Int[Tensor, "D"]:
-        """A share of the time steps, the same for all segments."""
+        """A share of the time steps, the same for all segments; where lengths differ, evenly spaced ones."""
         length = options.mask.shape[2]
-        if bool(self.model.anchored):
-            return torch.arange(length)
-        return torch.randperm(length, generator=generator)[: max(1, round(self.share * length))]
+        if not bool(self.model.anchored):
+            return torch.randperm(length, generator=generator)[: max(1, round(self.share * length))]
+        apart = max(1, min(length, round(1 / self.share)))
+        return torch.arange(int(torch.randint(apart, (1,), generator=generator)), length, apart)
 
     def returns(
         self, options: SegmentOptions, subsample: Int[Tensor, "D"] | None = None
@@ -212,10 +191,16 @@ class SegmentReward:
         o, length = _by_option(options), options.mask.shape[2]
         columns: Any = slice(None) if subsample is None else subsample
         features, mask = (part[:, :, columns].flatten(end_dim=1) for part in (o.features, o.mask))
-        ends = None if o.ends is None else o.ends[:, :, columns].flatten(end_dim=1)
-        sums = _sums(self.model, features, mask, ends)
-        sums = sums.unflatten(1, o.mask.shape[:2]).transpose(1, 2)
-        return sums if subsample is None else sums * (length / len(subsample))
+        # not even a NaN behind the end gets through
+        rewards = self.model(features.masked_fill(~mask.unsqueeze(-1), 0.0))
+        sums = torch.where(mask, rewards, 0.0).sum(dim=-1)
+        if subsample is not None:
+            sums = sums * (length / len(subsample))
+        ended = o.ends.flatten(end_dim=1)
+        if bool(ended.any()):  # whatever is drawn, an end is read
+            rows, steps = torch.nonzero(ended, as_tuple=True)
+            sums = sums.index_add(1, rows, self.model.ending(o.features.flatten(end_dim=1)[rows, steps]))
+        return sums.unflatten(1, o.mask.shape[:2]).transpose(1, 2)
 
     def state_dict(self) -> dict[str, Any]:
         """The ensemble with its scaling."""
@@ -224,107 +209,6 @@ class SegmentReward:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved ensemble."""
         self.model.load_state_dict(state)
-
-
-class SegmentQuestions:
-    """What to ask about the latest rollout, and what the ensemble pays for it."""
-
-    def __init__(
-        self,
-        store: SegmentStore,
-        config: FeedbackConfig,
-        reward: SegmentReward,
-        generator: torch.Generator,
-        scale: float,
-    ):
-        self.store, self.config, self.reward = store, config, reward
-        self.generator, self.scale = generator, scale
-        self.taught = False
-        """The ensemble has been fitted once, so that it may disagree."""
-        self.early_end_matters = True
-        """The environment's own horizon is kept."""
-        self.notes: set[str] = set()
-
-    def ask(self, behaviour: Trajectories, wanted: Sequence[Wanted], tick: int) -> Iterator[NewQuery]:
-        """Questions about segments of this rollout; drawn one by one, as they are taken."""
-        if self.early_end_matters and bool(behaviour.terminated.any()):
-            self.notes.add(EARLY_END)
-        chosen = self.choose(behaviour, wanted)
-        said = {} if self.config.question is None else {"question": self.config.question}
-        return (
-            self.store.question(one, tick, behaviour.record, places, said)
-            for one, places in zip(wanted, chosen, strict=True)
-        )
-
-    def choose(self, behaviour: Trajectories, wanted: Sequence[Wanted]) -> list[list[Window]]:
-        """Segments for each question; PlauditError where this behaviour holds no two."""
-        length = self.config.segment
-        places = windows(behaviour, length)
-        where = [Window(*place) for place in places.tolist()]
-        count = sum(one.kind == "comparison" for one in wanted)
-        pairs = iter(self._pairs(behaviour, places, count).tolist() if count else [])
-        found = []
-        for one in wanted:
-            if one.kind == "comparison":
-                found.append([where[i] for i in next(pairs)])
-            else:
-                size = shown_by(one.kind, self.config.options)
-                found.append([where[i] for i in self._some(places, size)])
-        return found
-
-    def _pairs(self, behaviour: Trajectories, places: Tensor, count: int) -> Tensor:
-        rows, starts, lengths = places.unbind(dim=1)
-        apart = segments.apart(places[:, :2], lengths)
-        ending = behaviour.terminated[rows, starts + lengths - 1]
-        if bool(ending.any()):
-            return ends.pairs(ending, count, self.generator, apart)
-        if self.config.query == "random" or not self.taught:
-            return random.pairs(len(places), count, self.generator, apart)
-        candidates = random.pairs(len(places), count * self.config.candidates, self.generator, apart)
-        model = self.reward.model
-        with torch.no_grad():
-            rewards = model(model.features(behaviour.record), behaviour.record.ends)
-        sums = torch.nn.functional.pad(rewards.cumsum(dim=-1), (1, 0))
-        returns = sums[:, rows, starts + lengths] - sums[:, rows, starts]
-        return disagreement.pairs(returns, candidates, count, self.generator, self.scale)
-
-    def _some(self, places: Int[Tensor, "W 3"], size: int) -> list[int]:
-        """So many windows, no two of which share a step. PlauditError where there are not so many."""
-        apart = segments.apart(places[:, :2], places[:, 2])
-        for _ in range(ATTEMPTS):
-            order = torch.randperm(len(places), generator=self.generator).tolist()
-            found: list[int] = []
-            for i in order:
-                if all(bool(apart(torch.tensor([[i, j]]))) for j in found):
-                    found.append(i)
-                if len(found) == size:
-                    return found
-        raise PlauditError(
-            f"feedback.options: this rollout holds no {size} segments of {self.config.segment} steps that do not "
-            "overlap; choose a shorter feedback.segment, a longer rollout or fewer options"
-        )
-
-    def normalise(self, behaviour: Trajectories, refitted: bool) -> None:
-        """Standardise every member over the latest rollout."""
-        self.taught = self.taught or refitted
-        self.reward.model.standardise(behaviour.record, behaviour.mask)
-
-    def rewards(self, behaviour: Trajectories) -> Rewards:
-        """Of every step."""
-        return paid(self.reward.model.reward(behaviour.record), behaviour.mask)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What draws the questions."""
-        return {
-            "generator": self.generator.get_state(),
-            "taught": self.taught,
-            "notes": sorted(self.notes),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
-        self.generator.set_state(state["generator"])
-        self.taught, self.notes = state["taught"], set(state["notes"])
 
 
 def paid(dense: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Rewards:
@@ -368,16 +252,4 @@ def environment_reward(behaviour: Trajectories) -> Rewards:
 def _by_option(options: SegmentOptions) -> SegmentOptions:
     """All first options, then all second ones: [C, R, ...]."""
     o = options
-    ends = None if o.ends is None else o.ends.transpose(0, 1)
-    return SegmentOptions(o.features.transpose(0, 1), o.mask.transpose(0, 1), ends)
-
-
-def _sums(
-    model: RewardEnsemble,
-    features: Float[Tensor, "N L F"],
-    mask: Bool[Tensor, "N L"],
-    ends: Float[Tensor, "N L"] | None,
-) -> Float[Tensor, "K N"]:
-    # not even a NaN behind the end gets through
-    rewards = model(features.masked_fill(~mask.unsqueeze(-1), 0.0), ends)
-    return torch.where(mask, rewards, 0.0).sum(dim=-1)
+    return SegmentOptions(o.features.transpose(0, 1), o.mask.transpose(0, 1), o.ends.transpose(0, 1))

@@ -25,7 +25,7 @@ from plaudit.rewards.gold import GoldReward, of_one
 from plaudit.rewards.learned.loop import Wanted
 from plaudit.rewards.learned.terms import Judgement, Term
 from plaudit.storage.artifacts import Artifacts
-from plaudit.storage.store import NewQuery
+from plaudit.storage.store import NewQuery, Response
 
 ATTEMPTS = 5
 """Draws of completions before a prompt is given up whose completions are always the same."""
@@ -96,6 +96,8 @@ class CompletionReward:
     def __init__(self, model: TextReward, read: Callable[[Any], Sequence[int]]):
         self.model, self.read = model, read
         """`read` gives the tokens of an option, with its prompt."""
+
+    folds = 0
 
     @property
     def usual_rate(self) -> float:
@@ -209,6 +211,13 @@ class CompletionQuestions:
     def rewards(self, behaviour: Completions) -> Rewards:
         """What the model pays for completions."""
         return learned(self.reward.model, self.asking.generation.vocabulary)(behaviour)
+
+    def heard(self, standing: Sequence[Response]) -> None:
+        """Nothing: which prompts people can decide is not known beforehand."""
+
+    def exploring(self, behaviour: Completions) -> Rewards:
+        """Nothing: sampling explores by itself."""
+        return Rewards(torch.zeros(len(behaviour.mask)), taught=False)
 
     def state_dict(self) -> dict[str, Any]:
         """What draws the questions."""

@@ -110,7 +110,13 @@ class Weighted(Generic[Rows]):
                 metrics[f"{PREFIX}/{name}"] = scores.mean().item()
                 metrics[f"{PREFIX}/{name}_std"] = scores.std(correction=0).item()
         # left out, not multiplied by 0: what is left out cannot make the sum dense either
-        counted = [Counted(part.weight, paid[name]) for name, part in self.parts.items() if part.weight]
+        counted = [
+            Counted(part.weight, paid[name])
+            for name, part in self.parts.items()
+            if part.weight and paid[name].taught
+        ]
+        if not counted:
+            return Rewards(torch.zeros(len(mask)), torch.zeros(mask.shape), metrics, taught=False)
         if all(one.rewards.dense is None for one in counted):
             total = sum(one.weight * one.rewards.scores.detach().double().cpu() for one in counted)
             return Rewards(torch.as_tensor(total).float(), metrics=metrics)
@@ -188,6 +194,9 @@ class Scaled(Generic[Steps]):
         if metrics.get("feedback/refitted"):
             self.reset()
         paid = self.source.rewards(behaviour)
+        if not paid.taught:
+            self._paid = (behaviour, paid)
+            return metrics
         if paid.dense is None:
             raise PlauditError(
                 "reward.normalise: no part of the reward pays every step, so there is no return of steps to scale; set "
@@ -213,6 +222,8 @@ class Scaled(Generic[Steps]):
         """What the source pays, divided."""
         known = self._paid
         paid = known[1] if known is not None and known[0] is behaviour else self.source.rewards(behaviour)
+        if not paid.taught:
+            return paid
         assert paid.dense is not None
         scaled = (paid.dense / (self.moments.var + 1e-8).sqrt()).clamp(-self.limit, self.limit)
         return Rewards(paid.scores, scaled.to(paid.dense.dtype), paid.metrics)

@@ -83,9 +83,10 @@ class Evolution(Generic[Behaviour, Actor]):
         paid = self.rewards.rewards(behaviour)
         self.spent += cost
         self.updates += 1
-        if (
+        cut = (
             cost == left and not behaviour.mask.any(dim=1).all()
-        ):  # cut by the end of the budget: no fair comparison
+        )  # by the end of the budget: no fair comparison
+        if cut or not paid.taught:
             return behaviour_metrics(behaviour) | paid.metrics | metrics
         fitness = paid.scores.reshape(len(tried), -1).mean(dim=1)
         if not torch.isfinite(fitness).all():

@@ -100,6 +100,12 @@ class Updater:
         told = rollout.metrics | self._report(before, rollout.episodes, seen, rate)
         self.metrics = told | charged(told, settings)
 
+    def rest(self, rollout: Rollout) -> None:
+        """Learn nothing from a rollout of which nobody knows yet what it is worth."""
+        self.updates += 1
+        self.decisions += int(rollout.episodes.mask.sum())
+        self.metrics = dict(rollout.metrics) | {"policy/rested": 1.0}
+
     def settings_at(self, remaining: float) -> Any:
         """The algorithm's config with its annealed fields and its adaptive price of this update."""
         settings = self.algorithm.settings
@@ -257,7 +263,10 @@ class OnPolicy(Generic[Behaviour, Actor, Reference]):
         observed = self.rewards.observe(behaviour, progress)
         paid = self.rewards.rewards(behaviour)
         rollout = self.rollouts.episodes(behaviour, updater.policy, self.reference, paid)
-        updater.update(rollout, 1 - self.progress)
+        if paid.taught:
+            updater.update(rollout, 1 - self.progress)
+        else:
+            updater.rest(rollout)
         if not updater.optimiser.finite:  # before it could get into a checkpoint
             raise Diverged("the weights are")
         self.spent += cost

@@ -47,10 +47,8 @@ class Pairs:
 
     @property
     def term(self) -> Term:
-        options = SegmentOptions(
-            torch.stack([self.first, self.second], dim=1),
-            torch.stack([self.first_mask, self.second_mask], dim=1),
-        )
+        mask = torch.stack([self.first_mask, self.second_mask], dim=1)
+        options = SegmentOptions(torch.stack([self.first, self.second], dim=1), mask, torch.zeros_like(mask))
         return Term("comparison", options, self.judgements, PLAIN, (None,) * len(self.first))
 
 
@@ -290,7 +288,13 @@ def of_kind(kind: str, count: int = 7, seed: int = 5, people: tuple[str | None, 
     who = people or (None,) * count
     if people is not None:
         judgements = replace(judgements, person=torch.tensor([int(str(name)[-1]) for name in people]))
-    return Term(kind, SegmentOptions(features, mask), judgements, Likelihood(module, module.Config()), who)  # type: ignore[arg-type]
+    return Term(
+        kind,
+        SegmentOptions(features, mask, torch.zeros_like(mask)),
+        judgements,
+        Likelihood(module, module.Config()),
+        who,
+    )  # type: ignore[arg-type]
 
 
 KINDS = ("comparison", "ranking", "rating")

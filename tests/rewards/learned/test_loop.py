@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from plaudit.errors import PlauditError
 from plaudit.feedback import Comparison
 from plaudit.rewards.config import FeedbackConfig
-from plaudit.rewards.control import SegmentQuestions, Window, cut, from_bytes, stack, to_bytes
+from plaudit.rewards.control import Window, cut, from_bytes, stack, to_bytes
+from plaudit.rewards.control_questions import SegmentQuestions
 from plaudit.rewards.learned import loop
 from plaudit.rewards.learned.loop import Round, Wanted, schedule
 from plaudit.rewards.weighted import Scaled

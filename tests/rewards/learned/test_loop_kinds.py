@@ -29,6 +29,9 @@ COLUMNS = {"comparison": 2, "ranking": 3, "rating": 1, "binary": 1}
 class Numbers:
     """A `RewardMedium`: an option is the name of a number, and its reward a weight times that number."""
 
+    folds = 3
+    usual_rate = 0.05
+
     def __init__(self) -> None:
         self.model = nn.Linear(1, 1, bias=True)
         nn.init.zeros_(self.model.weight)
@@ -41,7 +44,8 @@ class Numbers:
             for one in rows
         ]
         features = torch.tensor(numbers)
-        return SegmentOptions(features, torch.ones(features.shape[:3], dtype=torch.bool))
+        mask = torch.ones(features.shape[:3], dtype=torch.bool)
+        return SegmentOptions(features, mask, torch.zeros_like(mask))
 
     def prepare(self, terms: Any) -> None:
         pass
@@ -77,6 +81,12 @@ class Draws:
 
     def normalise(self, behaviour: Any, refitted: bool) -> None:
         pass
+
+    def heard(self, standing: Any) -> None:
+        pass
+
+    def exploring(self, behaviour: Any) -> Rewards:
+        return Rewards(torch.zeros(0), taught=False)
 
     def rewards(self, behaviour: Any) -> Rewards:
         return Rewards(torch.zeros(0))
@@ -220,7 +230,7 @@ def test_who_is_asked_again_shows_how_steady_they_are(tmp_path: Path) -> None:
 def test_people_who_say_nothing_that_teaches_are_told(tmp_path: Path) -> None:
     one = loop(tmp_path, labels=4, first=4, rounds=0, kinds={"binary": 1.0}, ahead=0)
     with pytest.raises(PlauditError, match="no answer says which of two options is better"):
-        step(one, 0.0, lambda query: Binary(query.items[0], True))
+        step(one, 1.0, lambda query: Binary(query.items[0], True))
 
 
 def test_a_saved_loop_goes_on_with_its_kinds(tmp_path: Path) -> None:

@@ -101,9 +101,10 @@ def test_kinds_apart_and_what_teaches() -> None:
     pair = Judgement("comparison", ("a", "b"), (0.5,))
     assert by_kind([up, pair, down]) == {"comparison": [pair], "rating": [up, down]}
     assert list(by_kind([order, up])) == ["ranking", "rating"] and by_kind([]) == {}
-    for silent in ([], [down], [down, down], [tied], [tied, up]):
+    for silent in ([], [down], [down, down], [tied], [tied, up], [pair]):
         assert not informative(silent)
-    for telling in ([down, up], [order], [pair], [tied, down, up]):
+    better = Judgement("comparison", ("a", "b"), (1.0,))
+    for telling in ([down, up], [order], [better], [pair, better], [tied, down, up]):
         assert informative(telling)
 
 

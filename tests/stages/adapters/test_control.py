@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from plaudit.errors import PlauditError
-from plaudit.rewards.control import EARLY_END
 from plaudit.runs import config
 from plaudit.runs.folder import RunFolder
 from plaudit.stages import optimise
@@ -49,16 +48,6 @@ def test_a_refit_forgets_the_scale_of_the_reward_before(tmp_path: Path) -> None:
     run.close()
     # 160 decisions a rollout; the second round is due at half of the budget, before the third update
     assert seen == [(True, 160), (False, 320), (True, 160), (False, 320)]
-
-
-def test_episodes_that_end_by_themselves_are_noted_where_people_teach(tmp_path: Path) -> None:
-    early = small(environment={"id": "CartPole-v1", "envs": 4, "n_steps": 40})
-    for wanted, notes in ((early, {EARLY_END}), (small(), set())):
-        run = build(wanted, tmp_path / wanted.environment.id)
-        for _ in range(2):
-            tick(run)
-        run.close()
-        assert run.feedback.questions.notes == notes
 
 
 def test_a_learned_reward_without_weight_for_the_environment_ignores_it(tmp_path: Path) -> None:

@@ -1,21 +1,28 @@
 """The human side of the loop, as a source of reward: ask about fresh behaviour, read what was said, refit, pay."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Generic, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 
 from plaudit.annotators.client import Counts, SimulatedAnnotator, take_turns
 from plaudit.annotators.simulated import SimulatedPerson
 from plaudit.batches import Rewards
 from plaudit.errors import PlauditError
-from plaudit.maths.intervals import wilson
 from plaudit.rewards.config import FeedbackConfig
-from plaudit.rewards.learned.calibration import consistency, forecast, held_out, reliabilities
-from plaudit.rewards.learned.terms import informative, of_responses
+from plaudit.rewards.learned.calibration import (
+    beats_a_coin,
+    consistency,
+    forecast,
+    foreseen,
+    held_out,
+    reliabilities,
+)
+from plaudit.rewards.learned.terms import Judgement, decided, informative, of_responses
 from plaudit.rewards.learned.trainer import RewardTrainer
 from plaudit.seeds import seed_of
 from plaudit.storage.answer_log import AnswerLog
@@ -119,6 +126,8 @@ class Pace:
         return waiting
 
 
+PROBE = 10
+"""Questions asked first, while nobody has told two options apart."""
 COUNTS = ("asked", "cursor", "labels", "owed", "ticks")
 """What the human side remembers, besides the reward and its questions."""
 
@@ -138,8 +147,16 @@ class Questions(Protocol[Paid]):
         """Fix what comparisons leave open, the scale and the zero."""
         ...
 
+    def heard(self, standing: Sequence[Response]) -> None:
+        """All answers that are learned from: what people can decide is asked about more."""
+        ...
+
     def rewards(self, behaviour: Paid) -> Rewards:
         """What the reward pays for this behaviour."""
+        ...
+
+    def exploring(self, behaviour: Paid) -> Rewards:
+        """What is paid while nothing that was asked about differs."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -184,14 +201,18 @@ class FeedbackLoop(Generic[Behaviour]):
         self.shares: dict[str, float] = {name: share for name, share in config.kinds.items() if share}
         self.by_kind = dict.fromkeys(self.shares, 0)
         self.pace = Pace(session, config)
+        self.proven = False
+        """The answers foresee one another better than a coin would."""
+        self._untaught = deepcopy(trainer.state_dict()) if trainer.medium.folds else None
 
     def observe(self, behaviour: Behaviour, progress: float) -> dict[str, Any]:
         """Ask what is due about this behaviour, then learn from all answers up to now; returns metrics."""
         self.pace.hear()  # before more is asked, which would hide what was answered
         while self.asked < len(self.plan) and self.plan[self.asked].progress <= progress:
             count = self.plan[self.asked].questions + self.owed
+            last = progress >= 1
             try:
-                asked = self._ask(behaviour, count)
+                asked = self._ask(behaviour, count, last)
             except PlauditError:
                 if self.asked == 0:
                     raise
@@ -199,10 +220,10 @@ class FeedbackLoop(Generic[Behaviour]):
             self.asked, self.owed = self.asked + 1, count - asked
         self.session.simulate()
         self.pace.keep(self._taught, last=progress >= 1)
-        if not self._taught():
+        if progress >= 1 and not self._taught():
             raise PlauditError(
-                "feedback.people: no answer says which of two options is better, so there is no reward to optimise; "
-                "ask for more first (feedback.first), or let people skip less"
+                "feedback.people: no answer says which of two options is better, so there was no reward to optimise; "
+                "ask for more (feedback.labels), let people skip less, or give the run a longer budget to explore in"
             )
         # more waits than may, and yet it goes on: its patience has run out
         simulated = bool(self.session.people)
@@ -212,22 +233,11 @@ class FeedbackLoop(Generic[Behaviour]):
         return metrics
 
     def rewards(self, behaviour: Behaviour) -> Rewards:
-        """By the reward as it is; nothing before it has forecast answers better than a coin."""
-        paid = self.questions.rewards(behaviour)
-        if getattr(self.trainer.medium.model, "anchored", False) and not self.proven:
-            dense = None if paid.dense is None else torch.zeros_like(paid.dense)
-            return Rewards(torch.zeros_like(paid.scores), dense, paid.metrics)
-        return paid
-
-    proven = False
-    hits = told = 0
-
-    def _prove(self, metrics: dict[str, Any]) -> None:
-        said = zip(metrics.get("reward/held_out_probabilities", ()), metrics.get("reward/held_out_answers", ()))
-        right = [(p > 0.5) == (y > 0.5) for p, y in said if y != 0.5]
-        self.hits, self.told = self.hits + sum(right), self.told + len(right)
-        if self.told and wilson(self.hits, self.told, 2.576)[0] > 0.5:
-            self.proven = True
+        """By the reward as it is, once it is known to be worth anything; before that the policy stays as it is, and
+        where nothing that was asked about differs it goes exploring."""
+        if not self.trainer.fits:
+            return self.questions.exploring(behaviour)
+        return replace(self.questions.rewards(behaviour), taught=self.proven)
 
     @property
     def fits(self) -> int:
@@ -245,12 +255,22 @@ class FeedbackLoop(Generic[Behaviour]):
             "or the run was over before their round was due (feedback.until)"
         }
 
-    def _ask(self, behaviour: Behaviour, count: int) -> int:
+    def _ask(self, behaviour: Behaviour, count: int, last: bool) -> int:
         """Ask, and count; again after a resume changes nothing, as the keys are the same.
 
-        Real people get each question as soon as it is ready: drawing clips takes a while.
+        While nobody has told two options apart a few questions come first, and the others only once that has happened:
+        before a policy has reached anything that matters they would all be asked in vain.
         """
-        queries = self.questions.ask(behaviour, self._wanted(count), self.ticks)
+        queries = iter(self.questions.ask(behaviour, self._wanted(count), self.ticks))
+        if self._taught():
+            return self._enqueue(queries)
+        asked = self._enqueue(islice(queries, PROBE))
+        self.session.simulate()
+        self.pace.keep(self._taught, last)
+        return asked + self._enqueue(queries) if self._taught() else asked
+
+    def _enqueue(self, queries: Iterator[NewQuery]) -> int:
+        """Real people get each question as soon as it is ready: drawing clips takes a while."""
         parts = [list(queries)] if self.session.people else ([query] for query in queries)
         return sum(len(self.session.store.enqueue(part)) for part in parts)
 
@@ -279,18 +299,30 @@ class FeedbackLoop(Generic[Behaviour]):
         """What new answers change; without any nothing is read again."""
         standing = self.session.standing()
         self.labels = len(standing)
+        self.questions.heard(standing)
         metrics: dict[str, Any] = {}
         judgements = of_responses(standing) if fresh else []
         if informative(judgements):
             # how well the reward of before forecasts the new answers: held-out data at no cost in labels
             metrics = forecast(self.trainer, of_responses(fresh)) if self.trainer.fits else {}
-            self._prove(metrics)
+            metrics |= self._prove(judgements)
             metrics |= self.trainer.fit(judgements)
             metrics |= {"feedback/learned_from": len(judgements), "feedback/refitted": 1.0}
             metrics |= reliabilities(self.trainer.people)
+        told = [one for one in judgements if len(one.options) > 1]
+        if told:
+            metrics["feedback/informative"] = sum(decided(one) for one in told) / len(told)
         if self.config.held_out and self.trainer.fits:
             metrics |= held_out(self.trainer, of_responses(self.session.standing("held_out")))
         return metrics | consistency(standing, self.session.standing("repeat"))
+
+    def _prove(self, judgements: Sequence[Judgement]) -> dict[str, float]:
+        """Whether these answers foresee one another: a reward of which that is not known moves no policy."""
+        if self.proven:
+            return {}
+        seen = foreseen(self.trainer, judgements, self._untaught)
+        self.proven = beats_a_coin(seen)
+        return {} if not seen.answers else {"reward/foreseen": seen.right / seen.answers}
 
     def _taught(self) -> bool:
         """Whether any answer yet tells a better option from a worse one."""
@@ -304,6 +336,7 @@ class FeedbackLoop(Generic[Behaviour]):
         """Everything but the feedback itself, which the store keeps."""
         return {name: getattr(self, name) for name in COUNTS} | {
             "by_kind": dict(self.by_kind),
+            "proven": self.proven,
             "trainer": self.trainer.state_dict(),
             "questions": self.questions.state_dict(),
         }
@@ -318,8 +351,10 @@ class FeedbackLoop(Generic[Behaviour]):
             )
         for name in COUNTS:
             setattr(self, name, state[name])
+        self.proven = state.get("proven", self.labels > 0)  # a checkpoint of before that was asked
         self.by_kind |= state["by_kind"]
         self.session.read(self.cursor)
+        self.questions.heard(self.session.standing())
         self.trainer.load_state_dict(state["trainer"])
         self.questions.load_state_dict(state["questions"])
 

@@ -120,11 +120,16 @@ def tensors(rows: Sequence[Judgement]) -> Judgements:
     return BY_KIND[rows[0].kind].judgements(said, shown)
 
 
+def decided(one: Judgement) -> bool:
+    """Whether it puts an option before another, or a value on one."""
+    return len(one.options) == 1 or (one.said[0] != 0.5 if len(one.said) == 1 else len(set(one.said)) > 1)
+
+
 def informative(judgements: Sequence[Judgement]) -> bool:
     """Whether anything in them tells a better option from a worse one."""
     single: dict[str, set[tuple[float, ...]]] = {}
     for one in judgements:
-        if len(one.options) > 1 and (len(one.said) == 1 or len(set(one.said)) > 1):
+        if len(one.options) > 1 and decided(one):
             return True
         if len(one.options) == 1:
             single.setdefault(one.kind, set()).add(one.said)

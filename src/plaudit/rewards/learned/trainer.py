@@ -52,12 +52,17 @@ class RewardMedium(Protocol[Options, Subsample]):
         """The step size that fits it, where nobody gives one."""
         ...
 
+    @property
+    def folds(self) -> int:
+        """Parts into which answers are divided to see whether they foresee one another; 0: a fit costs too much."""
+        ...
+
     def tensors(self, rows: Sequence[Judgement]) -> Options:
         """The options of judgements of one kind as tensors [R, C, ...]."""
         ...
 
     def prepare(self, terms: Sequence[Term]) -> None:
-        """Before the first fit: scale the inputs."""
+        """Before a fit: scale the inputs, once, and see what else there is to learn."""
         ...
 
     def subsample(self, options: Options, generator: torch.Generator) -> Subsample:
@@ -107,8 +112,7 @@ class RewardTrainer(Generic[Options, Subsample]):
         """Learn from all judgements; returns metrics. PlauditError where the fit diverges."""
         self.people.meet([one.person for one in judgements])
         terms = self.terms(judgements)
-        if self.fits == 0:
-            self.medium.prepare(terms)
+        self.medium.prepare(terms)
         plan = self.config.fit
         if steps is None:
             steps = self._first_steps(len(judgements)) if self.fits == 0 else plan.steps

@@ -17,7 +17,6 @@ from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.models.transitions import Transitions
 from plaudit.readers.judgements import Judged, Segment
 from plaudit.rewards.control import (
-    SegmentQuestions,
     SegmentReward,
     SegmentStore,
     Window,
@@ -26,6 +25,7 @@ from plaudit.rewards.control import (
     paid,
     stack,
 )
+from plaudit.rewards.control_questions import SegmentQuestions
 from plaudit.rewards.discriminator import Discriminator
 from plaudit.rewards.learned.loop import FeedbackLoop, FeedbackSession, simulated_people
 from plaudit.rewards.learned.trainer import RewardTrainer
@@ -180,7 +180,6 @@ class RewardSources:
         draws = generator(config.seed, "questions")
         medium = SegmentReward(model, segments.segment, config.reward.fit.subsample)
         questions = SegmentQuestions(segments, config.feedback, medium, draws, config.reward.likelihood.scale)
-        questions.early_end_matters = self.environment.horizon == "task"
         trainer = RewardTrainer(medium, config.reward, generator(config.seed, "feedback"))
         self.feedback = FeedbackLoop(self.session, config.feedback, trainer, questions)
         return self.feedback

@@ -1,5 +1,6 @@
 """The reward ensemble: as good as separate networks, standardised over the policy's own behaviour."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -157,3 +158,52 @@ def test_a_behaviour_that_never_varies_gives_no_infinities() -> None:
     model.scale_inputs(model.features(still).flatten(end_dim=1))
     model.standardise(still, torch.ones(3, 5, dtype=torch.bool))
     assert torch.isfinite(model.reward(still)).all()
+
+
+# ------------------------------------------------------------------------------------------------ ends of episodes
+
+
+def ending(generator: torch.Generator) -> Transitions:
+    steps = record(generator)
+    return replace(steps, ends=(torch.rand(4, 6, generator=generator) < 0.3).float())
+
+
+def test_an_end_adds_what_the_hidden_layer_says_of_it() -> None:
+    generator = torch.Generator().manual_seed(1)
+    model, steps = ensemble(), ending(generator)
+    features = model.features(steps)
+    assert torch.equal(model(features, steps.ends), model(features))  # zero before anybody has judged one
+    model.end.data = torch.randn(model.end.shape, generator=generator)
+    plain, worth = model(features), model(features, steps.ends)
+    assert torch.equal(plain[:, steps.ends == 0], worth[:, steps.ends == 0])
+    rows = features[steps.ends > 0]
+    torch.testing.assert_close(worth[:, steps.ends > 0] - plain[:, steps.ends > 0], model.ending(rows))
+    head, model.head.data = model.head.data, model.end.data
+    torch.testing.assert_close(model.ending(rows), model(rows[None])[:, 0])
+    model.head.data = head
+
+
+def test_where_ends_were_judged_the_zero_stays_where_it_is() -> None:
+    generator = torch.Generator().manual_seed(1)
+    model, steps = ensemble(members=2), ending(generator)
+    mask = torch.rand(4, 6, generator=generator) < 0.8
+    model.anchored.fill_(True)
+    raw = model(model.features(steps), steps.ends)
+    model.standardise(steps, mask)
+    members = model.members(steps)
+    for k in range(2):
+        scale = (raw[k][mask].double() ** 2).mean().sqrt()
+        torch.testing.assert_close(members[k], (raw[k] / scale).float(), rtol=1e-4, atol=1e-5)
+    # caution is about differences: over what the policy does it takes nothing off in the mean
+    torch.testing.assert_close(model.reward(steps)[mask].mean(), members.mean(dim=0)[mask].mean())
+
+
+def test_a_model_of_before_ends_were_judged_is_read() -> None:
+    model, other = ensemble(), ensemble(seed=3)
+    old = {
+        name: value for name, value in model.state_dict().items() if name not in ("end", "anchored", "doubt")
+    }
+    other.end.data.fill_(1.0)
+    other.load_state_dict(old)
+    steps = ending(torch.Generator().manual_seed(0))
+    assert torch.equal(other.reward(steps), model.reward(steps)) and not other.anchored

@@ -92,3 +92,62 @@ def test_apart_is_no_shared_step() -> None:
         steps = {(row, step) for step in range(start, start + length)}
         others = {(other, step) for step in range(begin, begin + length)}
         assert verdict == (not steps & others)
+
+
+def slow_cut_short(mask: Tensor, last: Tensor, terminated: Tensor, length: int) -> list[list[int]]:
+    """Back from every termination, step by step, as long as it is the same episode."""
+    found = []
+    for row, end in torch.nonzero(terminated & mask).tolist():
+        start = end
+        while start > 0 and mask[row, start - 1] and not last[row, start - 1]:
+            start -= 1
+        episode = end - start + 1
+        for steps in range(1, length):
+            if steps <= episode and (steps >= length / segments.SHORTEST or steps == episode):
+                found.append([row, end - steps + 1, steps])
+    return found
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 14), st.integers(1, 13))
+def test_what_a_termination_cuts_short_is_what_the_loop_finds(
+    seed: int, rows: int, steps: int, length: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(rows, steps, generator=generator) < 0.85
+    last = torch.rand(rows, steps, generator=generator) < 0.3
+    terminated = last & mask & (torch.rand(rows, steps, generator=generator) < 0.6)  # others: a time limit
+    found = segments.cut_short(mask, last, terminated, length).tolist()
+    assert sorted(found) == sorted(slow_cut_short(mask, last, terminated, length))
+
+
+def test_cut_short_by_hand() -> None:
+    # an episode of seven steps terminates, one of three is cut by a time limit, one of one step terminates
+    mask = torch.ones(1, 11, dtype=torch.bool)
+    last = torch.zeros(1, 11, dtype=torch.bool)
+    last[0, [6, 9, 10]] = True
+    terminated = last.clone()
+    terminated[0, 9] = False
+    # of windows of 10 steps at least 2 are shown, and of a shorter episode all
+    assert segments.cut_short(mask, last, terminated, 10).tolist() == [
+        *([0, 7 - steps, steps] for steps in range(2, 8)),
+        [0, 10, 1],
+    ]
+
+
+def test_windows_of_unlike_lengths_share_no_step() -> None:
+    places, lengths = torch.tensor([[0, 0], [0, 3], [0, 5], [1, 0]]), torch.tensor([5, 2, 4, 9])
+    apart = segments.apart(places, lengths)
+    pairs = torch.combinations(torch.arange(4))
+    expected = []
+    for one, other in pairs.tolist():
+        cells = [
+            {(int(places[i, 0]), int(places[i, 1]) + t) for t in range(int(lengths[i]))} for i in (one, other)
+        ]
+        expected.append(not cells[0] & cells[1])
+    assert (
+        apart(pairs).tolist()
+        == apart(pairs.flip(1)).tolist()
+        == expected
+        == [False, True, True, True, True, True]
+    )

@@ -1,7 +1,7 @@
 """Rewards mixed by weight, against loops and by hand; and the scale of a mix, by its own discounted returns."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -293,3 +293,31 @@ def test_the_parts_of_a_mix_are_seen_saved_and_go_on() -> None:
     assert mix.rewards(behaviour).metrics["rollout/reward_mean"] == pytest.approx(
         float(mix.rewards(behaviour).dense.mean())
     )
+
+
+# ------------------------------------------------------------------------------------------- what nobody has taught
+
+
+class Silent(Seen):
+    """A source that nobody has taught yet."""
+
+    def rewards(self, behaviour: Paid) -> Rewards:
+        return replace(super().rewards(behaviour), taught=False)
+
+
+def test_what_nobody_has_taught_is_left_out_of_a_mix() -> None:
+    yes = torch.ones(1, 2, dtype=torch.bool)
+    behaviour = Paid(torch.tensor([[3.0, -1.0]]), ~yes, yes)
+    mixed = weighted({"a": (2.0, Seen()), "b": (5.0, Silent())}).rewards(behaviour)
+    assert mixed.taught and mixed.dense is not None and mixed.dense.tolist() == [[6.0, -2.0]]
+    assert mixed.metrics["objective/rewards/b"] == 2.0  # logged all the same
+    alone = weighted({"a": (0.0, Seen()), "b": (5.0, Silent())}).rewards(behaviour)
+    assert not alone.taught and alone.scores.tolist() == [0.0]
+
+
+def test_a_scale_knows_nothing_of_what_nobody_has_taught() -> None:
+    yes = torch.ones(1, 2, dtype=torch.bool)
+    behaviour = Paid(torch.tensor([[3.0, -1.0]]), ~yes, yes)
+    source = Scaled(Silent(), 1, 0.5)
+    source.observe(behaviour, 0.0)
+    assert not source.rewards(behaviour).taught and source.moments.count == 0

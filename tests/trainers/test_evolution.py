@@ -1,6 +1,6 @@
 """The evolution learner: one generation is ask, behave, tell; the budget is exact; it resumes and it climbs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -169,3 +169,13 @@ def test_what_is_not_finite_is_told() -> None:
     one = learner(64, learning_rate=1e300)
     with pytest.raises(Diverged, match="the weights are"):
         one.step()
+
+
+def test_a_generation_nobody_knows_the_worth_of_moves_nothing() -> None:
+    class Untaught(Near):
+        def rewards(self, behaviour: Tried) -> Rewards:
+            return replace(super().rewards(behaviour), taught=False)
+
+    one = learner(64, source=Untaught())
+    one.step()
+    assert one.policy.where.tolist() == [0.0] * 3 and one.updates == 1 and one.spent == 16

@@ -8,7 +8,7 @@ import torch
 from table_policy import Drawn, Paid, Seen, Settings, Steps, Table, begin, updater_of
 
 from plaudit.algorithms.on_policy import ppo, reinforce
-from plaudit.batches import Episodes, Rollout
+from plaudit.batches import Episodes, Rewards, Rollout
 from plaudit.errors import Diverged
 from plaudit.maths.advantage import GAE, MonteCarlo
 from plaudit.maths.kl import Kl
@@ -200,3 +200,21 @@ def test_on_a_bandit_with_a_kl_price_the_best_policy_is_reached(price: float, al
     found = policy.logits.detach().softmax(-1)[0]
     assert 0.5 * (found - best).abs().sum() <= 0.02
     assert 0.5 * (REFERENCE - best).abs().sum() > 0.1  # it was somewhere else before
+
+
+class Untaught(Paid):
+    """Nobody knows what the first two rollouts are worth."""
+
+    def rewards(self, behaviour: Seen) -> Rewards:
+        return replace(super().rewards(behaviour), taught=len(self.observed) > 2)
+
+
+def test_a_policy_learns_nothing_of_what_nobody_knows_the_worth_of() -> None:
+    updater, _, _ = begin(Config(epochs=1))
+    learner = OnPolicy(updater, Drawn(), Untaught(), 100)
+    start = {name: value.clone() for name, value in updater.policy.trainable().items()}
+    for i in range(1, 4):
+        row = learner.step()
+        moved = any(not torch.equal(value, start[name]) for name, value in updater.policy.trainable().items())
+        assert moved == (i > 2) and (row.get("policy/rested") == 1.0) == (i <= 2)
+        assert learner.updates == i and learner.spent == updater.decisions and row["reward/observed"] == i

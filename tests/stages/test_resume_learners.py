@@ -60,6 +60,17 @@ CONTROL: dict[str, dict[str, Any]] = {
         "feedback": PEOPLE | {"labels": 24, "first": 12, "rounds": 3, "until": 0.9, "segment": 10},
     },
 }
+# one run that goes exploring before anything differs, and one whose answers prove nothing for a while
+for name, feedback in {
+    "ends": {"people": [{"equal": 0.2}]},
+    "unproven": {"people": [{"beta": 0.0}, {}, {}], "labels": 60, "first": 36},
+}.items():
+    CONTROL[name] = {
+        "algorithm": "ppo",
+        "timesteps": 1400,
+        "reward": {"weights": {"environment": 0, "learned": 1}, "fit": {"first_steps": 8, "steps": 4}},
+        "feedback": {"labels": 40, "first": 8, "rounds": 5, "until": 0.9, "segment": 10} | feedback,
+    }
 LANGUAGE: dict[str, dict[str, Any]] = {
     "grpo": {"environment": {"num_generations": 4}, "trainer": {"epochs": 1}},
     "rloo": {"environment": {"num_generations": 4}, "policy": {"critic": "none"}},
@@ -143,7 +154,9 @@ def test_in_control(name: str, folder: Path, tmp_path: Path) -> None:
     rows = resumed_is_whole(control(name, folder), tmp_path, 3)
     assert len(rows) >= 5
     changing = [
-        row for row in rows if row.get("policy/grad_norm") or row.get("loss/total") or name in ("trpo", "es")
+        row
+        for row in rows
+        if row.get("policy/grad_norm") or row.get("loss/total") or name in ("trpo", "es", "unproven")
     ]
     assert changing, "something has to learn, or this would show nothing"
 

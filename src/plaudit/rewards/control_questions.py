@@ -1,6 +1,7 @@
 """What to ask about behaviour in an environment, and what the reward that is learned from it pays."""
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 from typing import Any
 
 import torch

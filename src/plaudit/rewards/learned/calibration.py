@@ -45,7 +45,7 @@ SURE = 3.0
 
 
 CHECKED = 200
-"""Gradient steps of each of these fits."""
+"""Gradient steps of each of these fits, at most."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def foreseen(
         if not asked or not informative(rest):
             continue
         trainer.load_state_dict(deepcopy(dict(untaught)))
-        trainer.fit(rest, CHECKED)
+        trainer.fit(rest, min(CHECKED, trainer.config.fit.first_steps))
         for term in trainer.terms(asked):
             said = trainer.people.entering(term.judgements)
             metrics = assess(trainer.returns(term), said, term.likelihood)

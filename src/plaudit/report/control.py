@@ -5,7 +5,7 @@ Every part is left out, with its reason, where its data are missing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import isnan
 
 import numpy as np
 
@@ -15,37 +15,11 @@ from plaudit.report.charts import BLUE, GREEN, ORANGE, Curve, Labels, Marks, cur
 from plaudit.report.data import RunData, Series
 from plaudit.report.evaluations import FEW, Forecasts
 from plaudit.report.page import Part, Summary
-from plaudit.report.rollouts import Models, Returns, Scored
+from plaudit.report.rollouts import Models, Scored
 from plaudit.report.seeds import Measure, View
 from plaudit.report.texts import Texts, number
-from plaudit.runs.statistics import rank_correlation, t_quantile
-
-
-@dataclass(frozen=True)
-class Change:
-    """After minus before, with Welch's 95 % interval."""
-
-    gain: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """better, worse or unclear."""
-        return "better" if self.low > 0 else "worse" if self.high < 0 else "unclear"
-
-
-def change(before: Returns, after: Returns) -> Change | None:
-    """The difference of two means (Welch 1947); none where an interval needs more episodes."""
-    if min(before.episodes, after.episodes) < 2:
-        return None
-    parts = [one.std**2 / (one.episodes - 1) for one in (before, after)]  # squared standard errors
-    gain, error = after.mean - before.mean, sqrt(sum(parts))
-    if error == 0:
-        return Change(gain, gain, gain)
-    spread = sum(part**2 / (one.episodes - 1) for part, one in zip(parts, (before, after), strict=True))
-    half = error * t_quantile(0.95, max(1, int(error**4 / spread)))
-    return Change(gain, gain - half, gain + half)
+from plaudit.runs.returns import Change, Returns, change
+from plaudit.runs.statistics import rank_correlation
 
 
 def part(run: RunData, say: Texts) -> Part:

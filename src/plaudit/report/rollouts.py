@@ -20,6 +20,7 @@ from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.queries.segments import run_lengths, windows
 from plaudit.report.data import RunData
 from plaudit.runs import saved, settings
+from plaudit.runs.returns import Returns
 from plaudit.seeds import seed_of
 
 EPISODES, ROWS, LONGEST, POINTS = 20, 16, 1000, 100
@@ -40,15 +41,6 @@ class Models:
     after: ActorCritic
     reward: RewardEnsemble | None
     finished: bool
-
-
-@dataclass(frozen=True)
-class Returns:
-    """True returns of one policy."""
-
-    mean: float
-    std: float
-    episodes: int
 
 
 @dataclass(frozen=True)
@@ -146,8 +138,7 @@ def returns(run: RunData, models: Models) -> tuple[Returns, Returns]:
 
 def _evaluated(run: RunData, policy: ActorCritic, which: str) -> Returns:
     seed = seed_of(run.seed, "report", which)
-    returns = true_returns(policy, environment_of(run), EPISODES, seed)
-    return Returns(float(returns.mean()), float(returns.std()), len(returns))
+    return Returns.of(true_returns(policy, environment_of(run), EPISODES, seed))
 
 
 def scored(run: RunData, models: Models) -> Scored:

@@ -24,7 +24,7 @@ from plaudit.runs.config import RunConfig
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
-from plaudit.stages.adapters import control_data, control_reward
+from plaudit.stages.adapters import cloning, control_data, control_reward
 from plaudit.stages.adapters.control_reward import RewardSources
 from plaudit.stages.evaluate import EvaluateControl
 from plaudit.stages.reward import RewardFromFiles
@@ -179,7 +179,7 @@ def save_reward(out: Path, reward: SegmentReward, about: dict[str, Any]) -> None
 normalise, rules, refuse_model = control_reward.normalise, control_reward.rules, control_reward.refuse_model
 memory_explained = run_memory_explained = nullcontext
 pretraining_memory_explained = nullcontext
-training_data = control_data.CloningData
+training_data = cloning.CloningData
 
 
 def evaluated(place: str, config: EvaluateControl) -> dict[str, Any]:

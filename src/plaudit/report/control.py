@@ -154,9 +154,14 @@ def _tiles(run: RunData, forecasts: Forecasts, returns: tuple[Returns, Returns] 
 
 
 def verdict(run: RunData, returns: tuple[Returns, Returns] | None) -> str:
-    """better, worse, unclear, or unknown where the run did not get far enough."""
-    changed = _change(run, returns)
-    return "unknown" if changed is None else changed.verdict
+    """better, worse or unclear, by the likeliest actions before and after; differs where drawn ones say the opposite;
+    unknown where the run did not get far enough."""
+    changed, drawn = _change(run, returns), _change(run, rollouts.recorded(run, "_drawn"))
+    if changed is None:
+        return "unknown"
+    if drawn is not None and {changed.verdict, drawn.verdict} == {"better", "worse"}:
+        return "differs"
+    return changed.verdict
 
 
 def _change(run: RunData, returns: tuple[Returns, Returns] | None) -> Change | None:
@@ -171,13 +176,25 @@ def _verdict(run: RunData, returns: tuple[Returns, Returns] | None, say: Texts) 
     if changed.verdict == "unclear":
         low, high = changed.low, changed.high
     gain = changed.gain if changed.verdict == "unclear" else abs(changed.gain)
-    kind = {"better": "verdict good", "worse": "verdict bad", "unclear": "verdict"}[changed.verdict]
+    whole = verdict(run, returns)
+    kind = {"better": "verdict good", "worse": "verdict bad"}.get(whole, "verdict")
     told = page.paragraph(say(f"verdict_{changed.verdict}", gain=gain, low=low, high=high), kind)
+    told += _by_drawn(run, changed, say)
     if run.asks_people and run.simulated == 0:
         told += page.paragraph(say("own_wish", labels=run.labels))
-    elif changed.verdict == "worse" and run.asks_people:
+    elif whole == "worse" and run.asks_people:
         told += page.paragraph(say("misled"))
     return told + page.paragraph(say("one_seed"), "small")
+
+
+def _by_drawn(run: RunData, changed: Change, say: Texts) -> str:
+    """What drawn actions say, where it is something else; nothing where they were not measured."""
+    returns = rollouts.recorded(run, "_drawn")
+    drawn = _change(run, returns)
+    if returns is None or drawn is None or drawn.verdict == changed.verdict:
+        return ""
+    before, after = (number(one.mean) for one in returns)
+    return page.paragraph(say(f"drawn_{drawn.verdict}", before=before, after=after))
 
 
 def learning_curve(run: RunData, say: Texts) -> str:

@@ -381,7 +381,9 @@ def test_a_clone_is_of_the_environment_that_somebody_says(plaudit: Run, tmp_path
         plaudit("pretrain", "d.npz", *short, "--env", "CartPole-v1", "--out", "d"), "CartPole-v1 gives (4,)"
     )
     code, out, _ = plaudit("pretrain", "d.npz", "--help")
-    assert code == 0 and "--environment.id" in out
+    assert (
+        code == 0 and "--environment.id" in out and out.startswith("usage: plaudit pretrain FILE [OPTIONS]")
+    )
 
 
 def test_pairs(plaudit: Run, tmp_path: Path) -> None:
@@ -391,6 +393,13 @@ def test_pairs(plaudit: Run, tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", **arrays)
     learn = ("reward", "p.npz", "--out", "model", "--folds", "2", "--repeats", "1", "--fit.first-steps", "3")
     refused(plaudit("reward", "--out", "x"), "give at least one file")
+    refused(
+        plaudit("reward", "p.npz", "--nosuch", "1"),
+        "reward: --nosuch is unknown",
+        "see plaudit reward --help",
+        status=2,
+    )
+    assert plaudit("reward", "p.npz", "--help")[1].startswith("usage: plaudit reward FILE ... [OPTIONS]")
     refused(plaudit("reward", "p.npz"), "only 6 pairs are decided; give at least 10, or fewer --folds")
     refused(plaudit(*learn, "--folds", "1"), "folds")
     np.savez(tmp_path / "q.npz", **arrays | {"label": np.array([0, 1, 0.7, 1, 0, 1])})

@@ -50,11 +50,11 @@ def _language(folder: Path, argv: Sequence[str]) -> int:
 
     rest = [item for item in argv if item != "--json"]
     default = evaluate.EvaluateText()
-    config = arguments.parse_with(default, rest, "evaluate", str(__doc__))
+    config = arguments.parse_with(default, rest, "evaluate FOLDER", str(__doc__))
     if (folder / "manifest.json").exists():  # the run's own config, then the flags
         prompts = config.environment.prompts
         other = None if prompts == default.environment.prompts else prompts
-        config = arguments.parse_with(evaluate.of_run(folder, other), rest, "evaluate", str(__doc__))
+        config = arguments.parse_with(evaluate.of_run(folder, other), rest, "evaluate FOLDER", str(__doc__))
     result = evaluate.evaluate(str(folder), config)
     if "--json" in argv:
         print(json.dumps(result))

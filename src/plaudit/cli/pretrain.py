@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     control = file.endswith(".npz")
     out, rest = arguments.take(argv[1:], "out", "runs/clone" if control else "runs/pretrained")
     usual: PretrainConfig = PretrainControl(_environment(file, rest)) if control else PretrainText()
-    config = arguments.parse_with(usual, rest, "pretrain", str(__doc__))
+    config = arguments.parse_with(usual, rest, "pretrain FILE", str(__doc__))
     bar = bar_of("pretrain", config.trainer)
     try:
         result = pretrain(config, file, Path(str(out)), bar.write)

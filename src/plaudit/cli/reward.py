@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
             "--fit.first-steps"
         )
     usual = reward.usual("language" if _is_text(Path(files[0])) else "control")
-    config = arguments.parse_with(usual, rest, "reward", str(__doc__))
+    config = arguments.parse_with(usual, rest, "reward FILE ...", str(__doc__))
     answers = reward.read([Path(file) for file in files], config)
     results = reward.learn(answers, config, Path(str(out)), {"files": files})
     if not results:

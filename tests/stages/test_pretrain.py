@@ -125,8 +125,14 @@ def test_an_observation_that_never_varies_is_not_blown_up(tmp_path: Path) -> Non
 def test_what_is_known_beside_the_return(tmp_path: Path) -> None:
     file = tmp_path / "steps.npz"
     steps = recorded(60, 4, np.arange(60) % 2)
-    worth = {"episode_returns": np.arange(6.0) + 100}
-    np.savez(file, obs=steps.observations, actions=steps.actions, episode_starts=steps.starts, **worth)
+    worth = np.arange(6.0) + 100
+    np.savez(
+        file,
+        obs=steps.observations,
+        actions=steps.actions,
+        episode_starts=steps.starts,
+        episode_returns=worth,
+    )
     found = pretrain(config("CartPole-v1", episodes=3, evaluate_count=20), str(file), tmp_path / "c", quiet)
     assert found["return_mean_demonstrated"] == 101
     assert 10 < found["return_mean_random"] < 40  # Gymnasium: about 22 steps

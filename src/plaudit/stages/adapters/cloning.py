@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
 
 from plaudit.environments.control.make import make
 from plaudit.environments.control.rollouts import spaces, true_returns
-from plaudit.environments.control.vector_env import Source
+from plaudit.environments.control.wrappers import clipped
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig
 from plaudit.models.demonstrated import Demonstrated
 from plaudit.models.moments import RunningMoments
@@ -58,15 +57,15 @@ class CloningData:
         source = make(config.environment)
         try:
             everything = cloned(steps, source)
-            bounded = _bounded(source)
+            bounded = clipped(source.action_space)
             self.network = ActorCritic(spaces(source), config.policy, generator(config.seed, "policy"))
         finally:
             source.close()
-        self.policy = Demonstrated(self.network, bounded)
+        self.policy = Demonstrated(self.network, None if bounded is None else torch.from_numpy(bounded))
         self.everything = everything
         self.network.observe(everything.record.observations[:, 0])
         if config.policy.normalise_observations:
-            _settle(self.network.moments)
+            _keep_constants(self.network.moments)
         self.train, self.held_out = split(everything, config.held_out, generator(config.seed, "held out"))
         self.shuffles = generator(config.seed, "minibatches")
 
@@ -157,15 +156,7 @@ def _cause(random: Returns, shown: Returns | None, fit: Fit) -> str:
     )
 
 
-def _bounded(source: Source) -> torch.Tensor | None:
-    """Which dimensions of a continuous action are clipped to bounds on both sides."""
-    space = source.action_space
-    if not isinstance(space, Box):
-        return None
-    return torch.from_numpy(np.isfinite(space.low) & np.isfinite(space.high)).reshape(-1)
-
-
-def _settle(moments: RunningMoments) -> None:
+def _keep_constants(moments: RunningMoments) -> None:
     """Give observations that never vary in the demonstrations the variance 1: divided by almost nothing, the first
     other value they take would be beyond anything the clone has learned from."""
     constant = moments.var < 1e-12 * (1 + moments.mean**2)

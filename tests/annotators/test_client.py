@@ -121,12 +121,14 @@ def test_counts_are_those_of_the_loop_and_come_again_from_the_store() -> None:
     for query in queries:
         answer = said(store, "ann")[query.key]
         expected["answers"] += 1
+        one, two = (hidden.rewards[item].astype(float).sum() for item in query.items)
+        expected["pairs"] += 1
+        expected["tied"] += one == two
         if answer in ("equal", "skip"):
             expected[answer] += 1
             continue
         expected["decided"] += 1
         expected["mistakes"] += draws(1, [json.dumps(["ann", query.key])])[0, 1] < FLAWED.mistake
-        one, two = (hidden.rewards[item].astype(float).sum() for item in query.items)
         expected["ordered"] += one != two
         expected["agree"] += answer == ("first" if one > two else "second")
     assert asdict(counts) == expected
@@ -247,10 +249,24 @@ def test_turns_with_several_answers_wanted() -> None:
     assert [counts.answers for counts in lives.values()] == [20, 20, 20]
 
 
+def test_pairs_of_equal_worth_are_told_apart_from_those_with_a_right_answer() -> None:
+    # six of seven pairs are worth the same: what is said of them is a coin, and counts for no agreement
+    worth = {"a": 1.0, "b": 1.0, "c": 2.0}
+    store = MemoryStore()
+    asked = [NewQuery(str(i), "comparison", ("a", "b"), 0, {}) for i in range(6)]
+    store.enqueue([*asked, NewQuery("6", "comparison", ("a", "c"), 0, {})])
+    ann = SimulatedAnnotator("ann", SimulatedPerson(), 0)
+    counts = ann.work(AnswerLog(store), lambda item: np.array([worth[item]]))
+    assert (counts.decided, counts.ordered, counts.agree, counts.pairs, counts.tied) == (7, 1, 1, 7, 6)
+    assert counts.rates()["tied"] == 6 / 7 and counts.rates()["agreement"] == 1
+
+
 def test_counts_add_up() -> None:
-    one, two = Counts(4, 2, 1, 1, 1, 2, 1), Counts(10, 8, 1, 1, 0, 8, 8)
-    assert one + two == Counts(14, 10, 2, 2, 1, 10, 9)
-    assert (one + two).rates() == {"equal": 2 / 14, "skip": 2 / 14, "mistakes": 1 / 10, "agreement": 9 / 10}
+    one, two = Counts(4, 2, 1, 1, 1, 2, 1, 4, 1), Counts(10, 8, 1, 1, 0, 8, 8, 12, 3)
+    assert one + two == Counts(14, 10, 2, 2, 1, 10, 9, 16, 4)
+    assert (one + two).rates() == {
+        "equal": 2 / 14, "skip": 2 / 14, "mistakes": 1 / 10, "agreement": 9 / 10, "tied": 4 / 16
+    }  # fmt: skip
     assert set(Counts().rates().values()) == {0.0}
 
 

@@ -133,6 +133,11 @@ def test_counts_of_all_kinds() -> None:
         else:
             expected["decided"] += 1
             expected["mistakes"] += draws(1, [json.dumps(["ann", key])])[0, 1] < MIXED.mistake
+        if isinstance(said, Comparison | Ranking):
+            sums = [hidden.rewards[item].astype(float).sum() for item in said.options]
+            both = [(sums[i], sums[j]) for i in range(len(sums)) for j in range(i)]
+            expected["pairs"] += len(both)
+            expected["tied"] += sum(a == b for a, b in both)
         if isinstance(said, Comparison) and answer in ("first", "second"):
             one, two = (hidden.rewards[item].astype(float).sum() for item in said.options)
             expected["ordered"] += 1
@@ -159,7 +164,7 @@ def test_agreement_over_the_pairs_of_rankings_by_hand() -> None:
         counts = SimulatedAnnotator("ann", person, 0).work(
             AnswerLog(store), lambda item: np.array([worth[item]])
         )
-        assert counts == Counts(answers=1, decided=1, mistakes=int(mistake), ordered=6, agree=right)
+        assert counts == Counts(answers=1, decided=1, mistakes=int(mistake), ordered=6, agree=right, pairs=6)
 
 
 def test_one_option_can_be_equal_to_none() -> None:

@@ -347,7 +347,7 @@ def test_demonstrations(
 ) -> None:
     np.savez(tmp_path / "d.npz", **arrays)
     refused(
-        plaudit("pretrain", "d.npz", *flags, "--out", "clone"),
+        plaudit("pretrain", "d.npz", "--env", "CartPole-v1", *flags, "--out", "clone"),
         "demonstrations" if "action" in sentence else "",
         sentence,
     )
@@ -356,13 +356,34 @@ def test_demonstrations(
 
 def test_cloning_never_overwrites(plaudit: Run, tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", **DEMOS)
-    clone = ("pretrain", "d.npz", "--out", "clone", "--trainer.epochs", "1", "--evaluate-count", "1")
+    env = ("--env", "CartPole-v1")
+    clone = ("pretrain", "d.npz", *env, "--out", "clone", "--trainer.epochs", "1", "--evaluate-count", "1")
     assert plaudit(*clone)[0] == 0
     before = (tmp_path / "clone" / "model.safetensors").read_bytes()
     refused(plaudit(*clone), "a model is here already")
     assert (tmp_path / "clone" / "model.safetensors").read_bytes() == before
     refused(plaudit("pretrain"), "the first argument is the file")
     refused(plaudit("pretrain", "none.npz"), "no such file")
+
+
+def test_a_clone_is_of_the_environment_that_somebody_says(plaudit: Run, tmp_path: Path) -> None:
+    short = ("--trainer.epochs", "1", "--evaluate-count", "2")
+    np.savez(tmp_path / "d.npz", **PENDULUM)
+    refused(
+        plaudit("pretrain", "d.npz", *short), "d.npz: does not say which environment it is of; give --env ID"
+    )
+    assert plaudit("pretrain", "d.npz", *short, "--env=Pendulum-v1", "--out", "a")[0] == 0
+    assert plaudit("pretrain", "d.npz", *short, "--set", "environment.id=Pendulum-v1", "--out", "b")[0] == 0
+    np.savez(tmp_path / "d.npz", **PENDULUM, environment="Pendulum-v1")
+    assert plaudit("pretrain", "d.npz", *short, "--out", "c")[0] == 0
+    assert saved.environment_of(tmp_path / "c").id == "Pendulum-v1"
+    refused(
+        plaudit("pretrain", "d.npz", *short, "--env", "CartPole-v1", "--out", "d"), "CartPole-v1 gives (4,)"
+    )
+    code, out, _ = plaudit("pretrain", "d.npz", "--help")
+    assert (
+        code == 0 and "--environment.id" in out and out.startswith("usage: plaudit pretrain FILE [OPTIONS]")
+    )
 
 
 def test_pairs(plaudit: Run, tmp_path: Path) -> None:
@@ -372,6 +393,13 @@ def test_pairs(plaudit: Run, tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", **arrays)
     learn = ("reward", "p.npz", "--out", "model", "--folds", "2", "--repeats", "1", "--fit.first-steps", "3")
     refused(plaudit("reward", "--out", "x"), "give at least one file")
+    refused(
+        plaudit("reward", "p.npz", "--nosuch", "1"),
+        "reward: --nosuch is unknown",
+        "see plaudit reward --help",
+        status=2,
+    )
+    assert plaudit("reward", "p.npz", "--help")[1].startswith("usage: plaudit reward FILE ... [OPTIONS]")
     refused(plaudit("reward", "p.npz"), "only 6 pairs are decided; give at least 10, or fewer --folds")
     refused(plaudit(*learn, "--folds", "1"), "folds")
     np.savez(tmp_path / "q.npz", **arrays | {"label": np.array([0, 1, 0.7, 1, 0, 1])})

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from plaudit.algorithms.on_policy import ppo
+from plaudit.cli import reward
 from plaudit.readers.arrays import read_comparisons, read_pairs
 from plaudit.readers.lines import read_lines, write_lines
 from plaudit.runs.config import from_mapping
@@ -241,3 +243,13 @@ def test_what_is_exported_is_what_the_environment_showed(plaudit: Run, tmp_path:
             returns.append(-(angle**2 + 0.1 * observations[:, 2] ** 2 + 0.001 * torque**2).sum())
         assert row["answer"] == ("first" if returns[0] > returns[1] else "second")
         assert row["annotator"] == "simulated-0" and math.isfinite(sum(returns))
+
+
+def test_what_takes_longer_than_two_seconds_shows_how_far_it_is() -> None:
+    written: list[int] = []
+    seconds = iter([0.0, 1.0, 2.5, 3.0, 4.0])
+    bar: Any = SimpleNamespace(write=lambda row: written.append(row["percent"]))
+    tell = reward._told(bar, lambda: next(seconds))
+    for share in (0.1, 0.2, 0.205, 0.3, 0.307):
+        tell(share)
+    assert written == [20, 30]  # silent at first, then once for each percent

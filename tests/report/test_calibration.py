@@ -1,10 +1,14 @@
 """Forecasts of answers, against loops and examples by hand."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from plaudit.maths.intervals import wilson
 from plaudit.report import evaluations
+from plaudit.report.texts import Texts
 
 
 def made_forecasts(rounds: list[int]) -> tuple[evaluations.Forecasts, list[tuple[float, float, int]]]:
@@ -54,3 +58,18 @@ def test_overconfidence_shows() -> None:
     assert bold.slope_low < 1 / 3 < bold.slope_high < 1
     assert fair.brier < bold.brier
     assert fair.base_brier == pytest.approx(y.mean() * (1 - y.mean()))
+
+
+def test_other_kinds_than_comparisons_are_foreseen_too() -> None:
+    """The newest share of each kind; of ratings alone it is not said that nothing was tried."""
+    nothing = evaluations.read([])
+    rows: list[Any] = [
+        {"reward/held_out_rating_accuracy": 0.2, "reward/held_out_accuracy": 0.1},
+        {"reward/held_out_rating_accuracy": 0.62, "reward/held_out_ranking_accuracy": 0.7, "reward/held_out_rating_nll": 2.0},
+        {},
+    ]  # fmt: skip
+    run: Any = SimpleNamespace(rows=rows)
+    told = evaluations.accuracy_section(run, nothing, Texts("en"))
+    assert "ranking 70%, rating 62%" in told and "not yet been tried" not in told
+    run = SimpleNamespace(rows=[])
+    assert "not yet been tried" in evaluations.accuracy_section(run, nothing, Texts("en"))

@@ -5,7 +5,6 @@ import re
 import shutil
 from base64 import b64decode
 from io import BytesIO
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -225,21 +224,27 @@ def test_a_failed_run_says_why(plain: RunFolder, tmp_path: Path) -> None:
     assert "This run failed: the policy has diverged" in Page(write_report(folder).read_text()).words
 
 
-def test_change_is_welch() -> None:
-    """Means 10 and 14, sample deviations 2 and 4 over 4 and 9 episodes: worked by hand."""
-    before = rollouts.Returns(10.0, 2 * sqrt(3 / 4), 4)
-    after = rollouts.Returns(14.0, 4 * sqrt(8 / 9), 9)
-    found = control.change(before, after)
-    assert found is not None
-    error2 = 4 / 4 + 16 / 9
-    freedom = error2**2 / (1**2 / 3 + (16 / 9) ** 2 / 8)  # 10.6, taken as 10: t = 2.228
-    assert int(freedom) == 10
-    assert (found.gain, found.low, found.high) == pytest.approx(
-        (4, 4 - 2.2281 * sqrt(error2), 4 + 2.2281 * sqrt(error2)), abs=1e-3
-    )
-    assert found.verdict == "better"
-    assert control.change(before, rollouts.Returns(10.5, 2.0, 5)).verdict == "unclear"  # pyright: ignore
-    assert control.change(after, rollouts.Returns(-9.0, 0.0, 5)).verdict == "worse"  # pyright: ignore
-    assert control.change(before, rollouts.Returns(1.0, 0.0, 1)) is None
-    exact = control.change(rollouts.Returns(1.0, 0.0, 5), rollouts.Returns(2.0, 0.0, 5))
-    assert exact == control.Change(1.0, 1.0, 1.0)
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("drawn", "verdict", "said"),
+    [
+        ((23.0, 30.0), "differs", "By drawn actions, as it acts while it learns, it got better: 23.0 → 30.0"),
+        ((40.0, 30.0), "worse", None),
+        ((30.0, 30.0), "worse", "there is no clear change: 30.0 → 30.0"),
+        (None, "worse", None),
+    ],
+)
+def test_before_and_after_are_compared_like_for_like(
+    plain: RunFolder, tmp_path: Path, drawn: tuple[float, float] | None, verdict: str, said: str | None
+) -> None:
+    """An untrained policy's likeliest action happened to balance: 214 -> 33; drawn actions say what was learned."""
+    folder = copied(plain, tmp_path / "run")
+    sides = [{"return_mean": mean, "return_std": 2.0, "episodes": 50} for mean in (214.0, 33.0)]
+    for side, mean in zip(sides, drawn or (), strict=False):
+        side |= {"return_mean_drawn": mean, "return_std_drawn": 2.0}
+    folder.write_manifest({"result": sides[1] | {"before": sides[0]}})
+    run = data.read(folder)
+    assert control.verdict(run, rollouts.recorded(run)) == verdict
+    words = Page(write_report(folder).read_text(encoding="utf-8")).words
+    assert "got worse: by its most likely actions, before and after, its true return fell by 181" in words
+    assert (said in words) if said else ("By drawn actions" not in words)

@@ -33,8 +33,38 @@ def test_ratings_alone_make_no_table_of_comparisons(tmp_path: Path) -> None:
     )
     told = sections.answers(run, "true_return", Texts("en", people="people"))
     assert "Answers by kind: rating 2." in told and "1 of these answers only check" in told
-    assert "<table" not in told and "agree with the true return" not in told
+    assert (
+        "<table" not in told
+        and "Of the pairs they put in order" not in told
+        and "agree with the true return" not in told
+    )
     assert sections.answered(run) == 2
+
+
+@pytest.mark.parametrize(
+    ("rates", "said", "unsaid"),
+    [
+        (
+            {"agreement": 1.0, "tied": 0.86},
+            ["86% of the pairs they were asked about have exactly the same", "differ, 100% agree"],
+            [],
+        ),
+        ({"agreement": 0.9, "tied": 0.0}, ["differ, 90% agree"], ["exactly the same"]),
+        ({"agreement": 0.9}, ["differ, 90% agree"], ["exactly the same"]),
+        ({"agreement": 0.0, "tied": 1.0}, ["100% of the pairs"], ["put in order whose"]),
+    ],
+)
+def test_pairs_worth_the_same_count_for_no_agreement(
+    rates: dict[str, float], said: list[str], unsaid: list[str]
+) -> None:
+    row = {
+        f"people/{name}": value
+        for name, value in ({"equal": 0.0, "skip": 0.0, "mistakes": 0.1} | rates).items()
+    }
+    run: Any = SimpleNamespace(rows=[row])
+    told = sections._rates(run, "true_return", Texts("en"))
+    assert "10% of their decided answers were slips" in told
+    assert all(part in told for part in said) and not any(part in told for part in unsaid)
 
 
 def test_what_people_said_is_counted(words: str) -> None:

@@ -19,8 +19,9 @@ BUILT = {  # names put together in the code
     ),
     *(f"over_{a}_{b}" for a in ("gold_reward", "judgements") for b in ("seen", "unseen")),
     *(f"status_{name}" for name in ("running", "stopped", "failed")),
+    *("drawn_better", "drawn_worse", "drawn_unclear", "joint_differs"),
     *("joint_control", "joint_language", "drift_capped", "drift_repetition"),
-    *("rates_true_return", "rates_gold_reward"),
+    *(f"rates_{a}_{b}" for a in ("tied", "agreement") for b in ("true_return", "gold_reward")),
 }
 
 

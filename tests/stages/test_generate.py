@@ -13,6 +13,7 @@ from plaudit.models.language import loading, reward_model
 from plaudit.models.language.logprobs import Shaping
 from plaudit.models.language.policy import LanguagePolicy
 from plaudit.readers.texts import TextPrompt
+from plaudit.seeds import seed_of
 from plaudit.stages import optimise
 from plaudit.stages.evaluate import EvaluateText, evaluate, of_run
 from plaudit.stages.generate import GenerateConfig, Generator
@@ -101,8 +102,33 @@ def test_a_run_says_how_it_is_evaluated(world: World, tmp_path: Path) -> None:
     assert found.environment == replace(config.environment, prompts=str(world.prompts))
     assert (found.against, found.gold_reward, found.rows) == (str(world.lm), world.hidden, 5)
     assert found.reward == str(path / "reward") and found.shaping == Shaping(0.7)
+    assert (found.count, found.seed) == (config.evaluate_count, seed_of(config.seed, "evaluation"))
     other = write_rows(tmp_path / "other.jsonl", [{"prompt": "say it:"}])
     assert of_run(path, str(other)).environment == replace(config.environment, prompts=str(other))
+
+
+@pytest.mark.parametrize("changes", [{}, {"gold_reward": None, "feedback": {"labels": 0}}])
+def test_a_run_is_evaluated_as_at_its_end(world: World, tmp_path: Path, changes: dict[str, Any]) -> None:
+    """By the gold reward, and by the reward it is trained on; other prompts or random numbers would give other wins."""
+    if changes:  # a function pays, so that nobody has to judge
+        changes = changes | {
+            "reward": {"weights": {"f": 1.0}, "functions": {"f": f"{world.functions}:texts"}}
+        }
+    many = {
+        "evaluate_count": 3,
+        "environment": {"held_out": 0.5},
+        "policy": {"shaping": {"temperature": 0.7}},
+    }
+    run = optimise.start(world.config(updates=2, **many, **changes), tmp_path / "run", quiet)
+    result, again = run.read_manifest()["result"], evaluate(str(run.path), of_run(run.path))
+    assert again["prompts"] == result["win_prompts"] == 3  # of 20 held out
+    measured = set(again) - {"prompts", "before"}
+    assert {"win_rate", "win_low", "win_high", "win_ties", "win_by", "kl_per_answer", "tokens"} <= measured
+    assert {name: again[name] for name in measured} == pytest.approx(
+        {name: result[name] for name in measured}, abs=1e-5
+    )
+    assert again["before"] == pytest.approx(result["before"], abs=1e-5)
+    assert evaluate(str(run.path), replace(of_run(run.path), count=12))["prompts"] == 12
 
 
 def test_other_prompts_leave_the_splits_of_the_run_behind(world: World, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Rewards from files: baselines against other libraries, honest cross-validation, and a model that can be used."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_cross_validation_scores_every_decided_pair_once_and_never_one_it_has_se
     number = {id(one): i for i, one in enumerate(read)}
     scored: list[list[int]] = []
 
-    def margins(train: list[Judged], test: list[Judged], config: Any) -> torch.Tensor:
+    def margins(train: list[Judged], test: list[Judged], config: Any, watch: Any) -> torch.Tensor:
         seen = {number[id(one)] for one in train}
         assert {15, 16, 17, 18, 19} <= seen  # equal pairs teach in every fold
         scored.append([number[id(one)] for one in test])
@@ -122,7 +123,7 @@ def test_cross_validation_scores_every_decided_pair_once_and_never_one_it_has_se
 
 
 def test_a_margin_of_nothing_foresees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_margins", lambda train, test, config: torch.zeros(len(test)))
+    monkeypatch.setattr(stage, "_margins", lambda train, test, config, watch: torch.zeros(len(test)))
     assert cross_validate(rows(recorded(20)), QUICK)["reward model"].mean == 0
 
 
@@ -173,3 +174,11 @@ def test_ratings_alone_are_learned_and_nothing_is_said_of_accuracy(
         assert cli.main(["reward", str(tmp_path / "ratings.jsonl"), *flags]) == 0
         said = capsys.readouterr().out
         assert "nothing tells how accurate the model is" in said and (out / "model.safetensors").exists()
+
+
+def test_how_far_it_is_rises_from_the_first_fit_to_the_last(tmp_path: Path) -> None:
+    told: list[float] = []
+    quick = replace(QUICK, fit=reward_fit.Config(first_steps=4, learning_rate=1e-2, subsample=1.0))
+    learn(Answers(rows(recorded()), []), quick, tmp_path / "model", {}, told.append)
+    assert len(told) == 7 * 4  # two times three folds, then the model that is kept
+    assert told == sorted(told) and told[0] == pytest.approx(1 / 28) and told[-1] == 1

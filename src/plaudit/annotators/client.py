@@ -4,7 +4,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import takewhile
+from itertools import combinations, takewhile
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -55,13 +55,18 @@ class Counts:
     """Pairs that were put in an order, by a comparison or within a ranking, and whose true returns differ."""
     agree: int = 0
     """Those among `ordered` that put the option with the larger true return first."""
+    pairs: int = 0
+    """Pairs that were asked about, by a comparison or within a ranking, whatever was said of them."""
+    tied: int = 0
+    """Those among `pairs` whose true returns are exactly the same: no order of these is right or wrong."""
 
     def __add__(self, other: "Counts") -> "Counts":
         """Both together."""
         return Counts(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
 
     def rates(self) -> dict[str, float]:
-        """Shares: equal and skip of the answers, mistakes of the decided, agreement of those with an order.
+        """Shares: equal and skip of the answers, mistakes of the decided, agreement of the pairs with an order whose
+        true returns differ, tied of the pairs that were asked about.
 
         0 where there is nothing to take a share of.
         """
@@ -70,6 +75,7 @@ class Counts:
             "skip": self.skip / max(self.answers, 1),
             "mistakes": self.mistakes / max(self.decided, 1),
             "agreement": self.agree / max(self.ordered, 1),
+            "tied": self.tied / max(self.pairs, 1),
         }
 
 
@@ -257,15 +263,19 @@ class SimulatedAnnotator:
                 self._true[item] = float(felt_returns(rewards[None], 1.0)[0])
 
     def _count(self, said: Feedback, flipped: bool, rewards_of: RewardsOf) -> Counts:
+        options = options_of(said)
+        self._learn_returns(options if len(options) > 1 else (), rewards_of)
+        asked = list(combinations(options, 2))
+        tied = sum(self._true[one] == self._true[two] for one, two in asked)
+        asked_about = Counts(answers=1, pairs=len(asked), tied=tied)
         if said.said is None:
-            return Counts(answers=1, skip=1)
-        if len(options_of(said)) > 1 and not said.pairs:
+            return replace(asked_about, skip=1)
+        if len(options) > 1 and not said.pairs:
             equal = not any(len(one.options) == 1 for one in said.statements())  # both bad is not equal
-            return Counts(answers=1, equal=int(equal))
-        self._learn_returns([item for pair in said.pairs for item in pair], rewards_of)
+            return replace(asked_about, equal=int(equal))
         gains = [self._true[better] - self._true[worse] for better, worse in said.pairs]
-        return Counts(
-            answers=1,
+        return replace(
+            asked_about,
             decided=1,
             mistakes=int(flipped),
             ordered=sum(gain != 0 for gain in gains),

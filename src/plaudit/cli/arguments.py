@@ -20,14 +20,18 @@ SHORT = {"--env": "--environment.id", "--envs": "--environment.envs", "--prompts
 
 
 def parse_with(default: Parsed, argv: Sequence[str], command: str, description: str) -> Parsed:
-    """A dataclass from flags that change a given one, and from `--set FIELD=YAML`."""
+    """A dataclass from flags that change a given one, and from `--set FIELD=YAML`.
+
+    `command` is its name, and after it what stands before the flags: `reward FILE ...`.
+    """
 
     def build(tree: dict[str, object]) -> Parsed:
         return settings.build(type(default), tree, "")
 
     flags, sets = _split_sets([_short(argument) for argument in argv])
     default = _set(default, sets, build)
-    shown = Command(command, description, tuple(groups(type(default), default)))
+    name, _, before = command.partition(" ")
+    shown = Command(name, description, tuple(groups(type(default), default)), before)
     return read(shown, flags, settings.dump(default), build)
 
 

@@ -1,7 +1,8 @@
 """plaudit evaluate FOLDER: how good a run or a saved policy is, on what it has not learned from.
 
-Control: the true return on fresh episodes. Language: gold reward, learned reward, KL and win rate on held-out prompts,
-beside the model a run started from or the one given by --against.
+Control: the true return on fresh episodes, by the likeliest actions and by drawn ones. Language: gold reward, learned
+reward, KL and win rate on held-out prompts, beside the model a run started from or the one given by --against. A run is
+evaluated as at its end: on the same prompts, answered with the same random numbers; --count and --seed give others.
 """
 
 import json
@@ -14,6 +15,7 @@ import torch
 
 from plaudit.cli import arguments
 from plaudit.cli.flags import Positional
+from plaudit.cli.run import returned
 from plaudit.stages import evaluate
 
 
@@ -39,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     if given.json:
         print(json.dumps(result))
     else:
-        print("true return {return_mean:.1f} +- {return_std:.1f} over {episodes} episodes".format(**result))
+        print(returned(result))
     return 0
 
 
@@ -48,11 +50,11 @@ def _language(folder: Path, argv: Sequence[str]) -> int:
 
     rest = [item for item in argv if item != "--json"]
     default = evaluate.EvaluateText()
-    config = arguments.parse_with(default, rest, "evaluate", str(__doc__))
+    config = arguments.parse_with(default, rest, "evaluate FOLDER", str(__doc__))
     if (folder / "manifest.json").exists():  # the run's own config, then the flags
         prompts = config.environment.prompts
         other = None if prompts == default.environment.prompts else prompts
-        config = arguments.parse_with(evaluate.of_run(folder, other), rest, "evaluate", str(__doc__))
+        config = arguments.parse_with(evaluate.of_run(folder, other), rest, "evaluate FOLDER", str(__doc__))
     result = evaluate.evaluate(str(folder), config)
     if "--json" in argv:
         print(json.dumps(result))

@@ -110,6 +110,8 @@ class Command:
     name: str
     description: str
     groups: tuple[Group, ...]
+    before: str = ""
+    """What comes before the flags and is not one of them, such as FILE."""
 
     def misused(self, fault: str) -> Misused:
         """The error for a command line that cannot be read."""

@@ -41,7 +41,7 @@ def _usage(command: Command) -> str:
     words = [
         f"[{flags.called(flag)}]" if flag.default is not MISSING else flags.called(flag) for flag in places
     ]
-    return " ".join(["usage: plaudit", command.name, *words, "[OPTIONS]"])
+    return " ".join(["usage: plaudit", command.name, *filter(None, [command.before]), *words, "[OPTIONS]"])
 
 
 def _panel(title: str, meaning: str, listed: list[Flag]) -> Panel | None:

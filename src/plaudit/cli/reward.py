@@ -7,14 +7,19 @@ prompt, chosen and rejected (plain or messages), completions and ranks, or compl
 lists the fields.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from plaudit.cli import arguments
+from plaudit.cli.run import CONSOLE
 from plaudit.errors import PlauditError
 from plaudit.stages import reward
+from plaudit.trackers.console import ProgressBar
 
 TEXT_FIELDS = ("prompt", "chosen", "messages")
+QUIET_SECONDS = 2.0
+"""What takes no longer shows no bar."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,9 +37,13 @@ def main(argv: Sequence[str]) -> int:
             "--fit.first-steps"
         )
     usual = reward.usual("language" if _is_text(Path(files[0])) else "control")
-    config = arguments.parse_with(usual, rest, "reward", str(__doc__))
+    config = arguments.parse_with(usual, rest, "reward FILE ...", str(__doc__))
     answers = reward.read([Path(file) for file in files], config)
-    results = reward.learn(answers, config, Path(str(out)), {"files": files})
+    bar = ProgressBar("reward", 100, CONSOLE, "percent")
+    try:
+        results = reward.learn(answers, config, Path(str(out)), {"files": files}, _told(bar))
+    finally:
+        bar.close()
     if not results:
         print("no comparison says which of two is better, so that nothing tells how accurate the model is")
     elif answers.test:
@@ -49,6 +58,20 @@ def main(argv: Sequence[str]) -> int:
         print(_lines({name: f"{a.mean:.3f} ({a.low:.3f} to {a.high:.3f})" for name, a in results.items()}))
     print(f"reward model written to {out}")
     return 0
+
+
+def _told(bar: ProgressBar, clock: Callable[[], float] = time.monotonic) -> Callable[[float], None]:
+    """What moves the bar, once a percent is done; nothing in the first two seconds, so that what is quick is quiet."""
+    began, known = clock(), 0
+
+    def tell(share: float) -> None:
+        nonlocal known
+        percent = int(100 * share)
+        if percent > known and clock() - began > QUIET_SECONDS:
+            known = percent
+            bar.write({"percent": percent})
+
+    return tell
 
 
 def _is_text(path: Path) -> bool:

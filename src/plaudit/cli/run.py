@@ -94,8 +94,7 @@ def finish(folder: RunFolder) -> RunFolder:
 def said(result: dict[str, Any]) -> str:
     """How good a finished run is, in a line."""
     if "return_mean" in result:
-        spread = f"{result['return_mean']:.1f} +- {result['return_std']:.1f}"
-        return f"true return {spread} over {result['episodes']} episodes"
+        return returned(result)
     before, name = (
         result["before"],
         "gold_reward_mean" if "gold_reward_mean" in result else "proxy_reward_mean",
@@ -107,6 +106,21 @@ def said(result: dict[str, Any]) -> str:
         f"{result['win_by']} {before[name]:.2f} -> {result[name]:.2f} "
         f"at KL {result.get('kl_per_answer', 0.0):.1f} nats per answer"
     )
+
+
+def returned(result: dict[str, Any]) -> str:
+    """The true return of a policy: by its likeliest actions, and by drawn ones where these were played too; where it is
+    known, that before beside it."""
+    before = result.get("before", {})
+
+    def shown(name: str) -> str:
+        began = f"{before[name]:.1f} -> " if name in before else ""
+        return f"{began}{result[name]:.1f} +- {result[name.replace('mean', 'std')]:.1f}"
+
+    told = f"true return {shown('return_mean')} over {result['episodes']} episodes"
+    if "return_mean_drawn" not in result:
+        return told
+    return f"{told} by the likeliest actions, {shown('return_mean_drawn')} by drawn ones"
 
 
 def reported(write: Callable[[Any], Path]) -> str:

@@ -22,6 +22,8 @@ class RecordedSteps:
     """[N, ...] as the environment wants them."""
     starts: np.ndarray
     """[N] bool: the first step of an episode."""
+    returns: np.ndarray | None = None
+    """[episodes] what each episode was worth; None where the file does not say."""
 
     def first_episodes(self, count: int) -> "RecordedSteps":
         """The first `count` episodes alone."""
@@ -29,7 +31,8 @@ class RecordedSteps:
             raise PlauditError(f"episodes: {count} are too few; give 1 or more")
         begins = np.flatnonzero(self.starts)
         stop = begins[count] if count < len(begins) else len(self.starts)
-        return RecordedSteps(self.observations[:stop], self.actions[:stop], self.starts[:stop])
+        returns = None if self.returns is None else self.returns[:count]
+        return RecordedSteps(self.observations[:stop], self.actions[:stop], self.starts[:stop], returns)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class RecordedPairs:
 
 
 def read_demonstrations(path: Path) -> RecordedSteps:
-    """`obs` (or `observations`) [N, ...], `actions` [N, ...] and `episode_starts` [N] (without it: one episode)."""
+    """`obs` (or `observations`) [N, ...], `actions` [N, ...] and `episode_starts` [N] (without it: one episode); with
+    `episode_returns` [episodes] or `rewards` [N] it is known how good they are."""
     arrays = _load(path)
     observations = _numbers(arrays, path, "obs", "observations")
     actions = _numbers(arrays, path, "actions", "acts")
@@ -58,7 +62,26 @@ def read_demonstrations(path: Path) -> RecordedSteps:
             )
     if not len(observations):
         raise PlauditError(f"{path}: there is not a single step in it; give a file with demonstrations")
-    return RecordedSteps(observations, actions, starts)
+    return RecordedSteps(observations, actions, starts, _returns(arrays, starts))
+
+
+def environment_in(path: Path) -> str | None:
+    """The environment that a file of demonstrations says it is of: a text `environment` or `env_id`; none: it does not
+    say."""
+    arrays = _load(path)
+    said = (arrays[name] for name in ("environment", "env_id") if name in arrays)
+    return next((str(one) for one in said if one.dtype.kind == "U" and one.ndim == 0), None)
+
+
+def _returns(arrays: dict[str, np.ndarray], starts: np.ndarray) -> np.ndarray | None:
+    """What each episode was worth, if the arrays say it and fit: this is told and nothing is learned from it."""
+    begins = np.flatnonzero(starts)
+    known, rewards = arrays.get("episode_returns"), arrays.get("rewards")
+    if known is None and rewards is not None and rewards.shape == starts.shape and len(begins):
+        known = np.add.reduceat(np.asarray(rewards, dtype=np.float64), begins)
+    if known is None or known.shape != begins.shape or known.dtype.kind not in "fiu":
+        return None
+    return known.astype(np.float64) if np.isfinite(known).all() else None
 
 
 def read_pairs(path: Path) -> RecordedPairs:

@@ -5,7 +5,7 @@ Every part is left out, with its reason, where its data are missing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import isnan
 
 import numpy as np
 
@@ -15,37 +15,11 @@ from plaudit.report.charts import BLUE, GREEN, ORANGE, Curve, Labels, Marks, cur
 from plaudit.report.data import RunData, Series
 from plaudit.report.evaluations import FEW, Forecasts
 from plaudit.report.page import Part, Summary
-from plaudit.report.rollouts import Models, Returns, Scored
+from plaudit.report.rollouts import Models, Scored
 from plaudit.report.seeds import Measure, View
 from plaudit.report.texts import Texts, number
-from plaudit.runs.statistics import rank_correlation, t_quantile
-
-
-@dataclass(frozen=True)
-class Change:
-    """After minus before, with Welch's 95 % interval."""
-
-    gain: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """better, worse or unclear."""
-        return "better" if self.low > 0 else "worse" if self.high < 0 else "unclear"
-
-
-def change(before: Returns, after: Returns) -> Change | None:
-    """The difference of two means (Welch 1947); none where an interval needs more episodes."""
-    if min(before.episodes, after.episodes) < 2:
-        return None
-    parts = [one.std**2 / (one.episodes - 1) for one in (before, after)]  # squared standard errors
-    gain, error = after.mean - before.mean, sqrt(sum(parts))
-    if error == 0:
-        return Change(gain, gain, gain)
-    spread = sum(part**2 / (one.episodes - 1) for part, one in zip(parts, (before, after), strict=True))
-    half = error * t_quantile(0.95, max(1, int(error**4 / spread)))
-    return Change(gain, gain - half, gain + half)
+from plaudit.runs.returns import Change, Returns, change
+from plaudit.runs.statistics import rank_correlation
 
 
 def part(run: RunData, say: Texts) -> Part:
@@ -180,9 +154,14 @@ def _tiles(run: RunData, forecasts: Forecasts, returns: tuple[Returns, Returns] 
 
 
 def verdict(run: RunData, returns: tuple[Returns, Returns] | None) -> str:
-    """better, worse, unclear, or unknown where the run did not get far enough."""
-    changed = _change(run, returns)
-    return "unknown" if changed is None else changed.verdict
+    """better, worse or unclear, by the likeliest actions before and after; differs where drawn ones say the opposite;
+    unknown where the run did not get far enough."""
+    changed, drawn = _change(run, returns), _change(run, rollouts.recorded(run, "_drawn"))
+    if changed is None:
+        return "unknown"
+    if drawn is not None and {changed.verdict, drawn.verdict} == {"better", "worse"}:
+        return "differs"
+    return changed.verdict
 
 
 def _change(run: RunData, returns: tuple[Returns, Returns] | None) -> Change | None:
@@ -197,13 +176,25 @@ def _verdict(run: RunData, returns: tuple[Returns, Returns] | None, say: Texts) 
     if changed.verdict == "unclear":
         low, high = changed.low, changed.high
     gain = changed.gain if changed.verdict == "unclear" else abs(changed.gain)
-    kind = {"better": "verdict good", "worse": "verdict bad", "unclear": "verdict"}[changed.verdict]
+    whole = verdict(run, returns)
+    kind = {"better": "verdict good", "worse": "verdict bad"}.get(whole, "verdict")
     told = page.paragraph(say(f"verdict_{changed.verdict}", gain=gain, low=low, high=high), kind)
+    told += _by_drawn(run, changed, say)
     if run.asks_people and run.simulated == 0:
         told += page.paragraph(say("own_wish", labels=run.labels))
-    elif changed.verdict == "worse" and run.asks_people:
+    elif whole == "worse" and run.asks_people:
         told += page.paragraph(say("misled"))
     return told + page.paragraph(say("one_seed"), "small")
+
+
+def _by_drawn(run: RunData, changed: Change, say: Texts) -> str:
+    """What drawn actions say, where it is something else; nothing where they were not measured."""
+    returns = rollouts.recorded(run, "_drawn")
+    drawn = _change(run, returns)
+    if returns is None or drawn is None or drawn.verdict == changed.verdict:
+        return ""
+    before, after = (number(one.mean) for one in returns)
+    return page.paragraph(say(f"drawn_{drawn.verdict}", before=before, after=after))
 
 
 def learning_curve(run: RunData, say: Texts) -> str:

@@ -1,6 +1,7 @@
 """What a language run measured while it learned, and whether it is over-optimised: what is truly wanted falls while the
 learned reward goes on rising (Gao et al. 2022, arXiv:2210.10760, section 3)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -131,7 +132,11 @@ def _share(at: float, hits: np.ndarray) -> Share:
 def accuracy_section(run: RunData, forecasts: Forecasts, say: Texts) -> str:
     """How often the reward model foresaw answers it had not learned from."""
     if not len(forecasts.outcomes):
-        return page.section(say("accuracy"), say("accuracy_none"), "")
+        others = foreseen_of_others(run)
+        told = ", ".join(f"{kind} {percent(share)}" for kind, share in others.items())
+        return page.section(
+            say("accuracy"), say("accuracy_others", kinds=told) if others else say("accuracy_none"), ""
+        )
     hits, n = int(forecasts.right.sum()), len(forecasts.outcomes)
     results = [say("accuracy_number", share=percent(hits / n), count=n, low_high=interval(*wilson(hits, n)))]
     watched = read(run.rows, ("watch",))
@@ -150,6 +155,18 @@ def accuracy_section(run: RunData, forecasts: Forecasts, say: Texts) -> str:
     labels = Labels(say("answers"), say("accuracy_share"), say("accuracy"))
     drawn = page.picture(charts.accuracy(lines, say("coin"), labels))
     return page.section(say("accuracy"), say("accuracy_say", group=GROUP), drawn, say.join(results))
+
+
+def foreseen_of_others(run: RunData) -> dict[str, float]:
+    """By kind of answer that is no comparison, the share of the newest ones that was foreseen before they were learned
+    from."""
+    found: dict[str, float] = {}
+    for row in run.rows:
+        for name, share in row.items():
+            matched = re.fullmatch(r"reward/held_out_(\w+)_accuracy", name)
+            if matched and is_number(share):
+                found[matched[1]] = float(share)
+    return dict(sorted(found.items()))
 
 
 def calibration_section(run: RunData, forecasts: Forecasts, say: Texts) -> str:

@@ -18,8 +18,9 @@ from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
 from plaudit.queries.segments import run_lengths, windows
-from plaudit.report.data import RunData
+from plaudit.report.data import RunData, is_number
 from plaudit.runs import saved, settings
+from plaudit.runs.returns import Returns
 from plaudit.seeds import seed_of
 
 EPISODES, ROWS, LONGEST, POINTS = 20, 16, 1000, 100
@@ -40,15 +41,6 @@ class Models:
     after: ActorCritic
     reward: RewardEnsemble | None
     finished: bool
-
-
-@dataclass(frozen=True)
-class Returns:
-    """True returns of one policy."""
-
-    mean: float
-    std: float
-    episodes: int
 
 
 @dataclass(frozen=True)
@@ -136,18 +128,31 @@ def _weights(tree: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | Non
 
 
 def returns(run: RunData, models: Models) -> tuple[Returns, Returns]:
-    """True returns before and after, with the likeliest actions."""
+    """True returns before and after, with the likeliest actions; what the run has measured itself is taken from it."""
     result = run.result
+    if models.finished and (measured := recorded(run)) is not None:
+        return measured
     before = _evaluated(run, models.before, "before")
     if models.finished and result:
         return before, Returns(result["return_mean"], result["return_std"], result["episodes"])
     return before, _evaluated(run, models.after, "after")
 
 
+def recorded(run: RunData, suffix: str = "") -> tuple[Returns, Returns] | None:
+    """True returns before and after as the run has measured them; `_drawn`: by drawn actions. None: it has not."""
+    found = []
+    for row in (run.result.get("before"), run.result):
+        names = (f"return_mean{suffix}", f"return_std{suffix}", "episodes")
+        values = [row.get(name) if isinstance(row, dict) else None for name in names]
+        if not all(is_number(value) for value in values):
+            return None
+        found.append(Returns(float(values[0] or 0), float(values[1] or 0), int(values[2] or 0)))
+    return found[0], found[1]
+
+
 def _evaluated(run: RunData, policy: ActorCritic, which: str) -> Returns:
     seed = seed_of(run.seed, "report", which)
-    returns = true_returns(policy, environment_of(run), EPISODES, seed)
-    return Returns(float(returns.mean()), float(returns.std()), len(returns))
+    return Returns.of(true_returns(policy, environment_of(run), EPISODES, seed))
 
 
 def scored(run: RunData, models: Models) -> Scored:

@@ -164,7 +164,7 @@ def _means(rows: Sequence[Row], say: Texts) -> str:
 
 
 KINDS = ("first", "second", "equal", "both_bad", "skip")
-RATES = ("mistakes", "equal", "skip", "agreement")
+RATES = ("mistakes", "equal", "skip")
 MODULES: dict[Medium, str] = {"control": "control", "language": "text"}
 """Where the sections of each medium are: `part`, `view`, `speaking` and `subject`."""
 
@@ -297,8 +297,21 @@ def _rates(run: RunData, truth: str, say: Texts) -> str:
     for row in reversed(run.rows):
         rates = {name: row.get(f"people/{name}") for name in RATES}
         if all(is_number(rate) for rate in rates.values()):
-            return say(f"rates_{truth}", **{name: percent(float(rate or 0)) for name, rate in rates.items()})
+            shares = {name: percent(float(rate or 0)) for name, rate in rates.items()}
+            return say.join([say("rates", **shares), _agreed(row, truth, say)])
     return ""
+
+
+def _agreed(row: Row, truth: str, say: Texts) -> str:
+    """How many pairs are worth exactly the same, where that was counted, and how many of the others were put in their
+    true order."""
+    agreed, tied = row.get("people/agreement"), row.get("people/tied")
+    told = []
+    if is_number(tied) and tied:
+        told.append(say(f"rates_tied_{truth}", tied=percent(tied)))
+    if is_number(agreed) and tied != 1:
+        told.append(say(f"rates_agreement_{truth}", agreement=percent(agreed)))
+    return say.join(told)
 
 
 def details(run: RunData, say: Texts) -> str:

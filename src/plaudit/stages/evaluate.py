@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from plaudit.declared import Count, Finite, Whole
 from plaudit.environments.language.config import Language
@@ -10,6 +10,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.language.config import Shaping
 from plaudit.runs import config as configs
 from plaudit.runs.folder import RunFolder
+from plaudit.seeds import seed_of
 from plaudit.stages.adapters import adapter
 
 
@@ -20,7 +21,7 @@ class EvaluateControl:
     episodes: Count = 50
     """Episodes."""
     sample: bool = False
-    """Draw the actions instead of taking the likeliest."""
+    """Draw the actions instead of taking the likeliest; without this both are told."""
     seed: Whole = 12345
     """Seed of the episodes."""
 
@@ -47,6 +48,8 @@ class EvaluateText:
     """Temperature and nucleus; none: as the run says, or as the model was saved with."""
     rows: Count = 64
     """Completions drawn and read at once; less needs less memory."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the products."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: the first GPU where there is one."""
     seed: Whole = 12345
@@ -66,16 +69,20 @@ def medium_of(folder: Path) -> str:
 
 
 def of_run(path: Path, prompts: str | None = None) -> EvaluateText:
-    """How a language run's own config would have it evaluated; what else is given goes on top.
+    """How a language run is evaluated at its end: as many of the same prompts, the same random numbers, so that the
+    figures are the same too; what else is given goes on top.
 
-    With other prompts than the run's, its splits and its file to evaluate on say nothing any more.
+    With other prompts than the run's, its splits and its file to evaluate on say nothing any more, nor does the number
+    of its prompts.
     """
     run = configs.load(RunFolder.open(path).config)
     reward = path / "reward" if (path / "reward").exists() else run.reward.start
     reward = reward if "learned" in run.reward.weights else None
     environment: Any = run.environment
+    count = run.evaluate_count
     if prompts is not None and Path(prompts).resolve() != Path(environment.prompts).resolve():
         environment = replace(environment, prompts=prompts, split=None, evaluate_on=None, evaluate_split=None)
+        count = EvaluateText.count
     return EvaluateText(
         against=run.start,
         environment=environment,
@@ -83,12 +90,21 @@ def of_run(path: Path, prompts: str | None = None) -> EvaluateText:
         weights=run.reward.weights,
         functions=run.reward.functions,
         gold_reward=run.gold_reward,
+        count=count,
         shaping=run.policy.shaping,
         rows=run.policy.rows,
+        dtype=run.policy.dtype,
+        device=run.device,
+        seed=evaluation_seed(run.seed),
     )
 
 
+def evaluation_seed(seed: int) -> int:
+    """The seed of the evaluation at the end of a run with this seed."""
+    return seed_of(seed, "evaluation")
+
+
 def evaluate(place: str, config: EvaluateConfig) -> dict[str, Any]:
-    """Control: `return_mean`, `return_std`, `episodes`. Language: gold reward, proxy and KL on held-out prompts, and
-    how often completions beat those of another model."""
+    """Control: `return_mean`, `return_std`, `episodes`, and `*_drawn` by drawn actions. Language: gold reward, proxy
+    and KL on held-out prompts, and how often completions beat those of another model."""
     return adapter("control" if isinstance(config, EvaluateControl) else "language").evaluated(place, config)

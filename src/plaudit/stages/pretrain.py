@@ -22,8 +22,10 @@ from plaudit.trainers.on_policy import Algorithm
 def pretrain(config: PretrainConfig, place: str, out: Path, watch: Watch) -> dict[str, Any]:
     """Train on a file and write the policy to `out`; returns the held-out loss and what else is known of it.
 
-    Control: `return_mean`, the true return of the clone. Language: `val/nll_avg` in nats per token,
-    `val/nll_per_character` in nats per character; `left_out` is how many demonstrations were too long.
+    Control: `return_mean`, the true return of the clone; `return_mean_random` and `return_mean_demonstrated`, those of
+    drawing any action and, where the file says it, of the demonstrator; `doubt`, a sentence where the clone is no
+    better than the former, else none. Language: `val/nll_avg` in nats per token, `val/nll_per_character` in nats per
+    character; `left_out` is how many demonstrations were too long.
     """
     of_medium = adapter("control" if isinstance(config, PretrainControl) else "language")
     of_medium.refuse_model(out)
@@ -39,19 +41,20 @@ def pretrain(config: PretrainConfig, place: str, out: Path, watch: Watch) -> dic
             config.trainer,
             data.shuffles,
         )
-        metrics = _finite(learner, watch)
-        return metrics | data.save(out, metrics)
+        reports = _finite(learner, watch)
+        return reports[-1] | data.save(out, reports)
 
 
-def _finite(learner: supervised.Supervised, watch: Watch) -> dict[str, Any]:
-    """Step to the end; the last metrics. `Diverged` where the held-out loss is no number any more."""
+def _finite(learner: supervised.Supervised, watch: Watch) -> list[dict[str, Any]]:
+    """Step to the end; every report. `Diverged` where the held-out loss is no number any more."""
     diverged = Diverged("the held-out loss is", "lower trainer.learning_rate, or set trainer.max_grad_norm")
-    metrics: dict[str, Any] = {}
+    reports: list[dict[str, Any]] = []
     try:
         for metrics in supervised.run(learner):
             if not isfinite(metrics["val/nll_avg"]):
                 raise diverged
             watch(metrics)
+            reports.append(metrics)
     except Diverged:
         raise diverged from None
-    return metrics
+    return reports

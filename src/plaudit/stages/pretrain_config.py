@@ -24,9 +24,9 @@ class PretrainControl:
     """Share of the steps kept for the held-out loss."""
     settings: bc.Config = bc.Config()
     """The mathematics of cloning."""
-    trainer: supervised.Config = supervised.Config()
+    trainer: supervised.Config = supervised.Config(learning_rate=5e-3, epochs=50, schedule="linear")
     """How the loss is descended."""
-    policy: actor_critic.PolicyConfig = actor_critic.PolicyConfig()
+    policy: actor_critic.PolicyConfig = actor_critic.PolicyConfig(normalise_observations=True)
     """The networks; normalised observations use the demonstrations' statistics."""
     evaluate_count: Count = 50
     """Episodes of the evaluation at the end."""

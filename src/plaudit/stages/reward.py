@@ -5,7 +5,7 @@ model.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +31,10 @@ from plaudit.stages.adapters import adapter
 
 if TYPE_CHECKING:
     from plaudit.models.language.reward_model import TextReward
+
+
+Watch = Callable[[float], None]
+"""Is told what share of the work is done."""
 
 
 def divided(prompts: Sequence[Text], share: float, seed: int) -> tuple[list[int], list[int]]:
@@ -145,33 +149,57 @@ def read(files: Sequence[Path], config: RewardFromFiles) -> Answers:
     return Answers([rows[i] for i in train], [rows[i] for i in test])
 
 
-def learn(answers: Answers, config: RewardFromFiles, out: Path, about: dict[str, Any]) -> dict[str, Accuracy]:
-    """Fit a reward model, save it in `out`, and say how it and rules that need no model do on held-out answers."""
+def silent(share: float) -> None:
+    """Nobody is told how far it is."""
+
+
+def learn(
+    answers: Answers, config: RewardFromFiles, out: Path, about: dict[str, Any], watch: Watch = silent
+) -> dict[str, Accuracy]:
+    """Fit a reward model, save it in `out`, and say how it and rules that need no model do on held-out answers.
+
+    `watch` is told again and again what share of all is done.
+    """
     of_medium = adapter(answers.medium)
     of_medium.refuse_model(out)
     settings.validate(config)
     if answers.medium == "language" and config.fit.subsample != type(config.fit)().subsample:
         raise PlauditError("fit.subsample: has no effect, a text has one score; leave this out")
     with threads(config.threads), of_medium.memory_explained():
-        if config.repeats and not answers.test:
-            results = cross_validate(answers.train, config)
-        else:
-            results = _tested(answers, config)
-        learned = fit(answers.train, config)
+        crossed = bool(config.repeats and not answers.test)
+        parts = _Parts(watch, (config.repeats * config.folds if crossed else 1) + 1)
+        results = cross_validate(answers.train, config, parts) if crossed else _tested(answers, config, parts)
+        learned = fit(answers.train, config, watch=parts.part())
         about = about | {"answers": len(answers.train), "people": learned.trainer.people.report()}
         about["accuracy"] = {name: vars(one) for name, one in results.items()}
         of_medium.save_reward(out, learned.medium, about)
     return results
 
 
+class _Parts:
+    """Progress over fits of about the same length, one after another."""
+
+    def __init__(self, watch: Watch, total: int):
+        self.watch, self.total, self.begun = watch, total, 0
+
+    def part(self) -> Watch:
+        """What the next fit tells its share."""
+        before, self.begun = self.begun, self.begun + 1
+        return lambda share: self.watch((before + share) / self.total)
+
+
 def fit(
-    rows: Sequence[Judged], config: RewardFromFiles, known: "Spaces | TextReward | None" = None
+    rows: Sequence[Judged],
+    config: RewardFromFiles,
+    known: "Spaces | TextReward | None" = None,
+    watch: Watch = silent,
 ) -> Learned:
     """A reward model of all these answers. `known`: what the environment says of its spaces, or the model to begin
     from, where somebody has it at hand."""
     of_medium = adapter(Answers(list(rows), []).medium)
     medium = of_medium.reward_medium(rows, config, known)
     trainer = RewardTrainer(medium, config, generator(config.seed, "feedback"))
+    trainer.watch = watch
     judgements = as_judgements(rows)
     try:
         trainer.fit(judgements)
@@ -211,7 +239,9 @@ def as_judgements(rows: Sequence[Judged]) -> list[Judgement]:
     return found
 
 
-def cross_validate(rows: Sequence[Judged], config: RewardFromFiles) -> dict[str, Accuracy]:
+def cross_validate(
+    rows: Sequence[Judged], config: RewardFromFiles, parts: _Parts | None = None
+) -> dict[str, Accuracy]:
     """Held-out accuracy on decided comparisons of the model and of rules, on the same folds.
 
     Equal pairs and other kinds of answers teach, but are never scored; nothing is where there are no others.
@@ -237,7 +267,8 @@ def cross_validate(rows: Sequence[Judged], config: RewardFromFiles) -> dict[str,
                 settings.dump(config) | {"seed": seed_of(config.seed, repeat, number) % 2**31},
                 "",
             )
-            margins = {MODEL: _margins(train, test, seeded)} | of_medium.rules(train, test)
+            watch = silent if parts is None else parts.part()
+            margins = {MODEL: _margins(train, test, seeded, watch)} | of_medium.rules(train, test)
             for name, margin in margins.items():
                 right[name] = right.get(name, 0.0) + float((margin > 0).sum())
         for name, count in right.items():
@@ -252,7 +283,7 @@ def _over_repeats(values: list[float]) -> tuple[float, float, float]:
     return mean, max(0.0, low), min(1.0, high)  # a share, of which few repeats say little
 
 
-def _tested(answers: Answers, config: RewardFromFiles) -> dict[str, Accuracy]:
+def _tested(answers: Answers, config: RewardFromFiles, parts: _Parts) -> dict[str, Accuracy]:
     decided = [row for row in answers.test if row.decided]
     if not decided and answers.train and any(row.kind != "comparison" for row in answers.train):
         return {}
@@ -261,15 +292,17 @@ def _tested(answers: Answers, config: RewardFromFiles) -> dict[str, Accuracy]:
             f"{len(answers.train)} answers to learn from and {len(decided)} decided comparisons to test on are too "
             "few; give at least 2 of each"
         )
-    margins = {MODEL: _margins(answers.train, decided, config)}
+    margins = {MODEL: _margins(answers.train, decided, config, parts.part())}
     margins |= adapter(answers.medium).rules(answers.train, decided)
     return {name: Accuracy(*share_interval((margin > 0).double() + 0.5 * (margin == 0).double()))
             for name, margin in margins.items()}  # fmt: skip
 
 
-def _margins(train: Sequence[Judged], test: Sequence[Judged], config: RewardFromFiles) -> torch.Tensor:
+def _margins(
+    train: Sequence[Judged], test: Sequence[Judged], config: RewardFromFiles, watch: Watch
+) -> torch.Tensor:
     """By how much the model puts what was chosen above the other, for every decided comparison of a test."""
-    learned = fit(train, config)
+    learned = fit(train, config, watch=watch)
     (term,) = learned.trainer.terms([one for one in as_judgements(test)])
     returns = learned.trainer.returns(term).cpu()
     if not torch.isfinite(returns).all():

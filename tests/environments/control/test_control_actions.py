@@ -6,7 +6,12 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plaudit.environments.control.wrappers import check_action_space, from_environment, to_environment
+from plaudit.environments.control.wrappers import (
+    check_action_space,
+    clipped,
+    from_environment,
+    to_environment,
+)
 from plaudit.errors import PlauditError
 
 INF = np.inf
@@ -115,3 +120,16 @@ def test_kinds():
     for space in (MultiBinary(3), Box(0, 3, (2,), np.int32)):
         with pytest.raises(PlauditError, match="Some-v0: actions of the kind"):
             check_action_space(space, "Some-v0")
+
+
+def test_which_numbers_of_an_action_are_clipped() -> None:
+    half = Box(
+        np.array([[-1, 0], [-np.inf, -2]], np.float32), np.array([[1, np.inf], [np.inf, 3]], np.float32)
+    )
+    found = clipped(half)
+    assert found is not None and found.tolist() == [True, False, False, True]
+    assert clipped(Discrete(3)) is None
+    executed = to_environment(
+        np.full((1, 4), 9.0), half
+    )  # only what is clipped stays within -1 and 1 of the policy's units
+    assert executed.tolist() == [[[1.0, 9.0], [9.0, 3.0]]]

@@ -52,7 +52,8 @@ def test_rates_are_those_up_to_the_cursor(tmp_path: Path) -> None:
     one.store.enqueue([query(str(i), "a", "c") for i in range(6)])
     one.simulate()
     assert one.rates(6) == {
-        "people/equal": 0.0, "people/skip": 0.0, "people/mistakes": 1.0, "people/agreement": 0.0
+        "people/equal": 0.0, "people/skip": 0.0, "people/mistakes": 1.0, "people/agreement": 0.0,
+        "people/tied": 0.0,
     }  # fmt: skip
     assert one.rates(0) == dict.fromkeys(one.rates(6), 0.0)
 

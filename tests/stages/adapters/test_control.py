@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 import torch
 
+from plaudit.environments.control.rollouts import true_returns
 from plaudit.errors import PlauditError
-from plaudit.runs import config
+from plaudit.runs import config, saved
 from plaudit.runs.folder import RunFolder
+from plaudit.seeds import seed_of
 from plaudit.stages import optimise
+from plaudit.stages.evaluate import EvaluateControl, evaluate
 from plaudit.storage import MemoryStore, open_store
 from plaudit.storage.store import PAUSE, START, STOP, Commands, Stopped
 from tests.stages.tasks import build, tick
@@ -34,6 +37,22 @@ SMALL: dict[str, Any] = {
 
 def small(**changes: Any) -> config.RunConfig:
     return config.from_mapping(SMALL | changes, "test")
+
+
+def test_a_run_says_how_it_began_and_ended_by_both_ways_to_act(tmp_path: Path) -> None:
+    config_ = small(reward={"weights": {"environment": 1, "learned": 0}}, feedback={}, evaluate_count=3)
+    folder = optimise.start(config_, tmp_path / "run", lambda row: None)
+    result, seed = folder.read_manifest()["result"], seed_of(config_.seed, "evaluation")
+    for which, told in (("policy-start", result["before"]), ("policy", result)):
+        policy = saved.load_policy(folder.path / which)
+        for greedy, suffix in ((True, ""), (False, "_drawn")):
+            found = true_returns(policy, config_.environment, 3, seed, greedy)
+            assert told[f"return_mean{suffix}"] == found.mean() and told[f"return_std{suffix}"] == found.std()
+    assert result["return_mean"] != result["return_mean_drawn"] != result["before"]["return_mean_drawn"]
+    again = evaluate(str(folder.path), EvaluateControl(3, seed=seed))
+    assert again == {name: result[name] for name in again} and len(again) == 5
+    drawn = evaluate(str(folder.path), EvaluateControl(3, sample=True, seed=seed))
+    assert drawn["return_mean"] == result["return_mean_drawn"] and len(drawn) == 3
 
 
 def test_a_refit_forgets_the_scale_of_the_reward_before(tmp_path: Path) -> None:

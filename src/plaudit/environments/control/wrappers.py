@@ -180,6 +180,11 @@ def from_environment(actions: np.ndarray, space: Space) -> np.ndarray:
     ).astype(np.float32)
 
 
+def clipped(space: Space) -> np.ndarray | None:
+    """[F] bool: which numbers of an action are clipped at -1 and 1; None for indices."""
+    return _bounds(_box(space))[2].reshape(-1) if isinstance(space, Box) else None
+
+
 def _box(space: Space) -> Box:
     check_action_space(space, "the action space")
     assert isinstance(space, Box)

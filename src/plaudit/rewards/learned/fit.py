@@ -1,6 +1,6 @@
 """Fit a reward model to what people said: steps down the weighted sum of the likelihoods of all terms."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -94,6 +94,7 @@ def fit(
         if people.estimated:
             people.step(objective.posterior())
         metrics = taken.loss.metrics
+        plan.watch(step + 1)
     return {name: float(value) for name, value in metrics.items()}
 
 
@@ -105,6 +106,8 @@ class Plan:
     steps: int
     rate: float
     """Step size at the start."""
+    watch: Callable[[int], None] = lambda taken: None
+    """Told after every gradient step how many are taken."""
 
 
 class _Queue:

@@ -1,6 +1,6 @@
 """One reward learner, for the live loop, for files and for Python: judgements of every kind in, a fitted model out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, runtime_checkable
 
@@ -92,6 +92,8 @@ class RewardTrainer(Generic[Options, Subsample]):
         self.optimiser = AdamOptimiser(medium.model.parameters(), weight_decay=config.fit.weight_decay)
         self.people = People(config.people)
         self.fits = 0
+        self.watch: Callable[[float], None] = lambda share: None
+        """Told after every gradient step of a fit what share of it is done."""
 
     def terms(self, judgements: Sequence[Judgement]) -> list[Term]:
         """One term for each kind among the judgements. PlauditError where those of a kind teach nothing."""
@@ -117,9 +119,8 @@ class RewardTrainer(Generic[Options, Subsample]):
         if steps is None:
             steps = self._first_steps(len(judgements)) if self.fits == 0 else plan.steps
         rate = self.medium.usual_rate if plan.learning_rate is None else plan.learning_rate
-        metrics = fitting.fit(
-            terms, self.medium, self.optimiser, self.people, Plan(plan, steps, rate), self.generator
-        )
+        planned = Plan(plan, steps, rate, lambda taken: self.watch(taken / steps))
+        metrics = fitting.fit(terms, self.medium, self.optimiser, self.people, planned, self.generator)
         if not self.optimiser.finite:
             raise PlauditError(
                 "the fit of the reward has diverged: its weights are no longer finite; lower reward.fit.learning_rate"

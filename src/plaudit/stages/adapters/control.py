@@ -19,14 +19,13 @@ from plaudit.rewards.control import (
 )
 from plaudit.rewards.weighted import Scaled
 from plaudit.runs import algorithms, saved
-from plaudit.runs import config as configs
 from plaudit.runs.config import RunConfig
 from plaudit.runs.folder import RunFolder
 from plaudit.runs.streams import generator
 from plaudit.seeds import seed_of
-from plaudit.stages.adapters import control_data, control_reward
+from plaudit.stages.adapters import cloning, control_data, control_evaluate, control_reward
 from plaudit.stages.adapters.control_reward import RewardSources
-from plaudit.stages.evaluate import EvaluateControl
+from plaudit.stages.evaluate import evaluation_seed
 from plaudit.stages.reward import RewardFromFiles
 from plaudit.trainers.evolution import Evolution, Search
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
@@ -97,12 +96,12 @@ class ControlTask:
                 "people": self.feedback.trainer.people.report(),
             }
             saved.save_reward(folder.path / "reward", self.sources.ensemble, about)
-        returns = self._true_returns(seed_of(self.config.seed, "evaluation"))
-        return {
-            "return_mean": float(returns.mean()),
-            "return_std": float(returns.std()),
-            "episodes": len(returns),
-        }
+        seed, count = evaluation_seed(self.config.seed), self.config.evaluate_count
+        began = saved.load_policy(folder.path / "policy-start", self.environment.id, self.rollouts.spaces)
+        before, after = (
+            control_evaluate.evaluate(one, self.environment, count, seed) for one in (began, self.policy)
+        )
+        return after | {"before": before}
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing changes but the learner, and what is to be told."""
@@ -179,22 +178,5 @@ def save_reward(out: Path, reward: SegmentReward, about: dict[str, Any]) -> None
 normalise, rules, refuse_model = control_reward.normalise, control_reward.rules, control_reward.refuse_model
 memory_explained = run_memory_explained = nullcontext
 pretraining_memory_explained = nullcontext
-training_data = control_data.CloningData
-
-
-def evaluated(place: str, config: EvaluateControl) -> dict[str, Any]:
-    """The true return of a saved policy, or of a run's, on fresh episodes."""
-    folder = Path(place)
-    if (folder / saved.CARD).exists():
-        policy_folder, environment = folder, saved.environment_of(folder)
-    else:
-        run = RunFolder.open(folder)
-        policy_folder, environment = run.path / "policy", configs.load(run.config).environment
-        assert isinstance(environment, Control)
-    policy = saved.load_policy(policy_folder, environment.id)
-    returns = true_returns(policy, environment, config.episodes, config.seed, not config.sample)
-    return {
-        "return_mean": float(returns.mean()),
-        "return_std": float(returns.std()),
-        "episodes": len(returns),
-    }
+training_data = cloning.CloningData
+evaluated = control_evaluate.evaluated

@@ -1,26 +1,22 @@
 """Recorded behaviour of control from files: demonstrations and pairs, in a policy's own actions."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from plaudit.batches import Demonstrations, Pairs
 from plaudit.batches.rows import take
-from plaudit.environments.control.make import make
-from plaudit.environments.control.rollouts import executed, spaces, true_returns
+from plaudit.environments.control.rollouts import executed, spaces
 from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import from_environment
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.transitions import Transitions
 from plaudit.readers.arrays import RecordedSteps, read_comparisons, read_demonstrations, read_pairs
-from plaudit.runs import saved
 from plaudit.runs.config import RunConfig
 from plaudit.runs.streams import generator
-from plaudit.seeds import seed_of
-from plaudit.stages.pretrain_config import PretrainControl
 from plaudit.trainers.supervised import with_reference
 
 HELD_OUT = 0.1
@@ -126,35 +122,3 @@ def _indices(actions: np.ndarray, source: Source) -> np.ndarray:
 
 def _tensors(record: Transitions) -> list[torch.Tensor]:
     return list(vars(record).values())
-
-
-class CloningData:
-    """What a policy learns from a demonstrator."""
-
-    def __init__(self, config: PretrainControl, place: str):
-        self.config = config
-        steps = read_demonstrations(Path(place))
-        if config.episodes is not None:
-            steps = steps.first_episodes(config.episodes)
-        source = make(config.environment)
-        try:
-            everything = cloned(steps, source)
-            self.policy = ActorCritic(spaces(source), config.policy, generator(config.seed, "policy"))
-        finally:
-            source.close()
-        self.policy.observe(everything.record.observations[:, 0])
-        self.train, self.held_out = split(everything, config.held_out, generator(config.seed, "held out"))
-        self.shuffles = generator(config.seed, "minibatches")
-
-    def save(self, out: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-        """Write the clone; returns its true return."""
-        config = self.config
-        saved.save_policy(out, self.policy, config.environment)
-        returns = true_returns(
-            self.policy, config.environment, config.evaluate_count, seed_of(config.seed, "evaluation")
-        )
-        return {
-            "return_mean": float(returns.mean()),
-            "return_std": float(returns.std()),
-            "episodes": len(returns),
-        }

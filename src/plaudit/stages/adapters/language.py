@@ -28,6 +28,7 @@ from plaudit.stages.adapters.early_stopping import EarlyStopping
 from plaudit.stages.adapters.language_evaluate import Evaluation, Scorers, evaluate, measured, paid, wins
 from plaudit.stages.adapters.language_models import models
 from plaudit.stages.adapters.language_reward import RewardSources
+from plaudit.stages.evaluate import evaluation_seed
 from plaudit.stages.reward import RewardFromFiles
 from plaudit.storage.artifacts import write_whole
 from plaudit.trainers.evolution import Evolution, Search
@@ -163,7 +164,7 @@ class LanguageTask:
     def _evaluated(self, policy: LanguagePolicy | WithoutAdapters, update: int) -> Evaluation:
         """The policy of an update, 0: as it started. The same prompts and the same random numbers every time, so that
         differences are the policies'; what the start and the latest policy have said is not asked again."""
-        made, seed, known = self.models, seed_of(self.config.seed, "evaluation"), self.evaluations.get(update)
+        made, seed, known = self.models, evaluation_seed(self.config.seed), self.evaluations.get(update)
         if known is not None:
             found = known.scored_again(self.rewards)
         else:

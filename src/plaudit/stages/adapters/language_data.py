@@ -123,11 +123,11 @@ class TextData:
             self.encoded = _of_rows(rows, self.vocabulary, context, config)
         self.train, self.held_out = moved(self.encoded.train, device), moved(self.encoded.held_out, device)
 
-    def save(self, out: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    def save(self, out: Path, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Write the model; returns what else is known of it."""
         loading.save(out, adapters.merged(self.policy.lm, self.policy.adapted), self.vocabulary)
         return {
-            "val/nll_per_character": metrics["val/nll_avg"] / self.encoded.characters,
+            "val/nll_per_character": reports[-1]["val/nll_avg"] / self.encoded.characters,
             "parameters": self.size,
             "left_out": self.encoded.left_out,
         }

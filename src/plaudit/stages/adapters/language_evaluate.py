@@ -211,7 +211,7 @@ class _Side:
 def _side(place: str, config: EvaluateText) -> _Side:
     lm, vocabulary = loading.load(model_in(place))
     said, shaping = config.environment, config.shaping or loading.shaping_of(lm)
-    form = PolicyConfig(shaping=shaping, rows=config.rows)
+    form = PolicyConfig(shaping=shaping, rows=config.rows, dtype=config.dtype)
     policy = as_it_was(lm.to(loading.device(config.device)), form)
     sampling = Sampling(said.max_new_tokens, rows=config.rows)
     generation = GenerationConfig(vocabulary, vocabulary.stops(said.stop), sampling, said.cap)

@@ -184,3 +184,27 @@ def test_old_segments_without_ends_have_none() -> None:
     )
     assert record.ends.shape == record.environment_rewards.shape and not record.ends.any()
     assert replace(record, environment_rewards=torch.zeros(1, 4)).ends.shape == (1, 4)
+
+
+def test_no_pair_is_asked_about_twice(tmp_path: Path) -> None:
+    """Four windows that share no step: six pairs, however many are wanted."""
+    found = questions(tmp_path, segment=3).choose(behaviour(4, 3, {}), wanted(30))
+    assert sum(pair is not None for pair in found) == 6
+
+
+def test_it_is_told_where_people_could_decide_little(tmp_path: Path) -> None:
+    walk, asked = behaviour(4, 30, {0: [9], 1: [8], 2: [12]}), questions(tmp_path)
+    queries = list(asked.ask(walk, wanted(40), 0))
+    for share, told in ((3, True), (1, False)):
+        said = [
+            Response(
+                i, i, f"u{i}", i, "ann", Comparison((query.items[0], query.items[1]), "equal" if i % share else "first"),
+                (0, 1), None, None, 0.0,
+            )
+            for i, query in enumerate(queries)
+        ]  # fmt: skip
+        asked.heard(said)
+        assert bool(asked.notes) == told
+        if told:
+            (note,) = asked.notes
+            assert note.startswith("only 14 of 40 pairs could be decided (") and "where one does" in note

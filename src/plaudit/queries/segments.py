@@ -27,7 +27,7 @@ def windows(mask: Bool[Tensor, "B T"], last: Bool[Tensor, "B T"], length: int) -
         longest = int(runs.max()) if runs.numel() else 0
         raise PlauditError(
             f"segment: no {length} consecutive steps of one episode in this rollout, "
-            f"the longest run has {longest}; choose a shorter segment, a longer rollout, or `horizon: fixed`"
+            f"the longest run has {longest}; choose a shorter segment or a longer rollout"
         )
     return torch.stack([rows, ends - length + 1], dim=1)
 

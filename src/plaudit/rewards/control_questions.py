@@ -12,7 +12,7 @@ from plaudit.batches import Rewards
 from plaudit.environments.control.rollouts import Trajectories
 from plaudit.errors import PlauditError
 from plaudit.feedback import shown_by
-from plaudit.queries import disagreement, ends, segments
+from plaudit.queries import disagreement, ends, random, segments
 from plaudit.rewards.config import FeedbackConfig
 from plaudit.rewards.control import SegmentReward, SegmentStore, Window, paid
 from plaudit.rewards.learned.loop import Wanted
@@ -22,6 +22,8 @@ from plaudit.storage.store import NewQuery, Response
 
 ATTEMPTS = 50
 """Draws of segments for a ranking before some may overlap."""
+ENOUGH, FEW = 20, 0.5
+"""From so many answers on it is told that people could decide less than this share of them."""
 HARDLY = 0.3
 """Where people can decide a smaller share of pairs than this, fewer are asked: that share of what is due."""
 
@@ -63,6 +65,18 @@ class SegmentQuestions:
                 sort = sum(bool(self.store.segment(option).ends.any()) for option in one.options)
                 self.asked[sort] += 1
                 self.decided[sort] += decided(one)
+        self.notes = set()
+        if sum(self.asked) >= ENOUGH and sum(self.decided) < FEW * sum(self.asked):
+            sorts = ("no segment ends its episode", "one does", "both do")
+            told = [
+                f"{decided_of} of {count} where {sort}"
+                for sort, count, decided_of in zip(sorts, self.asked, self.decided, strict=True)
+                if count
+            ]
+            self.notes.add(
+                f"only {sum(self.decided)} of {sum(self.asked)} pairs could be decided ({', '.join(told)}): most "
+                "segments looked alike; choose a longer feedback.segment, or a longer feedback.until"
+            )
 
     def choose(self, behaviour: Trajectories, wanted: Sequence[Wanted]) -> list[list[Window] | None]:
         """Segments for each question; PlauditError where this behaviour holds no two. None: not worth asking now."""
@@ -80,6 +94,7 @@ class SegmentQuestions:
         return chosen
 
     def _pairs(self, behaviour: Trajectories, places: Int[Tensor, "W 3"], count: int) -> Int[Tensor, "P 2"]:
+        """So many pairs, fewer where people can hardly decide what this rollout holds, or there are no more."""
         rows, starts, lengths = places.unbind(dim=1)
         apart = segments.apart(places[:, :2], lengths)
         ending = behaviour.terminated[rows, starts + lengths - 1]
@@ -89,14 +104,16 @@ class SegmentQuestions:
         if likely < HARDLY:
             count = ceil(likely * count)
         if self.config.query == "random" or not self.taught:
-            return ends.pairs(ending, shares, count, self.generator, apart)
-        candidates = ends.pairs(ending, shares, count * self.config.candidates, self.generator, apart)
-        model = self.reward.model
-        with torch.no_grad():
-            rewards = model(model.features(behaviour.record), behaviour.record.ends)
-        sums = torch.nn.functional.pad(rewards.cumsum(dim=-1), (1, 0))
-        returns = sums[:, rows, starts + lengths] - sums[:, rows, starts]
-        return disagreement.pairs(returns, candidates, count, self.generator, self.scale)
+            found = ends.pairs(ending, shares, count, self.generator, apart)
+        else:
+            candidates = ends.pairs(ending, shares, count * self.config.candidates, self.generator, apart)
+            model = self.reward.model
+            with torch.no_grad():
+                rewards = model(model.features(behaviour.record), behaviour.record.ends)
+            sums = torch.nn.functional.pad(rewards.cumsum(dim=-1), (1, 0))
+            returns = sums[:, rows, starts + lengths] - sums[:, rows, starts]
+            found = disagreement.pairs(returns, candidates, count, self.generator, self.scale)
+        return found[~random.repeats(found)]
 
     def _some(self, places: Int[Tensor, "W 3"], size: int) -> list[int]:
         """So many windows, no two of which share a step. PlauditError where there are not so many."""

@@ -1,0 +1,66 @@
+"""A policy at work: what it sees, what it may do, and the noise it explores with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plaudit.environments.control.vector_env import Source, Step
+from plaudit.environments.control.wrappers import to_environment
+from plaudit.models.actor_critic import ActorCritic, Population
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One vector step."""
+
+    step: Step
+    chosen: np.ndarray
+    """What was chosen, in the policy's own terms."""
+    legal: np.ndarray | None
+    """[N, A] bool: what could have been; none: anything."""
+
+
+class Actor:
+    """Chooses actions in the environments of a source, step after step; its noise begins with it.
+
+    State-dependent noise is drawn at its first step and then every so many steps as the policy says, by the generator
+    that draws the actions: whoever goes on from a saved generator with a new actor gets the same.
+    """
+
+    def __init__(
+        self,
+        policy: ActorCritic | Population,
+        source: Source,
+        generator: torch.Generator,
+        greedy: bool = False,
+    ):
+        self.policy, self.source, self.generator, self.greedy = policy, source, generator, greedy
+        self.noise: Tensor | None = None
+        self.steps = 0
+
+    def choose(self, observations: np.ndarray) -> np.ndarray:
+        """An action for each observation [N, *obs], in the policy's own terms; only legal ones."""
+        distribution = self.policy.distribution(torch.from_numpy(flat_rows(observations)))
+        if self.source.legal is not None:
+            distribution = distribution.among(torch.from_numpy(self.source.legal))
+        if self.greedy:
+            return distribution.mode().numpy()
+        every = self.policy.resample
+        if self.steps == 0 or (every is not None and self.steps % every == 0):
+            self.noise = self.policy.noise(len(observations), self.generator)
+        self.steps += 1
+        if self.noise is None:
+            return distribution.sample(self.generator).numpy()
+        return distribution.perturbed(self.noise).numpy()
+
+    def step(self, observations: np.ndarray) -> Taken:
+        """Act on observations in all environments."""
+        legal, chosen = self.source.legal, self.choose(observations)
+        return Taken(self.source.step(to_environment(chosen, self.source.action_space)), chosen, legal)
+
+
+def flat_rows(observations: np.ndarray) -> np.ndarray:
+    """[N, *obs] -> [N, F] float32, what networks take."""
+    return np.ascontiguousarray(observations, dtype=np.float32).reshape(len(observations), -1)

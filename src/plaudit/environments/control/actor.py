@@ -9,6 +9,7 @@ from torch import Tensor
 from plaudit.environments.control.vector_env import Source, Step
 from plaudit.environments.control.wrappers import to_environment
 from plaudit.models.actor_critic import ActorCritic, Population
+from plaudit.models.distributions import StateDependentGaussian
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class Actor:
         if self.steps == 0 or (every is not None and self.steps % every == 0):
             self.noise = self.policy.noise(len(observations), self.generator)
         self.steps += 1
-        if self.noise is None:
-            return distribution.sample(self.generator).numpy()
-        return distribution.perturbed(self.noise).numpy()
+        if isinstance(distribution, StateDependentGaussian) and self.noise is not None:
+            return distribution.perturbed(self.noise).numpy()
+        return distribution.sample(self.generator).numpy()
 
     def step(self, observations: np.ndarray) -> Taken:
         """Act on observations in all environments."""

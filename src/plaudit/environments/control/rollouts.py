@@ -12,7 +12,7 @@ from torch import Tensor
 from plaudit.batches import Episodes, Rewards, Rollout
 from plaudit.environments.control.actor import Actor, Taken, flat_rows
 from plaudit.environments.control.make import Control, make
-from plaudit.environments.control.spaces import executed, spaces
+from plaudit.environments.control.spaces import executed
 from plaudit.environments.control.vector_env import Source, Step
 from plaudit.errors import Diverged, PlauditError
 from plaudit.models.actor_critic import ActorCritic, Population
@@ -93,7 +93,7 @@ class ControlRollouts:
             )
         self.generator = torch.Generator().manual_seed(seed)
         self.observations = flat_rows(source.reset(seed))
-        self.spaces = spaces(source.observation_space, source.action_space)
+        self.spaces = source.spaces
         self.unseen = torch.zeros(0, self.spaces.observation)  # a few reset states alone would mislead
         self.returns = np.zeros(source.num_envs)
         self.lengths = np.zeros(source.num_envs, dtype=np.int64)

@@ -83,18 +83,44 @@ def flat(space: Space, observation: Any) -> np.ndarray:
         ) from error
 
 
-def flat_recorded(observations: np.ndarray, source_shape: tuple[int, ...], own: Space) -> np.ndarray | None:
-    """Recorded observations [N, ...] as the environment's are flattened, [N, *source_shape]; None: they do not fit.
+def flat_given(own: Space, observation: Any) -> np.ndarray:
+    """An observation, or a batch of them, as numbers: flattened where the environment's own are no array of numbers.
+
+    PlauditError for what is neither an observation of `own`, nor flat already.
+    """
+    if not isinstance(own, Box):
+        if isinstance(own, Dict | Tuple):
+            if isinstance(observation, dict | tuple):
+                return flat(own, observation)
+        else:
+            whole = np.asarray(observation)
+            single = own.shape or ()
+            known = whole.dtype == bool or np.issubdtype(whole.dtype, np.integer)
+            if known and whole.shape == single:
+                return flat(own, whole)
+            if known and whole.shape[1:] == single:
+                return np.stack([flat(own, one) for one in whole])
+    try:
+        return np.asarray(observation, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise PlauditError(
+            f"observation: a {type(observation).__name__}, no array of numbers; give what the environment returns"
+        ) from None
+
+
+def flat_recorded(observations: np.ndarray, shape: tuple[int, ...] | None, own: Space) -> np.ndarray | None:
+    """Recorded observations [N, ...] as the environment's are flattened, [N, *shape]; None: they do not fit.
 
     A file may hold them flat already, or as whole numbers where the environment's own are discrete.
     """
-    if observations.shape[1:] == source_shape and not isinstance(own, MultiBinary):
+    if observations.shape[1:] == shape:
         return observations
     if not isinstance(own, Discrete | MultiDiscrete | MultiBinary):
         return None
-    whole = observations.reshape(len(observations), *(own.shape or ()))
-    if not np.array_equal(whole, np.round(whole)):
+    single = own.shape or ()
+    if observations[:1].size != int(np.prod(single)) or not np.array_equal(observations, np.round(observations)):
         return None
+    whole = observations.reshape(len(observations), *single)
     rows = whole.astype(np.int64)
     valid = all(own.contains(row.astype(own.dtype)) for row in rows)
     return np.stack([flat(own, row) for row in rows]) if valid else None
@@ -159,7 +185,7 @@ def legal(infos: dict[str, Any], ready: np.ndarray, action_space: Space, name: s
 def merged(infos: dict[str, Any], begun: dict[str, Any], ended: np.ndarray) -> dict[str, Any]:
     """The action masks of both, those of the new episodes where one `ended`."""
     if MASK not in begun:
-        return {}
+        return {MASK: infos[MASK], f"_{MASK}": infos[f"_{MASK}"] & ~ended} if MASK in infos else {}
     if MASK not in infos:
         return begun
     masks, known = infos[MASK].copy(), infos[f"_{MASK}"] & ~ended

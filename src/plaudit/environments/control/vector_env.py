@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from plaudit.environments.control.classic import ClassicVectorEnv
 from plaudit.environments.control.replay import Memory, NoMemory, ReplayMemory, ReplayRecorder, StateMemory
-from plaudit.environments.control.spaces import check_observation_space, legal, merged, own_space
+from plaudit.environments.control.spaces import check_observation_space, legal, merged, own_space, spaces
 from plaudit.environments.control.wrappers import check_action_space
 from plaudit.errors import PlauditError
 
@@ -71,6 +71,8 @@ class Source:
                 "each in gymnasium.wrappers.FlattenObservation to make them a Box"
             )
         check_action_space(self.action_space, self.name)
+        self.spaces = spaces(self.observation_space, self.action_space)
+        """What a policy must fit."""
         self.own_space = own_space(vector)
         """The observations as one environment gives them, before they were flattened."""
         self.memory = _memory(vector, self.name) if resume == "exact" else NoMemory(self.name)

@@ -166,7 +166,9 @@ def from_environment(actions: np.ndarray, space: Space) -> np.ndarray:
         count = space.n if isinstance(space, Discrete) else getattr(space, "nvec", 2)
         _reject((indices < 0) | (indices >= count), actions, space)
         several = () if isinstance(space, Discrete) else (-1,)  # as the heads of a policy stand side by side
-        return indices.astype(np.int64).reshape(*indices.shape[: indices.ndim - len(space.shape)], *several)
+        return indices.astype(np.int64).reshape(
+            *indices.shape[: indices.ndim - len(space.shape or ())], *several
+        )
     box = _box(space)
     actions = _shaped(np.asarray(actions, dtype=np.float64), box)
     low, high, scaled, middle, half = _bounds(box)

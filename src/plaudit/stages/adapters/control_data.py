@@ -10,11 +10,11 @@ from plaudit.batches import Demonstrations, Pairs
 from plaudit.batches.rows import take
 from plaudit.environments.control.make import make
 from plaudit.environments.control.rollouts import true_returns
-from plaudit.environments.control.spaces import chosen_from, executed, flat_recorded, spaces
+from plaudit.environments.control.spaces import chosen_from, executed, flat_recorded
 from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import from_environment
 from plaudit.errors import PlauditError
-from plaudit.models.actor_critic import ActorCritic, Spaces
+from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.transitions import Transitions
 from plaudit.readers.arrays import RecordedSteps, read_comparisons, read_demonstrations, read_pairs
 from plaudit.runs import saved
@@ -42,7 +42,7 @@ def record(steps: RecordedSteps, source: Source) -> Transitions:
         )
     chosen = actions_of(steps.actions, source, "demonstrations")
     observations = torch.from_numpy(seen.astype(np.float32).reshape(len(chosen), 1, -1))
-    given = executed(chosen, _spaces(source), source.action_space)
+    given = executed(chosen, source.spaces, source.action_space)
     following = torch.cat([observations[1:], observations[-1:]])
     ends = torch.from_numpy(np.append(steps.starts[1:], True).astype(bool))
     following = torch.where(
@@ -53,7 +53,7 @@ def record(steps: RecordedSteps, source: Source) -> Transitions:
 
 def actions_of(actions: np.ndarray, source: Source, what: str) -> torch.Tensor:
     """Recorded actions [N, ...] as the policy chooses them, [N, 1, ...]."""
-    wanted = _spaces(source)
+    wanted = source.spaces
     if wanted.kind != "continuous":
         flat = actions.reshape(len(actions), -1)
         count = {"discrete": 1, "multi_discrete": len(wanted.choices)}.get(wanted.kind, wanted.action)
@@ -113,7 +113,7 @@ def pairs(config: RunConfig, source: Source, reference: ActorCritic) -> tuple[Pa
         flat = _indices(actions, source)
         chosen = actions_of(flat.reshape(count * length, *flat.shape[2:]), source, "pairs").squeeze(1)
         chosen = chosen.unflatten(0, (count, length))
-        given = executed(chosen, _spaces(source), source.action_space)
+        given = executed(chosen, source.spaces, source.action_space)
         following = torch.cat([states[:, 1:], states[:, -1:]], dim=1)
         sides.append(Transitions(states, chosen, given, following, torch.zeros(count, length)))
     both = Transitions(
@@ -131,16 +131,12 @@ def pairs(config: RunConfig, source: Source, reference: ActorCritic) -> tuple[Pa
 
 def _indices(actions: np.ndarray, source: Source) -> np.ndarray:
     """Actions [P, L, ...] from what an export holds: one-hot rows of discrete ones, or the actions themselves."""
-    wanted = _spaces(source)
+    wanted = source.spaces
     choices = (wanted.action,) if wanted.kind == "discrete" else wanted.choices
     if not choices or actions.ndim != 3 or not len(choices) < actions.shape[2] == sum(choices):
         return actions
     indices = chosen_from(actions, choices) + np.ravel(getattr(source.action_space, "start", 0))
     return indices[..., 0] if wanted.kind == "discrete" else indices
-
-
-def _spaces(source: Source) -> Spaces:
-    return spaces(source.observation_space, source.action_space)
 
 
 class CloningData:
@@ -154,7 +150,7 @@ class CloningData:
         source = make(config.environment)
         try:
             everything = cloned(steps, source)
-            self.policy = ActorCritic(_spaces(source), config.policy, generator(config.seed, "policy"))
+            self.policy = ActorCritic(source.spaces, config.policy, generator(config.seed, "policy"))
         finally:
             source.close()
         self.policy.observe(everything.record.observations[:, 0])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, Sequence, Text, Tuple
 
-from plaudit.environments.control.make import Control, make, made_by
+from plaudit.environments.control.make import Control, made_by, make
 from plaudit.environments.control.spaces import (
     FlatObservation,
     chosen_from,

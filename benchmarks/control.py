@@ -91,6 +91,8 @@ CASES = (
          changes=_people(mistake=0.5)),
     Case("lunar_lander", "lunar_lander", REWARD, 200, long=True),
     Case("mountain_car", "mountain_car", REWARD, long=True, published="-110 +- 19 (rl-baselines3-zoo)"),
+    Case("mountain_car_continuous", "mountain_car_continuous", REWARD, 88, long=True,
+         published="88 +- 3 (rl-baselines3-zoo)"),
     Case("swimmer", "swimmer", REWARD, long=True, published="282 +- 10 (rl-baselines3-zoo)"),
     Case("half_cheetah", "half_cheetah", REWARD, long=True, published="5784 +- 1244 (tianshou)"),
     Case("hopper", "hopper", REWARD, long=True, published="2609 +- 701 (tianshou)"),

@@ -20,7 +20,7 @@ def test_an_example_loads_without_a_note_and_says_what_it_is(path):
         warnings.simplefilter("error", Renamed)
         made = config.load(path)
     assert path.read_text(encoding="utf-8").startswith("# ")
-    assert made.timesteps >= 100_000
+    assert made.timesteps >= 20_000
 
 
 def test_every_algorithm_for_behaviour_has_an_example():

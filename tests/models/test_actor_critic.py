@@ -254,7 +254,6 @@ def test_smooth_exploration_changes_no_other_initial_weight() -> None:
     assert list(smooth.state_dict()) == list(plain.state_dict())
     for name, tensor in plain.state_dict().items():
         assert name == "log_std" or torch.equal(tensor, smooth.state_dict()[name])
-    assert plain.noise(3, torch.Generator()) is None and plain.resample is None
 
 
 def test_only_continuous_actions_have_noise() -> None:

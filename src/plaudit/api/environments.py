@@ -2,14 +2,14 @@
 place of an environment's own, for other learners.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, ref
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.utils import RecordConstructorArgs
 
 from plaudit.api.reward import RewardModel
@@ -244,18 +244,21 @@ def sb3_reward_wrapper(venv: "VecEnv", reward_model: RewardModel) -> "VecEnvWrap
     return Learned()
 
 
-def row(space: gymnasium.Space, observation: Any) -> np.ndarray:
+def row(space: gymnasium.Space, observation: object) -> np.ndarray:
     """A copy of an observation as a reward sees it: flattened where it is no array of numbers."""
     return np.array(observation) if isinstance(space, Box) else flat(space, observation)
 
 
-def rows(space: gymnasium.Space, observations: Any, count: int) -> np.ndarray:
+def rows(
+    space: gymnasium.Space, observations: np.ndarray | Mapping[str, np.ndarray], count: int
+) -> np.ndarray:
     """Those of several environments, [N, ...]."""
     if isinstance(space, Box):
         return np.array(observations)
-    several = isinstance(space, Dict)
-    ones = [{key: part[i] for key, part in observations.items()} if several else observations[i]
-            for i in range(count)]  # fmt: skip
+    if isinstance(observations, Mapping):
+        ones: list[object] = [{key: part[i] for key, part in observations.items()} for i in range(count)]
+    else:
+        ones = list(observations)
     return np.stack([flat(space, one) for one in ones])
 
 

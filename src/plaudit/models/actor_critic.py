@@ -18,7 +18,6 @@ from plaudit.models.distributions import (
     Gaussian,
     MultiCategorical,
     StateDependentGaussian,
-    weights,
 )
 from plaudit.models.exploration import Exploration, GaussianNoise, StateDependent
 from plaudit.models.moments import RunningMoments
@@ -101,17 +100,6 @@ class ActorCritic(nn.Module):
         hidden = self.body.member(0, self._inputs(observations))
         return self._distribution(torch.addmm(self.policy_bias, hidden, self.policy_weight[0]), hidden)
 
-    @property
-    def resample(self) -> int | None:
-        """Steps between two draws of noise; none: it is drawn afresh at every step, or once per rollout."""
-        exploration = self.config.exploration
-        return exploration.resample if isinstance(exploration, StateDependent) else None
-
-    def noise(self, rows: int, generator: torch.Generator) -> "Float[Tensor, 'N F A'] | None":
-        """Weights of state-dependent noise for each of so many environments; none: it is not of that kind."""
-        smooth = isinstance(self.config.exploration, StateDependent)
-        return weights(self.log_std, (rows,), generator) if smooth else None
-
     def scores(self, record: Transitions, rows: "Tensor | slice | None" = None) -> Scores:
         """Log-probability, entropy and value of the recorded decisions [B, T], differentiable."""
         if rows is not None:
@@ -192,8 +180,6 @@ def _choice(logits: Float[Tensor, "N A"], spaces: Spaces) -> Categorical | Multi
 class Population:
     """Policies of one shape that act side by side, rows shared out evenly, each by its likeliest action."""
 
-    resample = None
-
     def __init__(self, policy: ActorCritic, vectors: Float[Tensor, "M D"]):
         self.policy, self.members = policy, len(vectors)
         self.parameters: dict[str, Tensor] = {}
@@ -206,10 +192,6 @@ class Population:
     def observe(self, observations: Float[Tensor, "N F"]) -> None:
         """Add training observations to the running statistics, which all share."""
         self.policy.observe(observations)
-
-    def noise(self, rows: int, generator: torch.Generator) -> None:
-        """None: who is perturbed need not be noisy."""
-        return None
 
     def distribution(self, observations: Float[Tensor, "N F"]) -> "Certain":
         """The likeliest action of whoever each row belongs to."""

@@ -21,7 +21,7 @@ WEIGHTS, CARD = "model.safetensors", "plaudit.json"
 
 def save_policy(folder: Path, policy: ActorCritic, environment: Control) -> None:
     """Write a control policy with the environment it was made for."""
-    card = {"kind": "control_policy", "environment": environment.id, "config": asdict(policy.config)}
+    card = {"kind": "control_policy", "environment": environment.id, "config": settings.dump(policy.config)}
     _save(folder, policy, card | {"made_in": settings.dump(environment)})
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from plaudit.environments.control.vector_env import Source, Step
 from plaudit.environments.control.wrappers import to_environment
 from plaudit.models.actor_critic import ActorCritic, Population
-from plaudit.models.distributions import StateDependentGaussian
+from plaudit.models.distributions import StateDependentGaussian, weights
+from plaudit.models.exploration import StateDependent
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ class Actor:
         greedy: bool = False,
     ):
         self.policy, self.source, self.generator, self.greedy = policy, source, generator, greedy
+        exploration = policy.config.exploration if isinstance(policy, ActorCritic) else None
+        self.resample = exploration.resample if isinstance(exploration, StateDependent) else None
         self.noise: Tensor | None = None
+        """The weights of state-dependent noise, [N, F, A]."""
         self.steps = 0
 
     def choose(self, observations: np.ndarray) -> np.ndarray:
@@ -48,13 +52,12 @@ class Actor:
             distribution = distribution.among(torch.from_numpy(self.source.legal))
         if self.greedy:
             return distribution.mode().numpy()
-        every = self.policy.resample
-        if self.steps == 0 or (every is not None and self.steps % every == 0):
-            self.noise = self.policy.noise(len(observations), self.generator)
+        if not isinstance(distribution, StateDependentGaussian):
+            return distribution.sample(self.generator).numpy()
+        if self.noise is None or (self.resample is not None and self.steps % self.resample == 0):
+            self.noise = weights(distribution.log_std, (len(observations),), self.generator)
         self.steps += 1
-        if isinstance(distribution, StateDependentGaussian) and self.noise is not None:
-            return distribution.perturbed(self.noise).numpy()
-        return distribution.sample(self.generator).numpy()
+        return distribution.perturbed(self.noise).numpy()
 
     def step(self, observations: np.ndarray) -> Taken:
         """Act on observations in all environments."""

@@ -118,7 +118,9 @@ def flat_recorded(observations: np.ndarray, shape: tuple[int, ...] | None, own: 
     if not isinstance(own, Discrete | MultiDiscrete | MultiBinary):
         return None
     single = own.shape or ()
-    if observations[:1].size != int(np.prod(single)) or not np.array_equal(observations, np.round(observations)):
+    if observations[:1].size != int(np.prod(single)) or not np.array_equal(
+        observations, np.round(observations)
+    ):
         return None
     whole = observations.reshape(len(observations), *single)
     rows = whole.astype(np.int64)

@@ -38,6 +38,18 @@ class Step:
     """[N] bool; False: the dead step after an end (next-step autoreset), where no decision was taken."""
 
 
+@dataclass(frozen=True)
+class _Apart:
+    """Where some episodes have ended and others begun in one step."""
+
+    observations: np.ndarray
+    """[N, *obs] to act on."""
+    successors: np.ndarray
+    """[N, *obs] the true ones."""
+    infos: dict[str, Any]
+    """About what is acted on."""
+
+
 class Source:
     """N environments that step together. Environment i is seeded with seed + i.
 
@@ -108,8 +120,8 @@ class Source:
         dead, self.pending = self.pending, ended if self.mode == AutoresetMode.NEXT_STEP else self.pending
         observations, begun, infos = successors, dead, result[4]
         if self.mode != AutoresetMode.NEXT_STEP and ended.any():
-            observations, successors, infos = self._apart(successors, ended, infos)
-            begun = ended
+            apart, begun = self._apart(successors, ended, infos), ended
+            observations, successors, infos = apart.observations, apart.successors, apart.infos
         self.legal = self._legal(infos)
         alive = ~dead
         if dead.any():
@@ -176,18 +188,15 @@ class Source:
         self.recorder.stop(self.pending)
         return observations
 
-    def _apart(
-        self, reached: np.ndarray, ended: np.ndarray, infos: dict[str, Any]
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """Observations to act on, true successors, and infos of what is acted on, where episodes ended and are reset
-        at once."""
+    def _apart(self, reached: np.ndarray, ended: np.ndarray, infos: dict[str, Any]) -> "_Apart":
+        """What is acted on and what was reached, where episodes ended and are reset at once."""
         if self.mode == AutoresetMode.DISABLED:
             fresh, begun = self._guarded(
                 "reset", lambda: self.vector.reset(options={"reset_mask": ended.copy()})
             )
             observations = reached.copy()
             observations[ended] = self._finite(np.asarray(fresh), "observation")[ended]
-            return observations, reached, merged(infos, begun, ended)
+            return _Apart(observations, reached, merged(infos, begun, ended))
         final = infos.get("final_obs")
         known = infos.get("_final_obs", ended)
         if final is None or not known[ended].all():
@@ -197,7 +206,7 @@ class Source:
             )
         successors = reached.copy()
         successors[ended] = np.stack([final[row] for row in np.flatnonzero(ended)])
-        return reached, self._finite(successors, "observation"), infos
+        return _Apart(reached, self._finite(successors, "observation"), infos)
 
     def _legal(self, infos: dict[str, Any]) -> np.ndarray | None:
         return legal(infos, ~self.pending, self.action_space, f"{self.name}, step {self._steps}")

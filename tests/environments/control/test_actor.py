@@ -152,15 +152,15 @@ def test_every_kind_of_observation_is_learned_from(see: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("press", [kind for kind in PRESSED if kind != "discrete"])
 def test_every_kind_of_action_is_learned(press: str, tmp_path: Path) -> None:
     assert (
-        learned(tmp_path, HERE + "Pressing-v0", {"see": "tuple", "press": press}, 6144) > 7.0
+        learned(tmp_path, HERE + "Pressing-v0", {"see": "tuple", "press": press}, 3072) > 6.5
     )  # chance: 4 of 8
 
 
 @pytest.mark.parametrize("choices", [[5], [3, 4]])
 def test_the_best_legal_action_is_learned(choices: list[int], tmp_path: Path) -> None:
     """Episodes last 3.5 steps on average; the best pays 1 per choice and step."""
-    found = learned(tmp_path, HERE + "Masked-v0", {"choices": choices}, 5120)
-    assert found > 3.0 * len(choices)
+    found = learned(tmp_path, HERE + "Masked-v0", {"choices": choices}, 3072)
+    assert found > 2.8 * len(choices)
 
 
 @pytest.mark.slow

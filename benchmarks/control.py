@@ -73,6 +73,7 @@ CASES = (
     Case("cartpole_clone", "cartpole", "10 expert episodes", 450, episodes=10, clone=True),
     Case("pendulum", "pendulum", REWARD, -200),
     Case("acrobot", "acrobot", REWARD, -95),
+    Case("taxi", "taxi", REWARD + " and which actions are legal", 7),
     Case("preferences", "pendulum_preferences", COMPARISONS, -200),
     Case("preferences_mistakes", "pendulum_preferences", COMPARISONS + ", one in ten wrong", -250,
          changes=_people(mistake=0.1)),

@@ -158,7 +158,7 @@ FLOOR = 1e-6
 class StateDependentGaussian:
     """mean + features @ W with W ~ N(0, std^2): normal, with a variance of its own in every state.
 
-    Raffin et al. 2021, arXiv:2005.05719, eq. 7 to 10.
+    Raffin et al. 2021, arXiv:2005.05719, section 3.
     """
 
     mean: Float[Tensor, "*S A"]

@@ -173,8 +173,13 @@ def legal(infos: dict[str, Any], ready: np.ndarray, action_space: Space, name: s
         return None
     sizes = [int(n) for n in np.ravel(getattr(action_space, "nvec", getattr(action_space, "n", 0)))]
     allowed = np.ones((len(ready), sum(sizes)), dtype=bool)
-    for row in np.flatnonzero(infos.get(f"_{MASK}", np.ones(len(ready), dtype=bool)) & ready):
-        allowed[row] = _mask(masks[row], allowed.shape[1], f"{name}: environment {row}")
+    said = _said(infos, ready) & ready
+    regular = isinstance(masks, np.ndarray) and masks.shape == allowed.shape
+    if regular and ((masks == 0) | (masks == 1)).all():
+        allowed[said] = masks[said] == 1
+    else:
+        for row in np.flatnonzero(said):
+            allowed[row] = _mask(masks[row], allowed.shape[1], f"{name}: environment {row}")
     for choice in np.split(allowed, np.cumsum(sizes)[:-1], axis=1):
         for row in np.flatnonzero(~choice.any(axis=1)):
             raise PlauditError(
@@ -184,15 +189,20 @@ def legal(infos: dict[str, Any], ready: np.ndarray, action_space: Space, name: s
     return allowed
 
 
+def _said(infos: dict[str, Any], like: np.ndarray) -> np.ndarray:
+    """[N] bool: which environments gave a mask."""
+    return infos.get(f"_{MASK}", np.ones(len(like), dtype=bool))
+
+
 def merged(infos: dict[str, Any], begun: dict[str, Any], ended: np.ndarray) -> dict[str, Any]:
     """The action masks of both, those of the new episodes where one `ended`."""
     if MASK not in begun:
-        return {MASK: infos[MASK], f"_{MASK}": infos[f"_{MASK}"] & ~ended} if MASK in infos else {}
+        return {MASK: infos[MASK], f"_{MASK}": _said(infos, ended) & ~ended} if MASK in infos else {}
     if MASK not in infos:
         return begun
-    masks, known = infos[MASK].copy(), infos[f"_{MASK}"] & ~ended
+    masks, known = infos[MASK].copy(), _said(infos, ended) & ~ended
     masks[ended] = begun[MASK][ended]
-    return {MASK: masks, f"_{MASK}": known | (begun[f"_{MASK}"] & ended)}
+    return {MASK: masks, f"_{MASK}": known | (_said(begun, ended) & ended)}
 
 
 def _mask(given: Any, length: int, where: str) -> np.ndarray:

@@ -90,7 +90,7 @@ CASES = (
          changes=_kinds("comparison", "rating", "ranking", "binary")),
     Case("preferences_coins", "pendulum_preferences", COMPARISONS + ", all coin flips: must not learn",
          changes=_people(mistake=0.5)),
-    Case("lunar_lander", "lunar_lander", REWARD, 200, long=True),
+    Case("lunar_lander", "lunar_lander", REWARD, 200, long=True, published="242 +- 32 (rl-baselines3-zoo)"),
     Case("mountain_car", "mountain_car", REWARD, long=True, published="-110 +- 19 (rl-baselines3-zoo)"),
     Case("mountain_car_continuous", "mountain_car_continuous", REWARD, 88, long=True,
          published="88 +- 3 (rl-baselines3-zoo)"),

@@ -48,6 +48,8 @@ class Case:
     """They are cloned; otherwise the example learns from them."""
     long: bool = False
     """Takes minutes per seed: only run when asked for by name."""
+    published: str = ""
+    """What others report for these settings and this many steps, and who."""
 
 
 def _people(**flaws: float) -> dict[str, Any]:
@@ -71,6 +73,7 @@ CASES = (
     Case("cartpole_clone", "cartpole", "10 expert episodes", 450, episodes=10, clone=True),
     Case("pendulum", "pendulum", REWARD, -200),
     Case("acrobot", "acrobot", REWARD, -95),
+    Case("taxi", "taxi", REWARD + " and which actions are legal", 7),
     Case("preferences", "pendulum_preferences", COMPARISONS, -200),
     Case("preferences_mistakes", "pendulum_preferences", COMPARISONS + ", one in ten wrong", -250,
          changes=_people(mistake=0.1)),
@@ -87,8 +90,15 @@ CASES = (
          changes=_kinds("comparison", "rating", "ranking", "binary")),
     Case("preferences_coins", "pendulum_preferences", COMPARISONS + ", all coin flips: must not learn",
          changes=_people(mistake=0.5)),
-    Case("lunar_lander", "lunar_lander", REWARD, 200, long=True),
-    Case("hopper", "hopper", REWARD, long=True),
+    Case("lunar_lander", "lunar_lander", REWARD, 200, long=True, published="242 +- 32 (rl-baselines3-zoo)"),
+    Case("mountain_car", "mountain_car", REWARD, long=True, published="-110 +- 19 (rl-baselines3-zoo)"),
+    Case("mountain_car_continuous", "mountain_car_continuous", REWARD, 88, long=True,
+         published="88 +- 3 (rl-baselines3-zoo)"),
+    Case("swimmer", "swimmer", REWARD, long=True, published="282 +- 10 (rl-baselines3-zoo)"),
+    Case("half_cheetah", "half_cheetah", REWARD, long=True, published="5784 +- 1244 (tianshou)"),
+    Case("hopper", "hopper", REWARD, long=True, published="2609 +- 701 (tianshou)"),
+    Case("walker2d", "walker2d", REWARD, long=True, published="3589 +- 757 (tianshou)"),
+    Case("bipedal_walker", "bipedal_walker", REWARD, long=True, published="213 to 287 (rl-baselines3-zoo)"),
 )  # fmt: skip
 
 
@@ -184,7 +194,8 @@ def measure(
     results: dict[str, list[dict[str, Any]]] = {case.name: [] for case in cases}
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, fresh, max_tasks_per_child=1) as pool:
-        work = {pool.submit(run, case, seed, demonstrations): case for case in cases for seed in range(seeds)}
+        # seed 0 of every row first: long rows then have something to show early
+        work = {pool.submit(run, case, seed, demonstrations): case for seed in range(seeds) for case in cases}
         for future in as_completed(work):
             row, name = future.result(), work[future].name
             results[name].append(row)
@@ -192,13 +203,15 @@ def measure(
                 f"{name:22} seed {row['seed']}: {row['return']:8.1f}  {row['cpu_seconds']:6.1f} CPU s",
                 flush=True,
             )
-            if len(results[name]) == seeds:
+            if len(results[name]) == seeds or len(results[name]) > len(
+                recorded().get(name, {}).get("runs", [])
+            ):
                 keep(name, sorted(results[name], key=lambda r: r["seed"]))
     return results
 
 
 def keep(name: str, runs: list[dict[str, Any]]) -> None:
-    """Put a finished row into the file of results, and write the table again."""
+    """Put a row, or as many seeds of it as no row before had, into the results, and write the table again."""
     rows = recorded() | {name: {"date": today(), "runs": runs}}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "control.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
@@ -218,10 +231,12 @@ def table(rows: dict[str, Any]) -> str:
         "",
         "True returns: the environment's own reward, undiscounted; mean of 50 episodes, likeliest actions.",
         "Mean over seeds with its 95 % t-interval. CPU seconds of one run, one thread, evaluation included.",
+        "Published: rl-baselines3-zoo reports one run with its spread over episodes, tianshou ten seeds with theirs "
+        "(MuJoCo tasks of version 3).",
         "",
         "| environment | algorithm | learns from | steps | true return of each seed | mean | 95 % interval "
-        "| worst | CPU s | required | date |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| worst | CPU s | required | published | date |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_line(case, rows[case.name]) for case in CASES if case.name in rows]
     lines += ["", f"Made by `python -m benchmarks.control`. {described(*PACKAGES)}."]
@@ -246,6 +261,7 @@ def _line(case: Case, row: dict[str, Any]) -> str:
         f"{min(returns):.1f}",
         f"{sum(seconds) / len(seconds):.1f}",
         _verdict(case, mean, min(returns)),
+        case.published,
         row["date"],
     ]
     return "| " + " | ".join(cells) + " |"

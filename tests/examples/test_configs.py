@@ -20,7 +20,7 @@ def test_an_example_loads_without_a_note_and_says_what_it_is(path):
         warnings.simplefilter("error", Renamed)
         made = config.load(path)
     assert path.read_text(encoding="utf-8").startswith("# ")
-    assert made.timesteps >= 100_000
+    assert made.timesteps >= 20_000
 
 
 def test_every_algorithm_for_behaviour_has_an_example():
@@ -72,7 +72,7 @@ def test_the_table_by_hand():
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:4] == ["CartPole-v1", "PPO", "the environment's reward", "100,000"]
     assert cells[4:9] == ["480, 490, 500", "490.0", "465.2 to 514.8", "480.0", "3.0"]
-    assert cells[9:] == ["every seed >= 475: yes", "D"]
+    assert cells[9:] == ["every seed >= 475: yes", "", "D"]
 
 
 def test_a_missed_requirement_is_shouted():

@@ -7,10 +7,13 @@ import torch
 from torch import Tensor
 
 from plaudit.batches import Episodes
+from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
+from plaudit.models.exploration import GaussianNoise, StateDependent
 from plaudit.models.transitions import Transitions
 
 KINDS = [Spaces(4, 3, "discrete"), Spaces(4, 2, "continuous")]
+SMOOTH = PolicyConfig(hidden=(5,), log_std=-1.0, exploration=StateDependent())
 
 
 def policy(spaces: Spaces, config: PolicyConfig = PolicyConfig(), seed: int = 0) -> ActorCritic:
@@ -222,3 +225,74 @@ def test_weights_and_statistics_round_trip() -> None:
     one.observe(torch.randn(50, 4, generator=torch.Generator().manual_seed(0)))
     two.load_state_dict(one.state_dict())
     assert torch.equal(one.scores(record(KINDS[1])).logp, two.scores(record(KINDS[1])).logp)
+
+
+def test_state_dependent_scores_by_hand() -> None:
+    network, seen = policy(KINDS[1], SMOOTH), record(KINDS[1])
+    assert network.log_std.shape == (5, 2) and (network.log_std == -1).all()
+    hidden = separate(network, 0, seen.observations)
+    mean = hidden @ network.policy_weight[0] + network.policy_bias
+    std = (hidden.square() @ network.log_std.exp().square() + 1e-6).sqrt()
+    oracle = torch.distributions.Independent(torch.distributions.Normal(mean, std), 1)
+    scores = network.scores(seen)
+    assert torch.allclose(scores.logp.reshape(-1), oracle.log_prob(seen.actions.reshape(-1, 2)), atol=1e-3)
+    assert torch.allclose(scores.entropy.reshape(-1), oracle.entropy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("learn", [False, True])
+def test_the_size_of_the_noise_teaches_the_hidden_layers_only_where_asked(learn: bool) -> None:
+    config = replace(SMOOTH, exploration=StateDependent(learn_features=learn))
+    network, seen = policy(KINDS[1], config), record(KINDS[1])
+    network.scores(seen).entropy.sum().backward()  # depends on the noise alone
+    assert network.log_std.grad is not None and network.log_std.grad.abs().min() > 0
+    taught = network.body.weights[0].grad
+    assert bool(taught is not None and taught.abs().max() > 0) == learn
+
+
+def test_smooth_exploration_changes_no_other_initial_weight() -> None:
+    smooth, plain = policy(KINDS[1], SMOOTH), policy(KINDS[1], replace(SMOOTH, exploration=GaussianNoise()))
+    assert list(smooth.state_dict()) == list(plain.state_dict())
+    for name, tensor in plain.state_dict().items():
+        assert name == "log_std" or torch.equal(tensor, smooth.state_dict()[name])
+
+
+def test_only_continuous_actions_have_noise() -> None:
+    with pytest.raises(PlauditError, match=r"policy\.exploration: only continuous.*discrete"):
+        policy(KINDS[0], SMOOTH)
+
+
+@pytest.mark.parametrize(
+    "spaces", [Spaces(4, 5, "multi_discrete", (2, 3)), Spaces(4, 3, "multi_binary"), Spaces(4, 3, "discrete")]
+)
+def test_every_kind_of_choice_is_scored_as_it_is_acted_on(spaces: Spaces) -> None:
+    network = policy(spaces)
+    observations = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))
+    distribution = network.distribution(observations.flatten(end_dim=1))
+    actions = distribution.sample(torch.Generator().manual_seed(2))
+    wanted, _ = distribution.scores(actions)
+    seen = Transitions(
+        observations,
+        actions.unflatten(0, (3, 5)),
+        torch.zeros(3, 5, spaces.action),
+        observations,
+        torch.zeros(3, 5),
+    )
+    assert torch.allclose(network.scores(seen).logp.flatten(), wanted, atol=1e-6)
+    everyone = network.population(torch.nn.utils.parameters_to_vector(network.parameters()).expand(3, -1))
+    assert torch.equal(everyone.distribution(observations.flatten(end_dim=1)).mode(), distribution.mode())
+
+
+def test_recorded_masks_are_scored_with() -> None:
+    spaces = Spaces(4, 3, "discrete")
+    network, seen = policy(spaces), record(spaces)
+    legal = torch.rand(3, 5, 3, generator=torch.Generator().manual_seed(0)) < 0.5
+    legal.scatter_(2, seen.actions.unsqueeze(-1), True)
+    scores = network.scores(replace(seen, legal=legal))
+    logits = network(seen.observations.flatten(end_dim=1)).masked_fill(~legal.flatten(end_dim=1), -1e9)
+    oracle = torch.distributions.Categorical(logits=logits)
+    assert torch.allclose(scores.logp.flatten(), oracle.log_prob(seen.actions.flatten()), atol=1e-5)
+    one = network.scores(replace(seen, legal=legal), torch.tensor([2]))
+    assert torch.allclose(one.logp, scores.logp[2:], atol=1e-6)
+    vectors = torch.nn.utils.parameters_to_vector(network.parameters()).expand(3, -1)
+    everyone = network.population(vectors).distribution(seen.observations.flatten(end_dim=1))
+    assert torch.equal(everyone.among(legal.flatten(end_dim=1)).mode(), logits.argmax(dim=-1))

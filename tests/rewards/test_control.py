@@ -16,6 +16,8 @@ from plaudit.rewards.config import FeedbackConfig
 from plaudit.rewards.control import (
     SegmentReward,
     SegmentStore,
+    Window,
+    cut,
     environment_reward,
     function_reward,
 )
@@ -160,7 +162,7 @@ def test_options_of_unequal_number_and_length_become_one_tensor() -> None:
     """What a row has not, and what is shorter, is masked out and worth nothing."""
     walk = behaviour(2, 6)
     pieces = {
-        name: Transitions(*(getattr(walk.record, field)[row : row + 1, :length] for field in walk.record.__dataclass_fields__))
+        name: cut(walk.record, Window(row, 0, length))
         for name, row, length in (("a", 0, 2), ("b", 1, 4), ("c", 0, 3))
     }  # fmt: skip
     model = RewardEnsemble(

@@ -7,6 +7,7 @@ import pytest
 from plaudit.errors import PlauditError
 from plaudit.maths.advantage import GAE
 from plaudit.maths.constraint import NoLimit, StopAt
+from plaudit.models.exploration import GaussianNoise, StateDependent
 from plaudit.runs import aliases
 from plaudit.runs import config as configs
 
@@ -39,6 +40,15 @@ def test_control() -> None:
     assert isinstance(s.constraint, StopAt) and s.constraint.limit == pytest.approx(0.03)
     assert (c.policy.normalise_observations, c.policy.hidden, c.policy.log_std) == (True, (32, 16), -1.0)
     assert c.reward.normalise is False
+
+
+def test_smooth_exploration() -> None:
+    table = aliases.CONTROL["use_sde"]
+    for given, wanted in ((True, StateDependent()), (False, GaussianNoise())):
+        c = configs.from_mapping({"environment": "Pendulum-v1", "use_sde": given}, "test")
+        assert c.policy.exploration == wanted and table.read(wanted) is given
+    with pytest.raises(PlauditError, match=r"policy\.exploration: 'smooth' is not one of"):
+        configs.from_mapping({"environment": "Pendulum-v1", "use_sde": "smooth"}, "test")
 
 
 def test_language() -> None:

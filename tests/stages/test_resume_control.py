@@ -53,7 +53,22 @@ HOPPER = {
     "reward": {"normalise": True},
     "evaluate_count": 1,
 }
-MAPPINGS = {"pendulum": PENDULUM, "cartpole": CARTPOLE, "sync": SYNC, "next": NEXT, "hopper": HOPPER}
+SMOOTH = {
+    "environment": {"id": "MountainCarContinuous-v0", "envs": 2, "n_steps": 25},
+    "timesteps": 500,
+    "trainer": {"epochs": 1, "minibatch_size": 50},
+    "policy": TINY | {"exploration": {"kind": "state_dependent", "resample": 4}},
+    "evaluate_count": 1,
+}
+MASKED = CARTPOLE | {
+    "environment": {
+        "id": "tests.environments.control.pressing:Masked-v0", "envs": 5, "n_steps": 24, "kwargs": {"choices": [3, 4]},
+    },
+}  # fmt: skip
+MAPPINGS = {
+    "pendulum": PENDULUM, "cartpole": CARTPOLE, "sync": SYNC, "next": NEXT, "hopper": HOPPER,
+    "smooth": SMOOTH, "masked": MASKED,
+}  # fmt: skip
 
 
 def config(name: str, **changes: Any) -> RunConfig:
@@ -116,6 +131,7 @@ def finish(path: Path) -> dict[str, Any]:
     ("name", "every", "update"),
     [
         ("pendulum", 1, 3), ("pendulum", 2, 5), ("pendulum", 3, 7), ("cartpole", 1, 1), ("cartpole", 3, 5),
+        ("smooth", 2, 5), ("masked", 1, 3),
         ("sync", 2, 3), ("next", 2, 5), ("hopper", 3, 5),
     ],
 )  # fmt: skip

@@ -25,6 +25,7 @@ from plaudit.api.environments import Environment, GymEnv, as_env
 from plaudit.batches import Rewards
 from plaudit.environments.control.config import Control
 from plaudit.environments.control.rollouts import ControlRollouts, RecordReward, Trajectories, at_once, played
+from plaudit.environments.control.spaces import MASK, flat_given, legal
 from plaudit.environments.control.wrappers import to_environment
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig
@@ -143,15 +144,17 @@ class PPOAgent:
         state: object = None,
         episode_start: object = None,
         deterministic: bool = False,
+        action_masks: np.typing.ArrayLike | None = None,
     ) -> tuple[np.ndarray, Any]:
         """An action for one observation, or one for each of a batch, as the environment wants them; and the state.
 
-        The policy has no memory: `state` is handed back as it came. Stable-Baselines3's `evaluate_policy` takes an
-        agent as it is.
+        `action_masks` say which actions are legal, as the environment's `info["action_mask"]` does, one for each
+        observation. The policy has no memory: `state` is handed back as it came. Stable-Baselines3's
+        `evaluate_policy` takes an agent as it is.
         """
         source = self.rollouts.source
         shape = source.observation_space.shape or ()
-        seen = _numbers(observation)
+        seen = flat_given(source.own_space, observation).astype(np.float32, copy=False)
         single = seen.shape == shape
         if not single and seen.shape[1:] != shape:
             raise PlauditError(
@@ -159,9 +162,13 @@ class PPOAgent:
             )
         if not np.isfinite(seen).all():
             raise PlauditError("observation: it holds a number that is not finite; mend the environment")
-        distribution = self.policy.distribution(
-            torch.from_numpy(seen.reshape(1 if single else len(seen), int(np.prod(shape))))
-        )
+        count = 1 if single else len(seen)
+        distribution = self.policy.distribution(torch.from_numpy(seen.reshape(count, int(np.prod(shape)))))
+        if action_masks is not None:
+            given = np.asarray(action_masks).reshape(count, -1)
+            infos = {MASK: given, f"_{MASK}": np.ones(count, dtype=bool)}
+            allowed = legal(infos, np.ones(count, dtype=bool), source.action_space, "action_masks")
+            distribution = distribution if allowed is None else distribution.among(torch.from_numpy(allowed))
         chosen = distribution.mode() if deterministic else distribution.sample(self.drawing)
         actions = to_environment(chosen.numpy(), source.action_space)
         return (actions[0] if single else actions), state
@@ -288,15 +295,6 @@ def _rewards(agent: PPOAgent) -> RewardSource:
     if not config.reward.normalise:
         return mix
     return Scaled(mix, agent.environment.envs, config.settings.discount)
-
-
-def _numbers(observation: np.typing.ArrayLike) -> np.ndarray:
-    try:
-        return np.asarray(observation, dtype=np.float32)
-    except (TypeError, ValueError):
-        raise PlauditError(
-            f"observation: a {type(observation).__name__}, no array of numbers; give what the environment returns"
-        ) from None
 
 
 def _card(folder: Path) -> dict[str, Any]:

@@ -147,6 +147,8 @@ class HyperParameters(TypedDict, total=False):
     """Divide rewards by the running spread of the discounted return, as VecNormalize does."""
     net_arch: list[int] | tuple[int, ...]
     log_std_init: float
+    use_sde: bool
+    """Explore by noise that depends on the state, drawn anew where a rollout begins."""
     seed: int
 
 

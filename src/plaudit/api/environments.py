@@ -2,18 +2,19 @@
 place of an environment's own, for other learners.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, ref
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.utils import RecordConstructorArgs
 
 from plaudit.api.reward import RewardModel
 from plaudit.environments.control.make import Control, find, made_by, make
+from plaudit.environments.control.spaces import flat, flat_length
 from plaudit.environments.control.vector_env import Source
 from plaudit.errors import PlauditError
 
@@ -185,10 +186,11 @@ class RewardWrapper(gymnasium.Wrapper, RecordConstructorArgs):
 
     def step(self, action: np.typing.ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step; an environment is not reset here, so what it returns is the true successor, also at an end."""
-        seen = np.array(self._seen)
+        space = self.env.observation_space
+        seen = row(space, self._seen)
         following, true, terminated, truncated, info = self.env.step(action)
         given = executed(np.asarray(action)[None], self.env.action_space)
-        reward = self.reward_model.rewards(seen[None], given, np.asarray(following)[None])
+        reward = self.reward_model.rewards(seen[None], given, row(space, following)[None])
         self._seen = following
         return following, float(reward[0]), terminated, truncated, info | {TRUE: float(true)}
 
@@ -214,8 +216,9 @@ def sb3_reward_wrapper(venv: "VecEnv", reward_model: RewardModel) -> "VecEnvWrap
             self.given: Any = None
 
         def reset(self) -> Any:
-            self.seen = np.array(self.venv.reset())
-            return self.seen
+            reached = self.venv.reset()
+            self.seen = rows(venv.observation_space, reached, venv.num_envs)
+            return reached
 
         def step_async(self, actions: np.ndarray) -> None:
             self.given = np.array(actions)
@@ -223,12 +226,14 @@ def sb3_reward_wrapper(venv: "VecEnv", reward_model: RewardModel) -> "VecEnvWrap
 
         def step_wait(self) -> Any:
             reached, true, dones, infos = self.venv.step_wait()
-            following = np.array(reached)
+            space = venv.observation_space
+            here = rows(space, reached, venv.num_envs)
+            following = here.copy()
             for i in np.flatnonzero(dones):
-                following[i] = infos[i]["terminal_observation"]
+                following[i] = row(space, infos[i]["terminal_observation"])
             given = executed(self.given, self.action_space)
             rewards = reward_model.rewards(self.seen, given, following).astype(np.float32)
-            self.seen = np.array(reached)
+            self.seen = here
             return (
                 reached,
                 rewards,
@@ -239,10 +244,30 @@ def sb3_reward_wrapper(venv: "VecEnv", reward_model: RewardModel) -> "VecEnvWrap
     return Learned()
 
 
+def row(space: gymnasium.Space, observation: object) -> np.ndarray:
+    """A copy of an observation as a reward sees it: flattened where it is no array of numbers."""
+    return np.array(observation) if isinstance(space, Box) else flat(space, observation)
+
+
+def rows(
+    space: gymnasium.Space, observations: np.ndarray | Mapping[str, np.ndarray], count: int
+) -> np.ndarray:
+    """Those of several environments, [N, ...]."""
+    if isinstance(space, Box):
+        return np.array(observations)
+    if isinstance(observations, Mapping):
+        ones: list[object] = [{key: part[i] for key, part in observations.items()} for i in range(count)]
+    else:
+        ones = list(observations)
+    return np.stack([flat(space, one) for one in ones])
+
+
 def executed(actions: np.ndarray, space: Any) -> np.ndarray:
     """What an environment was given, as a reward sees it [N, A]: one-hot rows, or numbers within the bounds."""
     if isinstance(space, Discrete):
         return np.eye(int(space.n), dtype=np.float32)[actions.reshape(-1).astype(int) - int(space.start)]
+    if isinstance(space, MultiDiscrete | MultiBinary):
+        return np.stack([flat(space, one) for one in actions]).astype(np.float32)
     within = np.clip(np.asarray(actions, dtype=np.float32), space.low, space.high)
     return within.reshape(len(actions), -1)
 
@@ -254,8 +279,7 @@ def _refuse_misfits(reward_model: object, observations: gymnasium.Space, actions
         )
     reward_model.refuse_other("control")
     known = reward_model.model.spaces
-    size = int(actions.n) if isinstance(actions, Discrete) else int(np.prod(actions.shape or ()))
-    found = int(np.prod(observations.shape or ())), size
+    found = flat_length(observations), flat_length(actions)
     if found != (known.observation, known.action):
         raise PlauditError(
             f"reward_model: it judges {reward_model.environment or 'an environment'} with {known.observation} numbers "

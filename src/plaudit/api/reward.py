@@ -88,17 +88,14 @@ class RewardModel:
                 "model; give feedback about texts"
             )
         from plaudit.api.environments import as_env
-        from plaudit.environments.control.rollouts import spaces
         from plaudit.runs.streams import threads
         from plaudit.stages import reward
 
         given: Any = getattr(like, "env", like)
         env = as_env(given)
         source = env.source(1)
-        try:
-            known = spaces(source)
-        finally:
-            source.close()
+        known = source.spaces
+        source.close()
         config = replace(reward.usual("control"), seed=seed)
         with threads(config.threads), placed(f"a reward for {env.id}"):
             learned = reward.fit(feedback.rows, config, known)

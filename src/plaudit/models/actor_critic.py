@@ -10,7 +10,16 @@ from torch import Tensor, nn
 from plaudit.batches import Episodes, Scores
 from plaudit.batches.rows import take
 from plaudit.declared import Count, Finite
-from plaudit.models.distributions import Categorical, Gaussian
+from plaudit.errors import PlauditError
+from plaudit.models.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    Gaussian,
+    MultiCategorical,
+    StateDependentGaussian,
+)
+from plaudit.models.exploration import Exploration, GaussianNoise, StateDependent
 from plaudit.models.moments import RunningMoments
 from plaudit.models.stacked_mlp import Activation, StackedMLP, orthogonal
 from plaudit.models.transitions import Transitions
@@ -26,6 +35,8 @@ class PolicyConfig:
     """Activation of the hidden layers."""
     log_std: Finite = 0.0
     """Initial log standard deviation of continuous actions, in units of half the action range."""
+    exploration: Exploration = GaussianNoise()
+    """How continuous actions are varied: afresh at every step, or smoothly, by noise that depends on the state."""
     normalise_observations: bool = False
     """Standardise observations by their running mean and variance, clipped to +-10."""
     critic: bool = True
@@ -39,17 +50,20 @@ class Spaces:
     observation: Count
     """Length of the flattened observation."""
     action: Count
-    """Number of discrete actions, or of continuous action dimensions."""
-    kind: Literal["discrete", "continuous"]
+    """Length of the action as a reward sees it: how many discrete actions there are, also of all choices of a
+    multi_discrete one together, switches of a multi_binary one, or dimensions of a continuous one."""
+    kind: Literal["discrete", "continuous", "multi_discrete", "multi_binary"]
     """Kind of action."""
+    choices: tuple[Count, ...] = ()
+    """Of a multi_discrete action: how many there are of each choice."""
 
 
 class ActorCritic(nn.Module):
-    """A memoryless policy for discrete or continuous actions, with an optional critic.
+    """A memoryless policy for any kind of action, with an optional critic.
 
     Orthogonal initialisation of gain sqrt(2), policy head .01, value head 1; the log standard deviation does not
-    depend on the state. Observation statistics are buffers: they travel with the weights, and change only by
-    `observe`, so that every score of one rollout uses the same ones.
+    depend on the state unless the exploration says so. Observation statistics are buffers: they travel with the
+    weights, and change only by `observe`, so that every score of one rollout uses the same ones.
     """
 
     memoryless = True
@@ -66,7 +80,13 @@ class ActorCritic(nn.Module):
             self.value_weight = orthogonal(1, width, 1, 1.0, generator)
             self.value_bias = nn.Parameter(torch.zeros(1))
         if spaces.kind == "continuous":
-            self.log_std = nn.Parameter(torch.full((spaces.action,), config.log_std))
+            smooth = isinstance(config.exploration, StateDependent)
+            shape = (width, spaces.action) if smooth else (spaces.action,)
+            self.log_std = nn.Parameter(torch.full(shape, config.log_std))
+        elif config.exploration != GaussianNoise():
+            raise PlauditError(
+                f"policy.exploration: only continuous actions have noise, these are {spaces.kind}; leave it out"
+            )
         if config.normalise_observations:
             self.moments = RunningMoments(spaces.observation)
 
@@ -75,9 +95,10 @@ class ActorCritic(nn.Module):
         if self.config.normalise_observations:
             self.moments.update(observations)
 
-    def distribution(self, observations: Float[Tensor, "N F"]) -> Categorical | Gaussian:
+    def distribution(self, observations: Float[Tensor, "N F"]) -> Distribution:
         """The distribution over actions in each state; computes the policy alone."""
-        return self._distribution(self(observations))
+        hidden = self.body.member(0, self._inputs(observations))
+        return self._distribution(torch.addmm(self.policy_bias, hidden, self.policy_weight[0]), hidden)
 
     def scores(self, record: Transitions, rows: "Tensor | slice | None" = None) -> Scores:
         """Log-probability, entropy and value of the recorded decisions [B, T], differentiable."""
@@ -87,7 +108,10 @@ class ActorCritic(nn.Module):
         hidden = self.body(self._inputs(record.observations).expand(2 if self.config.critic else 1, -1, -1))
         logits = torch.addmm(self.policy_bias, hidden[0], self.policy_weight[0])
         actions = record.actions.reshape(-1, *record.actions.shape[2:])
-        logp, entropy = self._distribution(logits).scores(actions)
+        distribution = self._distribution(logits, hidden[0])
+        if record.legal is not None:
+            distribution = distribution.among(record.legal.flatten(end_dim=1))
+        logp, entropy = distribution.scores(actions)
         values = None
         if self.config.critic:
             values = torch.addmm(self.value_bias, hidden[1], self.value_weight[0]).reshape(shape)
@@ -136,8 +160,21 @@ class ActorCritic(nn.Module):
         x = observations.reshape(-1, self.spaces.observation)
         return self.moments.standardise(x) if self.config.normalise_observations else x
 
-    def _distribution(self, outputs: Float[Tensor, "N A"]) -> Categorical | Gaussian:
-        return Categorical(outputs) if self.spaces.kind == "discrete" else Gaussian(outputs, self.log_std)
+    def _distribution(self, outputs: Float[Tensor, "N A"], hidden: Float[Tensor, "N H"]) -> Distribution:
+        exploration = self.config.exploration
+        if isinstance(exploration, StateDependent):
+            features = hidden if exploration.learn_features else hidden.detach()
+            return StateDependentGaussian(outputs, features, self.log_std)
+        if self.spaces.kind == "continuous":
+            return Gaussian(outputs, self.log_std)
+        return _choice(outputs, self.spaces)
+
+
+def _choice(logits: Float[Tensor, "N A"], spaces: Spaces) -> Categorical | MultiCategorical | Bernoulli:
+    """The distribution of an action that is one of finitely many."""
+    if spaces.kind == "multi_discrete":
+        return MultiCategorical(logits, spaces.choices)
+    return Bernoulli(logits) if spaces.kind == "multi_binary" else Categorical(logits)
 
 
 class Population:
@@ -160,7 +197,10 @@ class Population:
         """The likeliest action of whoever each row belongs to."""
         rows = observations.unflatten(0, (self.members, -1))
         outputs = torch.func.vmap(self._outputs)(self.parameters, rows).flatten(end_dim=1)
-        return Certain(outputs.argmax(dim=-1) if self.policy.spaces.kind == "discrete" else outputs)
+        spaces = self.policy.spaces
+        if spaces.kind == "continuous":
+            return Certain(Gaussian(outputs, outputs.new_zeros(spaces.action)))
+        return Certain(_choice(outputs, spaces))
 
     def _outputs(self, parameters: dict[str, Tensor], observations: Tensor) -> Tensor:
         return torch.func.functional_call(self.policy, parameters, (observations,))
@@ -168,14 +208,18 @@ class Population:
 
 @dataclass(frozen=True)
 class Certain:
-    """A distribution with one outcome."""
+    """A distribution with one outcome: the likeliest one of another."""
 
-    actions: Tensor
+    likeliest: Distribution
+
+    def among(self, legal: Bool[Tensor, "N A"]) -> "Certain":
+        """The likeliest of what is legal."""
+        return Certain(self.likeliest.among(legal))
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """That outcome."""
-        return self.actions
+        return self.likeliest.mode()
 
     def mode(self) -> Tensor:
         """That outcome."""
-        return self.actions
+        return self.likeliest.mode()

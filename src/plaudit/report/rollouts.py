@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from plaudit.environments.control import rendering
+from plaudit.environments.control.actor import Actor
 from plaudit.environments.control.config import Control
 from plaudit.environments.control.make import make
 from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.rollouts import ControlRollouts, Trajectories, true_returns
-from plaudit.environments.control.wrappers import to_environment
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
@@ -236,13 +236,12 @@ def _play(policy: ActorCritic, environment: Control, seed: int) -> _Episode:
     source = make(environment)
     try:
         observations = source.reset(seed)
+        actor = Actor(policy, source, torch.Generator(), greedy=True)
         source.recorder.begin_rollout()
         total, steps, limit = 0.0, 0, source.horizon or LONGEST
         ended = False
         while not ended and steps < limit:
-            states = torch.from_numpy(np.asarray(observations, dtype=np.float32).reshape(1, -1))
-            action = policy.distribution(states).mode().numpy()
-            step = source.step(to_environment(action, source.action_space))
+            step = actor.step(observations).step
             total, steps = total + float(step.rewards[0]), steps + 1
             ended = bool(step.terminated[0] | step.truncated[0])
             observations = step.observations

@@ -42,16 +42,22 @@ class Window:
 
 def cut(record: Transitions, window: Window) -> Transitions:
     """The segment alone, [1, L, ...]."""
-    pieces = {
-        field.name: getattr(record, field.name)[window.row : window.row + 1, window.columns]
-        for field in fields(record)
-    }
-    return Transitions(**pieces)
+    return Transitions(
+        **{
+            name: tensor[window.row : window.row + 1, window.columns]
+            for name, tensor in _judged(record).items()
+        }
+    )
+
+
+def _judged(record: Transitions) -> dict[str, Tensor]:
+    """What a judgement is about, by field: not what else would have been legal."""
+    return {field.name: getattr(record, field.name) for field in fields(record) if field.name != "legal"}
 
 
 def to_bytes(segment: Transitions) -> bytes:
     """A segment as a safetensors file; equal segments give equal bytes. One without an end says nothing of it."""
-    pieces = {field.name: getattr(segment, field.name)[0].contiguous() for field in fields(segment)}
+    pieces = {name: tensor[0].contiguous() for name, tensor in _judged(segment).items()}
     return save({name: tensor for name, tensor in pieces.items() if name != "ends" or tensor.any()})
 
 
@@ -71,8 +77,8 @@ def stack(segments: list[Transitions]) -> tuple[Transitions, Tensor]:
     """Segments side by side [P, L, ...] with their mask [P, L]; shorter ones are padded with zeros at the end."""
     length = max(segment.observations.shape[1] for segment in segments)
     padded = {
-        field.name: torch.cat([_pad(getattr(segment, field.name), length) for segment in segments])
-        for field in fields(Transitions)
+        name: torch.cat([_pad(getattr(segment, name), length) for segment in segments])
+        for name in _judged(segments[0])
     }
     lengths = torch.tensor([segment.observations.shape[1] for segment in segments])
     return Transitions(**padded), torch.arange(length) < lengths[:, None]

@@ -11,6 +11,7 @@ from typing import Any
 
 from plaudit.errors import PlauditError
 from plaudit.maths.constraint import StopAt
+from plaudit.models.exploration import StateDependent
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ def _lam(estimator: object) -> Any:
     return getattr(estimator, "lam", None)
 
 
+def _noise(smooth: object) -> Any:
+    kinds = {True: "state_dependent", False: "gaussian_noise"}
+    return {"kind": kinds[smooth]} if isinstance(smooth, bool) else smooth
+
+
 EVERYWHERE: dict[str, Meaning] = {
     "learning_rate": Meaning("trainer.learning_rate"),
     "max_grad_norm": Meaning("trainer.max_grad_norm"),
@@ -76,6 +82,7 @@ CONTROL: dict[str, Meaning] = EVERYWHERE | {
     "normalize_reward": Meaning("reward.normalise"),
     "net_arch": Meaning("policy.hidden"),
     "log_std_init": Meaning("policy.log_std"),
+    "use_sde": Meaning("policy.exploration", _noise, lambda ours: isinstance(ours, StateDependent)),
 }
 """Of Stable-Baselines3 and its zoo; `batch_size` is that of a gradient step."""
 

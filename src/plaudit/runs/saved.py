@@ -21,7 +21,7 @@ WEIGHTS, CARD = "model.safetensors", "plaudit.json"
 
 def save_policy(folder: Path, policy: ActorCritic, environment: Control) -> None:
     """Write a control policy with the environment it was made for."""
-    card = {"kind": "control_policy", "environment": environment.id, "config": asdict(policy.config)}
+    card = {"kind": "control_policy", "environment": environment.id, "config": settings.dump(policy.config)}
     _save(folder, policy, card | {"made_in": settings.dump(environment)})
 
 
@@ -109,7 +109,7 @@ def _card(folder: Path, kind: str) -> dict[str, Any]:
 def _spaces(card: dict[str, Any], folder: Path, wanted: Spaces | None) -> Spaces:
     spaces = settings.build(Spaces, card["spaces"], f"{folder}/{CARD}: spaces")
     if wanted is not None and card["kind"] == "control_reward":
-        spaces = replace(spaces, kind=wanted.kind)  # a reward sees numbers alone
+        spaces = replace(spaces, kind=wanted.kind, choices=wanted.choices)  # a reward sees numbers alone
     if wanted is not None and spaces != wanted:
         raise PlauditError(
             f"{folder}: fits {spaces}, but the environment has {wanted}; give a model made for it"

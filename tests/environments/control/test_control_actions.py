@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Tuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,9 +115,9 @@ def test_a_demonstrated_action_outside_the_bounds():
 
 
 def test_kinds():
-    for space in (Discrete(2), MultiDiscrete([2, 2]), box([0], [1])):
+    for space in (Discrete(2), MultiDiscrete([2, 2]), MultiBinary(3), box([0], [1])):
         check_action_space(space, "Some-v0")
-    for space in (MultiBinary(3), Box(0, 3, (2,), np.int32)):
+    for space in (Tuple((Discrete(2), Discrete(3))), Box(0, 3, (2,), np.int32)):
         with pytest.raises(PlauditError, match="Some-v0: actions of the kind"):
             check_action_space(space, "Some-v0")
 

@@ -92,10 +92,6 @@ def test_fixed_horizon(kind):
             Control("CartPole-v1", 1, horizon="fixed", kwargs={"max_episode_steps": -1}),
             "no time limit to fix the horizon at",
         ),
-        (
-            Control("Blackjack-v1", 1),
-            "Blackjack-v1: observations of the kind Tuple are not supported",
-        ),
     ],
 )
 def test_mistakes(config, message):

@@ -115,6 +115,12 @@ def test_fixed_horizon():
     check_exact(config, 50, 50)
 
 
+@pytest.mark.parametrize("see", ["dict", "discrete"])
+def test_flattened_observations(see):
+    id = "tests.environments.control.pressing:Pressing-v0"
+    check_exact(Control(id, 2, "sync", kwargs={"see": see, "press": "box"}), 20, 20)
+
+
 def test_a_resumed_source_can_be_saved_again():
     config = Control("LunarLander-v3", 2, "sync", "next_step")
     pytest.importorskip("Box2D")

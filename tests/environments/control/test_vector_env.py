@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 from counting import Counting, oracle, policy
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
+from gymnasium.spaces import Box, Dict, Discrete, Graph, Sequence, Text, Tuple
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from plaudit.environments.control.make import Control, make
@@ -223,13 +223,16 @@ BOX = Box(-1, 1, (2,), np.float32)
 @pytest.mark.parametrize(
     ("observed", "acted", "message"),
     [
-        (Dict({"a": BOX}), BOX, "observations of the kind Dict are not supported.*FlattenObservation"),
-        (Discrete(4), BOX, "observations of the kind Discrete are not supported"),
-        (BOX, MultiBinary(3), "actions of the kind MultiBinary"),
+        (Dict({"a": BOX}), BOX, "observations of the kind Dict of a vector environment.*FlattenObservation"),
+        (Discrete(4), BOX, "observations of the kind Discrete of a vector"),
+        (Dict({"a": Tuple((BOX, Text(3)))}), BOX, "Odd: observations of the kind Text have no fixed length"),
+        (Sequence(BOX), BOX, "kind Sequence have no fixed length"),
+        (Graph(BOX, None), BOX, "kind Graph have no fixed length"),
+        (BOX, Tuple((Discrete(2), BOX)), "actions of the kind Tuple"),
         (
             BOX,
             Box(0, 3, (2,), np.int64),
-            "actions of the kind Box.*Discrete, MultiDiscrete or a Box of floats",
+            "actions of the kind Box.*Discrete, MultiDiscrete, MultiBinary or a Box of floats",
         ),
     ],
 )

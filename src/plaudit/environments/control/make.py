@@ -8,10 +8,12 @@ from importlib import import_module
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import DependencyNotInstalled, UnregisteredEnv
+from gymnasium.spaces import Box
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from plaudit.environments.control.classic import PHYSICS, ClassicVectorEnv
 from plaudit.environments.control.config import Control
+from plaudit.environments.control.spaces import FlatObservation
 from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import FixedHorizon, Replayable
 from plaudit.errors import PlauditError
@@ -46,9 +48,14 @@ def make(config: Control) -> Source:
 
 def made_by(function: Callable[[], gymnasium.Env], envs: int) -> Source:
     """So many environments of a function that makes one, not yet reset."""
+
+    def one() -> gymnasium.Env:
+        env = function()
+        return flattened(env, type(env.unwrapped).__name__)
+
     try:
         return Source(
-            SyncVectorEnv([function] * envs, copy=False, autoreset_mode=AutoresetMode.SAME_STEP),
+            SyncVectorEnv([one] * envs, copy=False, autoreset_mode=AutoresetMode.SAME_STEP),
             resume="exact",
         )
     except (
@@ -62,6 +69,11 @@ def made_by(function: Callable[[], gymnasium.Env], envs: int) -> Source:
             f"the function that makes an environment raised {type(error).__name__}: {' '.join(str(error).split())}; "
             "mend it"
         ) from error
+
+
+def flattened(env: gymnasium.Env, name: str) -> gymnasium.Env:
+    """The environment with observations that are one array of numbers."""
+    return env if isinstance(env.observation_space, Box) else FlatObservation(env, name)
 
 
 def find(id: str) -> EnvSpec:
@@ -154,6 +166,6 @@ def _one(config: Control, spec: EnvSpec) -> Callable[[], gymnasium.Env]:
                     "give one in environment.kwargs as max_episode_steps"
                 )
             env = FixedHorizon(env, horizon)
-        return Replayable(env)
+        return Replayable(flattened(env, spec.id))
 
     return one

@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from gymnasium import Space
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from plaudit.batches import Episodes, Rewards, Rollout
+from plaudit.environments.control.actor import Actor, Taken, flat_rows
 from plaudit.environments.control.make import Control, make
+from plaudit.environments.control.spaces import executed
 from plaudit.environments.control.vector_env import Source, Step
-from plaudit.environments.control.wrappers import to_environment
 from plaudit.errors import Diverged, PlauditError
-from plaudit.models.actor_critic import ActorCritic, Population, Spaces
+from plaudit.models.actor_critic import ActorCritic, Population
 from plaudit.models.transitions import Transitions
 
 GROUPS = 2**31
@@ -46,8 +46,7 @@ class _Acting:
     """Columns of a rollout as they come."""
 
     observations: list[np.ndarray] = field(default_factory=list)
-    chosen: list[np.ndarray] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    taken: list[Taken] = field(default_factory=list)
     alive: list[np.ndarray] = field(default_factory=list)
 
 
@@ -93,8 +92,8 @@ class ControlRollouts:
                 f"give a multiple of {group}"
             )
         self.generator = torch.Generator().manual_seed(seed)
-        self.observations = _flat(source.reset(seed))
-        self.spaces = spaces(source)
+        self.observations = flat_rows(source.reset(seed))
+        self.spaces = source.spaces
         self.unseen = torch.zeros(0, self.spaces.observation)  # a few reset states alone would mislead
         self.returns = np.zeros(source.num_envs)
         self.lengths = np.zeros(source.num_envs, dtype=np.int64)
@@ -122,15 +121,16 @@ class ControlRollouts:
         source, n = self.source, self.source.num_envs
         source.recorder.begin_rollout()
         acting, ended = _Acting(), []
+        actor = Actor(policy, source, self.generator)
         left = most = limit if limit is not None else n * self.steps
         while left > 0 and (
-            len(acting.steps) < self.steps or left == most
+            len(acting.taken) < self.steps or left == most
         ):  # dead steps alone are no rollout
-            step, chosen = self._act(policy)
-            alive = _first(step.alive, left)
+            taken = actor.step(self.observations)
+            alive = _first(taken.step.alive, left)
             left -= int(alive.sum())
-            self._keep(acting, chosen, step, alive)
-            ended += self._count(step)
+            self._keep(acting, taken, alive)
+            ended += self._count(taken.step)
         return self._assemble(acting, _episode_metrics(ended))
 
     def _whole_episodes(self, policy: ActorCritic | Population, limit: int | None) -> Trajectories:
@@ -138,32 +138,27 @@ class ControlRollouts:
         n = self.source.num_envs
         drawn = torch.randint(GROUPS, (n // (self.group * self.members),), generator=self.generator).tolist()
         seeds = [seed for seed in drawn for _ in range(self.group)] * self.members
-        self.observations = _flat(self.source.reset(seeds))
+        self.observations = flat_rows(self.source.reset(seeds))
         self.returns[:], self.lengths[:] = 0.0, 0
         self.source.recorder.begin_rollout()
         acting, ended = _Acting(), []
+        actor = Actor(policy, self.source, self.generator)
         running, left = np.ones(n, dtype=bool), n * self.size if limit is None else limit
         while running.any() and left > 0:
-            step, chosen = self._act(policy)
-            alive = _first(step.alive & running, left)
+            taken = actor.step(self.observations)
+            step, alive = taken.step, _first(taken.step.alive & running, left)
             left -= int(alive.sum())
-            self._keep(acting, chosen, step, alive)
+            self._keep(acting, taken, alive)
             ended += self._count(step, running)
             running &= ~((step.terminated | step.truncated) & alive)  # an end beyond the limit is none
         whole = self._assemble(acting, _episode_metrics(ended))
         return _without(whole, running, torch.arange(n) // self.group)
 
-    def _act(self, policy: ActorCritic | Population) -> tuple[Step, np.ndarray]:
-        """One vector step, and what the policy chose; the observations acted on stay until `_keep`."""
-        chosen = policy.distribution(torch.from_numpy(self.observations)).sample(self.generator).numpy()
-        return self.source.step(to_environment(chosen, self.source.action_space)), chosen
-
-    def _keep(self, acting: _Acting, chosen: np.ndarray, step: Step, alive: np.ndarray) -> None:
+    def _keep(self, acting: _Acting, taken: Taken, alive: np.ndarray) -> None:
         acting.observations.append(self.observations)
-        acting.chosen.append(chosen)
-        acting.steps.append(step)
+        acting.taken.append(taken)
         acting.alive.append(alive)
-        self.observations = _flat(step.observations)
+        self.observations = flat_rows(taken.step.observations)
 
     @torch.no_grad()
     def episodes(
@@ -194,17 +189,18 @@ class ControlRollouts:
         return ended
 
     def _assemble(self, acting: _Acting, metrics: dict[str, float]) -> Trajectories:
-        steps = acting.steps
-        actions, mask = _stack(acting.chosen), _stack(acting.alive)
+        steps = [taken.step for taken in acting.taken]
+        actions, mask = _stack([taken.chosen for taken in acting.taken]), _stack(acting.alive)
         terminated = _stack([s.terminated for s in steps])
         ended = terminated | _stack([s.truncated for s in steps])
         record = Transitions(
             observations=_stack(acting.observations),
             actions=actions,
             executed=executed(actions, self.spaces, self.source.action_space),
-            successors=_stack([_flat(s.successors) for s in steps]),
+            successors=_stack([flat_rows(s.successors) for s in steps]),
             environment_rewards=_stack([s.rewards for s in steps]).float(),
             ends=(terminated & mask).float(),
+            legal=_legal([taken.legal for taken in acting.taken]),
         )
         last = (ended & mask) | _final_decisions(mask)
         self.unseen = record.observations[mask]
@@ -227,7 +223,7 @@ class ControlRollouts:
         self.returns, self.lengths = state["returns"].copy(), state["lengths"].copy()
         if self.unit == "episodes":  # every rollout begins anew
             return
-        self.observations = _flat(self.source.restore(state["source"]))
+        self.observations = flat_rows(self.source.restore(state["source"]))
         if self.source.resume == "statistical":  # fresh episodes: nothing is under way
             self.returns[:], self.lengths[:] = 0.0, 0
 
@@ -241,26 +237,6 @@ def per_decision(rewards: Rewards, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "
     if rewards.dense is not None:
         return torch.where(mask, rewards.dense, 0.0)
     return torch.where(_final_decisions(mask), rewards.scores[:, None].to(torch.float32), 0.0)
-
-
-def spaces(source: Source) -> Spaces:
-    """The numbers a policy for this source must fit."""
-    observation = int(np.prod(source.observation_space.shape or ()))
-    action: Any = source.action_space
-    if hasattr(action, "n"):
-        return Spaces(observation, int(action.n), "discrete")
-    if not np.issubdtype(action.dtype, np.floating):
-        raise PlauditError(f"{source.name}: policies for actions of the kind {action} are not there yet; "
-                           "wrap the environment so that its actions are Discrete or a Box of floats")  # fmt: skip
-    return Spaces(observation, int(np.prod(action.shape)), "continuous")
-
-
-def executed(actions: Tensor, spaces: Spaces, action_space: Space) -> Tensor:
-    """What the environment was given, as numbers for a reward model: one-hot, or the clipped and rescaled action."""
-    if spaces.kind == "discrete":
-        return torch.nn.functional.one_hot(actions.long(), spaces.action).float()
-    given = to_environment(actions.numpy(), action_space)
-    return torch.from_numpy(np.asarray(given, dtype=np.float32)).reshape(*actions.shape[:2], -1)
 
 
 def _without(behaviour: Trajectories, unfinished: np.ndarray, group: Tensor) -> Trajectories:
@@ -278,13 +254,16 @@ def _without(behaviour: Trajectories, unfinished: np.ndarray, group: Tensor) -> 
     )
 
 
+def _legal(columns: Sequence[np.ndarray | None]) -> Bool[Tensor, "B T A"] | None:
+    """Action masks of all columns; where one has none, everything was legal."""
+    known = next((masks for masks in columns if masks is not None), None)
+    if known is None:
+        return None
+    return _stack([np.ones_like(known) if masks is None else masks for masks in columns])
+
+
 def _stack(columns: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(columns, axis=1))
-
-
-def _flat(observations: np.ndarray) -> np.ndarray:
-    """[N, *obs] -> [N, F] float32, what networks take."""
-    return np.ascontiguousarray(observations, dtype=np.float32).reshape(len(observations), -1)
 
 
 def _refuse_divergence(episodes: Episodes) -> None:
@@ -350,14 +329,11 @@ def played(policy: ActorCritic, source: Source, episodes: int, seed: int, greedy
 
 
 def _play(policy: ActorCritic, source: Source, quota: np.ndarray, seed: int, greedy: bool) -> np.ndarray:
-    generator = torch.Generator().manual_seed(seed)
+    actor = Actor(policy, source, torch.Generator().manual_seed(seed), greedy)
     observations = source.reset(seed)
     running, finished = np.zeros(len(quota)), [[] for _ in quota]
     while any(len(done) < wanted for done, wanted in zip(finished, quota, strict=True)):
-        states = torch.from_numpy(np.asarray(observations, dtype=np.float32).reshape(len(quota), -1))
-        distribution = policy.distribution(states)
-        actions = distribution.mode() if greedy else distribution.sample(generator)
-        step = source.step(to_environment(actions.numpy(), source.action_space))
+        step = actor.step(observations).step
         running += np.where(step.alive, step.rewards, 0.0)
         for i in np.flatnonzero(step.alive & (step.terminated | step.truncated)):
             finished[i].append(running[i])

@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from plaudit.environments.control.classic import ClassicVectorEnv
 from plaudit.environments.control.replay import Memory, NoMemory, ReplayMemory, ReplayRecorder, StateMemory
+from plaudit.environments.control.spaces import check_observation_space, legal, merged, own_space, spaces
 from plaudit.environments.control.wrappers import check_action_space
 from plaudit.errors import PlauditError
 
@@ -35,6 +36,18 @@ class Step:
     """[N] bool: a time limit; may be true together with terminated."""
     alive: np.ndarray
     """[N] bool; False: the dead step after an end (next-step autoreset), where no decision was taken."""
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """Where some episodes have ended and others begun in one step."""
+
+    observations: np.ndarray
+    """[N, *obs] to act on."""
+    successors: np.ndarray
+    """[N, *obs] the true ones."""
+    infos: dict[str, Any]
+    """About what is acted on."""
 
 
 class Source:
@@ -63,25 +76,34 @@ class Source:
         """The time limit of an episode, where it is known."""
         self.mode = _mode(vector, self.name)
         if not isinstance(self.observation_space, Box):
+            check_observation_space(self.observation_space, self.name)
             raise PlauditError(
-                f"{self.name}: observations of the kind {type(self.observation_space).__name__} are not "
-                "supported; wrap the environment in gymnasium.wrappers.FlattenObservation to make them a Box"
+                f"{self.name}: observations of the kind {type(self.observation_space).__name__} of a vector "
+                "environment are not supported; give it as single environments (vectorization: sync), or wrap "
+                "each in gymnasium.wrappers.FlattenObservation to make them a Box"
             )
         check_action_space(self.action_space, self.name)
+        self.spaces = spaces(self.observation_space, self.action_space)
+        """What a policy must fit."""
+        self.own_space = own_space(vector)
+        """The observations as one environment gives them, before they were flattened."""
         self.memory = _memory(vector, self.name) if resume == "exact" else NoMemory(self.name)
         self.resume: Literal["exact", "statistical"] = self.memory.resume
         self.recorder = ReplayRecorder(self.name, kwargs or {}, self.memory)
         self.pending = np.zeros(self.num_envs, dtype=bool)
         """[N] bool: the next step of this environment is a dead one."""
+        self.legal: np.ndarray | None = None
+        """[N, A] bool: which actions are allowed now; none: the environments do not say."""
         self._seed, self._steps = 0, 0
         self._observations: np.ndarray | None = None
 
     def reset(self, seed: int | Sequence[int]) -> np.ndarray:
         """Begin anew: the first observations [N, *obs]. Environment i with seed + i, or with the i-th of several."""
         given: Any = int(seed) if isinstance(seed, int | np.integer) else [int(one) for one in seed]
-        observations, _ = self._guarded("reset", lambda: self.vector.reset(seed=given))
+        observations, infos = self._guarded("reset", lambda: self.vector.reset(seed=given))
         self._seed, self._steps = given if isinstance(given, int) else given[0], 0
         self.pending = np.zeros(self.num_envs, dtype=bool)
+        self.legal = self._legal(infos)
         return self._begin(self._finite(np.array(observations), "observation"))
 
     def step(self, actions: np.ndarray) -> Step:
@@ -96,10 +118,11 @@ class Source:
         terminated, truncated = np.array(result[2], dtype=bool), np.array(result[3], dtype=bool)
         ended = terminated | truncated
         dead, self.pending = self.pending, ended if self.mode == AutoresetMode.NEXT_STEP else self.pending
-        observations, begun = successors, dead
+        observations, begun, infos = successors, dead, result[4]
         if self.mode != AutoresetMode.NEXT_STEP and ended.any():
-            observations, successors = self._apart(successors, ended, result[4])
-            begun = ended
+            apart, begun = self._apart(successors, ended, infos), ended
+            observations, successors, infos = apart.observations, apart.successors, apart.infos
+        self.legal = self._legal(infos)
         alive = ~dead
         if dead.any():
             rewards, terminated, truncated = rewards * alive, terminated & alive, truncated & alive
@@ -119,6 +142,7 @@ class Source:
             "steps": self._steps,
             "pending": self.pending.copy(),
             "observations": self._observations.copy(),
+            **({} if self.legal is None else {"legal": self.legal.copy()}),
         } | self.memory.snapshot()
 
     def restore(self, saved: dict[str, Any]) -> np.ndarray:
@@ -146,6 +170,7 @@ class Source:
             self._seed, self._steps = seed, steps
             return fresh
         self.pending = pending.copy()
+        self.legal = np.asarray(saved["legal"], dtype=bool) if "legal" in saved else None
         for row in range(self.num_envs):
             if not np.array_equal(restored[row], observations[row]):
                 raise PlauditError(
@@ -163,15 +188,15 @@ class Source:
         self.recorder.stop(self.pending)
         return observations
 
-    def _apart(
-        self, reached: np.ndarray, ended: np.ndarray, infos: dict[str, Any]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Observations to act on, and true successors, where episodes ended and are reset at once."""
+    def _apart(self, reached: np.ndarray, ended: np.ndarray, infos: dict[str, Any]) -> "_Apart":
+        """What is acted on and what was reached, where episodes ended and are reset at once."""
         if self.mode == AutoresetMode.DISABLED:
-            fresh, _ = self._guarded("reset", lambda: self.vector.reset(options={"reset_mask": ended.copy()}))
+            fresh, begun = self._guarded(
+                "reset", lambda: self.vector.reset(options={"reset_mask": ended.copy()})
+            )
             observations = reached.copy()
             observations[ended] = self._finite(np.asarray(fresh), "observation")[ended]
-            return observations, reached
+            return _Apart(observations, reached, merged(infos, begun, ended))
         final = infos.get("final_obs")
         known = infos.get("_final_obs", ended)
         if final is None or not known[ended].all():
@@ -181,7 +206,10 @@ class Source:
             )
         successors = reached.copy()
         successors[ended] = np.stack([final[row] for row in np.flatnonzero(ended)])
-        return reached, self._finite(successors, "observation")
+        return _Apart(reached, self._finite(successors, "observation"), infos)
+
+    def _legal(self, infos: dict[str, Any]) -> np.ndarray | None:
+        return legal(infos, ~self.pending, self.action_space, f"{self.name}, step {self._steps}")
 
     def _fitting(self, actions: np.ndarray) -> np.ndarray:
         """A copy of the actions in the space's own type, so that a replay is given the very same numbers."""

@@ -5,7 +5,7 @@ from typing import Any, SupportsFloat
 import gymnasium
 import numpy as np
 from gymnasium import Space
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from numpy.typing import ArrayLike
 
 from plaudit.errors import PlauditError
@@ -127,19 +127,19 @@ TOLERANCE = 1e-6
 
 
 def check_action_space(space: Space, name: str) -> None:
-    """Raise PlauditError where `space` is not a Discrete, MultiDiscrete or float Box."""
-    if isinstance(space, Discrete | MultiDiscrete):
+    """Raise PlauditError where `space` is not a Discrete, MultiDiscrete, MultiBinary or float Box."""
+    if isinstance(space, Discrete | MultiDiscrete | MultiBinary):
         return
     if isinstance(space, Box) and np.issubdtype(space.dtype, np.floating):
         return
     raise PlauditError(
         f"{name}: actions of the kind {space} are not supported; wrap the environment so that its action "
-        "space is Discrete, MultiDiscrete or a Box of floats"
+        "space is Discrete, MultiDiscrete, MultiBinary or a Box of floats"
     )
 
 
 def to_environment(actions: np.ndarray, space: Space) -> np.ndarray:
-    """What the environment is given: indices plus `start`, or numbers clipped to [-1, 1] and rescaled.
+    """What the environment is given: indices plus `start`, switches, or numbers clipped to [-1, 1] and rescaled.
 
     `actions` [..., *shape] (or flat, [..., F]); the result has the space's shape and dtype.
     """
@@ -147,6 +147,8 @@ def to_environment(actions: np.ndarray, space: Space) -> np.ndarray:
         return _indices(actions, space) + space.start
     if isinstance(space, MultiDiscrete):
         return (_indices(actions, space) + space.start).astype(space.dtype)
+    if isinstance(space, MultiBinary):
+        return _indices(actions, space).astype(space.dtype)
     box = _box(space)
     actions = _shaped(np.asarray(actions, dtype=np.float64), box)
     low, high, scaled, middle, half = _bounds(box)
@@ -159,11 +161,14 @@ def from_environment(actions: np.ndarray, space: Space) -> np.ndarray:
 
     Raises PlauditError for an action outside the space (by more than rounding).
     """
-    if isinstance(space, Discrete | MultiDiscrete):
-        indices = _indices(actions, space) - space.start
-        count = space.n if isinstance(space, Discrete) else space.nvec
+    if isinstance(space, Discrete | MultiDiscrete | MultiBinary):
+        indices = _indices(actions, space) - getattr(space, "start", 0)
+        count = space.n if isinstance(space, Discrete) else getattr(space, "nvec", 2)
         _reject((indices < 0) | (indices >= count), actions, space)
-        return indices.astype(np.int64)
+        several = () if isinstance(space, Discrete) else (-1,)  # as the heads of a policy stand side by side
+        return indices.astype(np.int64).reshape(
+            *indices.shape[: indices.ndim - len(space.shape or ())], *several
+        )
     box = _box(space)
     actions = _shaped(np.asarray(actions, dtype=np.float64), box)
     low, high, scaled, middle, half = _bounds(box)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from plaudit.environments.control.make import make
-from plaudit.environments.control.rollouts import spaces, true_returns
+from plaudit.environments.control.rollouts import true_returns
 from plaudit.environments.control.wrappers import clipped
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig
 from plaudit.models.demonstrated import Demonstrated
@@ -58,7 +58,7 @@ class CloningData:
         try:
             everything = cloned(steps, source)
             bounded = clipped(source.action_space)
-            self.network = ActorCritic(spaces(source), config.policy, generator(config.seed, "policy"))
+            self.network = ActorCritic(source.spaces, config.policy, generator(config.seed, "policy"))
         finally:
             source.close()
         self.policy = Demonstrated(self.network, None if bounded is None else torch.from_numpy(bounded))
@@ -103,12 +103,14 @@ class CloningData:
         return seen.std(dim=0, correction=0).numpy()
 
     def _unconditional(self) -> float:
-        """Of discrete actions the entropy of their frequencies; of continuous ones that of a normal distribution per
-        dimension, which is what the best one fitted to all actions pays."""
+        """Of discrete actions the entropy of their frequencies, summed over choices; of continuous ones that of a normal
+        distribution per dimension, which is what the best one fitted to all actions pays."""
         actions = self.everything.record.actions[:, 0]
-        if self.network.spaces.kind == "discrete":
-            share = torch.bincount(actions.long(), minlength=self.network.spaces.action) / len(actions)
-            return float(-torch.xlogy(share, share).sum())
+        if self.network.spaces.kind != "continuous":
+            shares = [
+                column.bincount() / len(column) for column in actions.long().reshape(len(actions), -1).T
+            ]
+            return float(sum(-torch.xlogy(share, share).sum() for share in shares))
         std = actions.std(dim=0, correction=0).clamp(min=1e-6)
         return float((std.log() + 0.5 * np.log(2 * np.pi * np.e)).sum())
 

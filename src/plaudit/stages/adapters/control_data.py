@@ -8,7 +8,7 @@ import torch
 
 from plaudit.batches import Demonstrations, Pairs
 from plaudit.batches.rows import take
-from plaudit.environments.control.rollouts import executed, spaces
+from plaudit.environments.control.spaces import chosen_from, executed, flat_recorded
 from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import from_environment
 from plaudit.errors import PlauditError
@@ -29,14 +29,15 @@ def record(steps: RecordedSteps, source: Source) -> Transitions:
     """Every demonstrated step a row of its own, with its true successor; the last step of the recording, whose
     successor nobody saw, is its own."""
     shape = source.observation_space.shape
-    if steps.observations.shape[1:] != shape:
+    seen = flat_recorded(steps.observations, shape, source.own_space)
+    if seen is None:
         raise PlauditError(
             f"demonstrations: observations have shape {steps.observations.shape[1:]}, but {source.name} gives {shape}; "
             "use demonstrations of this environment"
         )
     chosen = actions_of(steps.actions, source, "demonstrations")
-    observations = torch.from_numpy(steps.observations.astype(np.float32).reshape(len(chosen), 1, -1))
-    given = executed(chosen, spaces(source), source.action_space)
+    observations = torch.from_numpy(seen.astype(np.float32).reshape(len(chosen), 1, -1))
+    given = executed(chosen, source.spaces, source.action_space)
     following = torch.cat([observations[1:], observations[-1:]])
     ends = torch.from_numpy(np.append(steps.starts[1:], True).astype(bool))
     following = torch.where(
@@ -47,14 +48,17 @@ def record(steps: RecordedSteps, source: Source) -> Transitions:
 
 def actions_of(actions: np.ndarray, source: Source, what: str) -> torch.Tensor:
     """Recorded actions [N, ...] as the policy chooses them, [N, 1, ...]."""
-    if hasattr(source.action_space, "n"):
+    wanted = source.spaces
+    if wanted.kind != "continuous":
         flat = actions.reshape(len(actions), -1)
-        if flat.shape[1] != 1 or not np.array_equal(flat, np.round(flat)):
+        count = {"discrete": 1, "multi_discrete": len(wanted.choices)}.get(wanted.kind, wanted.action)
+        if flat.shape[1] != count or not np.array_equal(flat, np.round(flat)):
+            many = "one whole number" if count == 1 else f"{count} whole numbers"
             raise PlauditError(
-                f"{what}: actions {actions.shape} are not one whole number per step, as {source.name} wants; use "
+                f"{what}: actions {actions.shape} are not {many} per step, as {source.name} wants; use "
                 f"{what} of this environment"
             )
-        actions = flat[:, 0].astype(np.int64)
+        actions = (flat[:, 0] if wanted.kind == "discrete" else flat).astype(np.int64)
     try:
         known = np.asarray(from_environment(actions, source.action_space))
     except PlauditError as error:
@@ -93,19 +97,27 @@ def pairs(config: RunConfig, source: Source, reference: ActorCritic) -> tuple[Pa
     sides = []
     for observations, actions in zip(found.observations, found.actions, strict=True):
         count, length = observations.shape[:2]
-        states = torch.from_numpy(observations.astype(np.float32)).reshape(count, length, -1)
-        if source.observation_space.shape != observations.shape[2:]:
+        rows = observations.reshape(count * length, *observations.shape[2:])
+        seen = flat_recorded(rows, source.observation_space.shape, source.own_space)
+        if seen is None:
             raise PlauditError(
                 f"{path}: observations have shape {observations.shape[2:]}, but {source.name} gives "
                 f"{source.observation_space.shape}; give pairs of this environment"
             )
-        flat = _indices(actions, source) if hasattr(source.action_space, "n") else actions
+        states = torch.from_numpy(seen.astype(np.float32)).reshape(count, length, -1)
+        flat = _indices(actions, source)
         chosen = actions_of(flat.reshape(count * length, *flat.shape[2:]), source, "pairs").squeeze(1)
         chosen = chosen.unflatten(0, (count, length))
-        given = executed(chosen, spaces(source), source.action_space)
+        given = executed(chosen, source.spaces, source.action_space)
         following = torch.cat([states[:, 1:], states[:, -1:]], dim=1)
         sides.append(Transitions(states, chosen, given, following, torch.zeros(count, length)))
-    both = Transitions(*(torch.stack(tensors, dim=1) for tensors in zip(*map(_tensors, sides), strict=True)))
+    both = Transitions(
+        **{
+            name: torch.stack([getattr(side, name) for side in sides], dim=1)
+            for name, value in vars(sides[0]).items()
+            if value is not None
+        }
+    )
     mask = torch.ones(both.observations.shape[:3], dtype=torch.bool)
     preference = torch.from_numpy(found.preference.astype(np.float32))
     whole = with_reference(Pairs(mask, preference, both), reference, 256)
@@ -113,12 +125,10 @@ def pairs(config: RunConfig, source: Source, reference: ActorCritic) -> tuple[Pa
 
 
 def _indices(actions: np.ndarray, source: Source) -> np.ndarray:
-    """Discrete actions [P, L] from what an export holds: one-hot rows, or the actions themselves."""
-    count = int(source.action_space.n)  # type: ignore[attr-defined]
-    one_hot = actions.ndim == 3 and actions.shape[2] == count > 1
-    start = int(getattr(source.action_space, "start", 0))
-    return actions.argmax(axis=2) + start if one_hot else actions
-
-
-def _tensors(record: Transitions) -> list[torch.Tensor]:
-    return list(vars(record).values())
+    """Actions [P, L, ...] from what an export holds: one-hot rows of discrete ones, or the actions themselves."""
+    wanted = source.spaces
+    choices = (wanted.action,) if wanted.kind == "discrete" else wanted.choices
+    if not choices or actions.ndim != 3 or not len(choices) < actions.shape[2] == sum(choices):
+        return actions
+    indices = chosen_from(actions, choices) + np.ravel(getattr(source.action_space, "start", 0))
+    return indices[..., 0] if wanted.kind == "discrete" else indices

@@ -47,6 +47,11 @@ class FeedbackSession:
         """One log for simulated people, who read to the end, and one for what is learned, up to a cursor."""
         self.log, self._peoples = AnswerLog(self.store), AnswerLog(self.store)
 
+    def enqueue(self, queries: Iterator[NewQuery]) -> int:
+        """Ask; how many were asked. Real people get each question as soon as it is ready: drawing clips takes a while."""
+        parts = [list(queries)] if self.people else ([query] for query in queries)
+        return sum(len(self.store.enqueue(part)) for part in parts)
+
     def simulate(self) -> None:
         """Let the simulated people answer what waits."""
         if self.people and self.store.pending():
@@ -263,16 +268,11 @@ class FeedbackLoop(Generic[Behaviour]):
         """
         queries = iter(self.questions.ask(behaviour, self._wanted(count), self.ticks))
         if self._taught():
-            return self._enqueue(queries)
-        asked = self._enqueue(islice(queries, PROBE))
+            return self.session.enqueue(queries)
+        asked = self.session.enqueue(islice(queries, PROBE))
         self.session.simulate()
         self.pace.keep(self._taught, last)
-        return asked + self._enqueue(queries) if self._taught() else asked
-
-    def _enqueue(self, queries: Iterator[NewQuery]) -> int:
-        """Real people get each question as soon as it is ready: drawing clips takes a while."""
-        parts = [list(queries)] if self.session.people else ([query] for query in queries)
-        return sum(len(self.session.store.enqueue(part)) for part in parts)
+        return asked + self.session.enqueue(queries) if self._taught() else asked
 
     def _wanted(self, count: int) -> list[Wanted]:
         """So many questions, of the kinds that are behind their share; the last ones are held out."""

@@ -103,7 +103,7 @@ class CloningData:
         return seen.std(dim=0, correction=0).numpy()
 
     def _unconditional(self) -> float:
-        """Of discrete actions the entropy of their frequencies, summed over choices; of continuous ones that of a normal
+        """Of discrete actions the entropy of frequencies, summed over choices; of continuous ones that of a normal
         distribution per dimension, which is what the best one fitted to all actions pays."""
         actions = self.everything.record.actions[:, 0]
         if self.network.spaces.kind != "continuous":

@@ -3,7 +3,7 @@
 from math import sqrt
 
 
-def wilson(successes: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
     """Interval of a share (Wilson 1927); (0, 1) without data."""
     if n == 0:
         return 0.0, 1.0

@@ -37,6 +37,9 @@ def test_rewards_are_mixed_by_weight_and_logged_apart(world: World, tmp_path: Pa
         world.config(reward={"weights": weights, "functions": functions(world, *FOUR)}), tmp_path / "r"
     )
     said_now = run.learner.rollouts.collect(run.models.policy, 8)
+    untaught = run.rewards.rewards(said_now)  # nobody has taught it yet, so it does not count
+    assert run.feedback is not None
+    run.feedback.proven = True
     graded = run.rewards.rewards(said_now)
     said = list(zip(said_now.answers.prompts, said_now.answers.completions, strict=True))
     parts = {name: torch.tensor([float(by_hand(name, *one)) for one in said]) for name in FOUR}
@@ -46,6 +49,7 @@ def test_rewards_are_mixed_by_weight_and_logged_apart(world: World, tmp_path: Pa
         weight * parts[name] for name, weight in weights.items() if name in parts
     )
     assert torch.allclose(graded.scores, total, atol=1e-5)
+    assert torch.allclose(untaught.scores, total - learned["learned"], atol=1e-5)
     for name in FOUR:
         assert graded.metrics[f"objective/rewards/{name}"] == pytest.approx(float(parts[name].mean()))
         assert graded.metrics[f"objective/rewards/{name}_std"] == pytest.approx(

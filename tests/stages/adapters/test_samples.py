@@ -21,6 +21,8 @@ def shown(run: Any, seed: int = 0) -> list[dict[str, Any]]:
 
 def test_side_by_side(world: World, tmp_path: Path) -> None:
     run = build(world.config(evaluate_count=3), tmp_path / "r")
+    assert run.feedback is not None
+    run.feedback.proven = True
     rows = shown(run)
     assert rows == shown(run) != shown(run, 1)
     made = run.models

@@ -84,7 +84,7 @@ def foreseen(
 
 def beats_a_coin(seen: Foreseen) -> bool:
     """Whether that is more than chance makes likely; too few answers are given the benefit of the doubt."""
-    return seen.answers < ENOUGH or wilson(seen.right, seen.answers, SURE)[0] > 0.5
+    return seen.answers < ENOUGH or wilson(round(seen.right), seen.answers, SURE)[0] > 0.5
 
 
 def held_out(trainer: RewardTrainer, judgements: Sequence[Judgement]) -> dict[str, float]:

@@ -48,7 +48,7 @@ class FeedbackSession:
         self.log, self._peoples = AnswerLog(self.store), AnswerLog(self.store)
 
     def enqueue(self, queries: Iterator[NewQuery]) -> int:
-        """Ask; how many were asked. Real people get each question as soon as it is ready: drawing clips takes a while."""
+        """Ask; how many that was. Real people get each question as soon as it is ready: drawing clips takes a while."""
         parts = [list(queries)] if self.people else ([query] for query in queries)
         return sum(len(self.store.enqueue(part)) for part in parts)
 
@@ -207,7 +207,7 @@ class FeedbackLoop(Generic[Behaviour]):
         self.by_kind = dict.fromkeys(self.shares, 0)
         self.pace = Pace(session, config)
         self.proven = False
-        """The answers foresee one another better than a coin would."""
+        """The answers foresee one another better than a coin would, or the reward was good enough to start from."""
         self._untaught = deepcopy(trainer.state_dict()) if trainer.medium.folds else None
 
     def observe(self, behaviour: Behaviour, progress: float) -> dict[str, Any]:
@@ -240,7 +240,7 @@ class FeedbackLoop(Generic[Behaviour]):
     def rewards(self, behaviour: Behaviour) -> Rewards:
         """By the reward as it is, once it is known to be worth anything; before that the policy stays as it is, and
         where nothing that was asked about differs it goes exploring."""
-        if not self.trainer.fits:
+        if not self.trainer.fits and not self.proven:
             return self.questions.exploring(behaviour)
         return replace(self.questions.rewards(behaviour), taught=self.proven)
 

@@ -182,6 +182,7 @@ class RewardSources:
         questions = SegmentQuestions(segments, config.feedback, medium, draws, config.reward.likelihood.scale)
         trainer = RewardTrainer(medium, config.reward, generator(config.seed, "feedback"))
         self.feedback = FeedbackLoop(self.session, config.feedback, trainer, questions)
+        self.feedback.proven = config.reward.start is not None
         return self.feedback
 
     def _replay(self, place: Window) -> Replay:

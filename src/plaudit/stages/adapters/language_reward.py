@@ -172,4 +172,5 @@ class RewardSources:
         trainer = RewardTrainer(medium, config.reward, generator(config.seed, "feedback"))
         questions = CompletionQuestions(store, medium, asking)
         self.feedback = FeedbackLoop(self.session, config.feedback, trainer, questions)
+        self.feedback.proven = config.reward.start is not None
         return self.feedback

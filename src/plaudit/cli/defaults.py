@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from plaudit.cli import arguments
-from plaudit.environments.control.config import Control
 from plaudit.environments.control.look import look, refuse_undrawn
 from plaudit.errors import PlauditError
 from plaudit.runs import config as configs
@@ -26,36 +25,56 @@ class Chosen:
 
 def of_environment(argv: Sequence[str], description: str) -> Chosen:
     """What `--env ID` and `--labels N` ask for. PlauditError where there is no such environment, or it does not fit."""
-    place, algorithm, labels, rest = _asked(argv)
-    title = f"run --env {place}"
-    base: dict[str, Any] = {"algorithm": algorithm, "environment": {"kind": "control", "id": place}}
-    if labels:
-        base |= {
-            "reward": {"weights": {"environment": 0.0, "learned": 1.0}},
-            "feedback": {"labels": labels, "first": min(labels, 20)},
-        }
-    given = arguments.override(configs.parse(base), rest, title, description)
-    environment = given.environment
-    assert isinstance(environment, Control)
+    asked = _asked(argv)
+    title = f"run --env {asked.place}"
+
+    def changed(mapping: dict[str, Any]) -> RunConfig:
+        """By the flags, which win over whatever is chosen."""
+        return arguments.override(configs.parse(mapping), asked.flags, title, description)
+
+    base = _least(asked)
+    given = changed(base)
+    environment = control_defaults.environment_of(given)
     seen = look(environment)
-    if labels and not given.feedback.people:
+    if asked.labels and not given.feedback.people:
         refuse_undrawn(environment)
-    choices = control_defaults.choose(seen, labels)
-    if algorithm != "ppo":
+    choices = control_defaults.choose(seen, asked.labels)
+    if asked.algorithm != "ppo":
         kept = (replace(one, values=_without(one.values, OF_PPO)) for one in choices)
         choices = [one for one in kept if one.values]
     chosen = control_defaults.together(choices)
-    config = arguments.override(configs.parse(merged(base, chosen)), rest, title, description)
-    limit = chosen["environment"].get("kwargs", {})
-    config = replace(config, environment=replace(config.environment, kwargs={**limit, **environment.kwargs}))
+    config = changed(merged(base, chosen))
+    kwargs = {**chosen["environment"].get("kwargs", {}), **environment.kwargs}  # given ones are given whole
+    config = replace(config, environment=replace(config.environment, kwargs=kwargs))
     control_defaults.refuse_too_many(config)
-    notes = control_defaults.notes(seen, labels)
-    head = f"{place}: {control_defaults.described(seen)}"
-    return Chosen(config, (head, *(f"  {one}" for one in choices), *(f"note: {one}" for one in notes)))
+    told = (f"note: {one}" for one in control_defaults.notes(seen, asked.labels))
+    head = f"{asked.place}: {control_defaults.described(seen)}"
+    return Chosen(config, (head, *(f"  {one}" for one in choices), *told))
 
 
-def _asked(argv: Sequence[str]) -> tuple[str, str, int, list[str]]:
-    """The environment, the algorithm and the number of comparisons, and the other flags."""
+def _least(asked: "Asked") -> dict[str, Any]:
+    """A config that says no more than was asked."""
+    found = {"algorithm": asked.algorithm, "environment": {"kind": "control", "id": asked.place}}
+    if not asked.labels:
+        return found
+    return found | {
+        "reward": {"weights": {"environment": 0.0, "learned": 1.0}},
+        "feedback": {"labels": asked.labels, "first": min(asked.labels, 20)},
+    }
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line says that everything else depends on."""
+
+    place: str
+    algorithm: str
+    labels: int
+    flags: list[str]
+    """The others."""
+
+
+def _asked(argv: Sequence[str]) -> Asked:
     place, rest = arguments.take(argv, "env")
     longer, rest = arguments.take(rest, "environment.id")
     place = place or longer
@@ -67,7 +86,7 @@ def _asked(argv: Sequence[str]) -> tuple[str, str, int, list[str]]:
     labels, rest = arguments.take(rest, "labels")
     longer, rest = arguments.take(rest, "feedback.labels")
     labels = labels or longer
-    return place, str(algorithm), arguments.whole(labels, "labels") if labels else 0, rest
+    return Asked(place, str(algorithm), arguments.whole(labels, "labels") if labels else 0, rest)
 
 
 def _without(values: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """plaudit run CONFIG: run a config; its fields are flags too, and a flag wins over the file.
 
 Without a config: `plaudit run --env ID` learns from the reward of an environment, and with `--labels N` from N
-comparisons instead, of simulated people unless `--set feedback.people=[]` waits for real ones. ID is Gymnasium's, such as
+comparisons instead, of simulated people unless `--feedback.people []` waits for real ones. ID is Gymnasium's, such as
 CartPole-v1, or the place of a class: module:Env, path/to/file.py:Env. What suits the environment is looked up in its
 spaces, its step limit and some random actions; it is said, and kept in config.yaml of the run, which repeats it.
 `plaudit run CONFIG --help` lists every field, and so does `plaudit run --env ID --help`.
@@ -34,7 +34,7 @@ USAGE = """usage: plaudit run CONFIG [--out FOLDER] [--seeds N [--jobs M]] [--FI
        plaudit run --env ID [--labels N] [--out FOLDER] [--seeds N [--jobs M]] [--FIELD VALUE ...]"""
 ALSO = """
 
-Also: --out FOLDER (where it is written), --seeds N (N seeds, with an interval), --jobs M (so many of them side by side),
+Also: --out FOLDER (where it is written), --seeds N (N seeds, with an interval), --jobs M (so many of them at a time),
 --set FIELD=YAML."""
 
 

@@ -1,13 +1,15 @@
 """What can be seen of an environment before anything is learned in it: its spaces, its limit, and random behaviour."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import gymnasium
 import numpy as np
 
 from plaudit.environments.control import rendering
 from plaudit.environments.control.config import Control
-from plaudit.environments.control.make import make
+from plaudit.environments.control.make import find, make
 from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.rollouts import spaces
 from plaudit.environments.control.vector_env import Source
@@ -66,11 +68,15 @@ def refuse_undrawn(config: Control) -> None:
     actions[0] = source.action_space.sample()
     source.close()
     try:
-        rendering.frames(Replay(source.name, dict(config.kwargs), {"seed": SEED}, actions, 0))
+        with warnings.catch_warnings():  # Gymnasium's, of what is told in one sentence here
+            warnings.simplefilter("ignore")
+            rendering.frames(Replay(source.name, dict(config.kwargs), {"seed": SEED}, actions, 0))
     except PlauditError as error:
+        if find(config.id).id in gymnasium.registry:  # it can be drawn, but not on this machine
+            raise
         raise PlauditError(
-            f"feedback.people: people judge clips, but {error}; give the environment render(), or let simulated people "
-            "answer"
+            f"feedback.people: people judge clips, and {config.id} draws none; give it a keyword render_mode and a "
+            "render() that returns pictures for rgb_array, or let simulated people answer"
         ) from error
 
 

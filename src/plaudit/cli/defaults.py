@@ -85,7 +85,7 @@ def _asked(argv: Sequence[str]) -> Asked:
     algorithm, rest = arguments.take(rest, "algorithm", "ppo")
     labels, rest = arguments.take(rest, "labels")
     longer, rest = arguments.take(rest, "feedback.labels")
-    labels = labels or longer
+    labels = longer or labels
     return Asked(place, str(algorithm), arguments.whole(labels, "labels") if labels else 0, rest)
 
 

@@ -90,6 +90,8 @@ def _run(config: RunConfig, how: How, title: str) -> int:
         _refuse_another(seeds[-1])
     outcomes = _beside(config, seeds, how.jobs) if how.jobs > 1 else [_after_others(seed) for seed in seeds]
     failed = {one.seed.path: one for one in outcomes if one.failed}
+    if len(failed) == len(seeds) and len({one.said for one in outcomes}) == 1:  # of the config, not of a seed
+        raise PlauditError(outcomes[0].said)
     for one in sorted(failed.values(), key=lambda one: one.seed.path):
         CONSOLE.print(f"plaudit: {one.seed.name}: {one.said}", highlight=False, markup=False, soft_wrap=True)
     done = [RunFolder.open(seed.path) for seed in seeds if seed.path not in failed]
@@ -130,6 +132,8 @@ def _beside(config: RunConfig, seeds: Sequence[Seed], jobs: int) -> list[Outcome
             outcomes.append(one)
             if one.said and not one.failed:
                 print(one.said)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{seeds[0].path.parent}: stopped; the same command again goes on") from None
     finally:
         first.close()
     return outcomes

@@ -250,14 +250,20 @@ def test_turns_with_several_answers_wanted() -> None:
 
 
 def test_pairs_of_equal_worth_are_told_apart_from_those_with_a_right_answer() -> None:
-    # six of seven pairs are worth the same: what is said of them is a coin, and counts for no agreement
+    # six of seven pairs are worth the same: what is said of them counts for no agreement, be it a coin's or "equal"
     worth = {"a": 1.0, "b": 1.0, "c": 2.0}
     store = MemoryStore()
     asked = [NewQuery(str(i), "comparison", ("a", "b"), 0, {}) for i in range(6)]
     store.enqueue([*asked, NewQuery("6", "comparison", ("a", "c"), 0, {})])
-    ann = SimulatedAnnotator("ann", SimulatedPerson(), 0)
+    ann = SimulatedAnnotator("ann", SimulatedPerson(beta=100.0), 0)
     counts = ann.work(AnswerLog(store), lambda item: np.array([worth[item]]))
     assert (counts.decided, counts.ordered, counts.agree, counts.pairs, counts.tied) == (7, 1, 1, 7, 6)
+    store = MemoryStore()
+    store.enqueue(asked)
+    sure = SimulatedAnnotator("bob", SimulatedPerson(), 0).work(
+        AnswerLog(store), lambda item: np.array([worth[item]])
+    )
+    assert (sure.decided, sure.equal, sure.tied) == (0, 6, 6)
     assert counts.rates()["tied"] == 6 / 7 and counts.rates()["agreement"] == 1
 
 

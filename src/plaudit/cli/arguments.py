@@ -17,6 +17,8 @@ __all__ = ["override", "parse", "parse_with", "sound", "take", "whole"]
 Parsed = TypeVar("Parsed", bound=Dataclass)
 SHORT = {"--env": "--environment.id", "--envs": "--environment.envs", "--prompts": "--environment.prompts"}
 """Flags that are written often."""
+LISTS = ("--feedback.people",)
+"""Flags of lists that no flag can say item by item: what is given is YAML, such as [] for nobody."""
 
 
 def parse_with(default: Parsed, argv: Sequence[str], command: str, description: str) -> Parsed:
@@ -103,7 +105,7 @@ def _short(argument: str) -> str:
 
 def _split_sets(argv: list[str]) -> tuple[list[str], list[str]]:
     """The arguments without `--set`, and every value it was given."""
-    rest, sets, items = [], [], iter(argv)
+    rest, sets, items = [], [], iter(_lists_as_sets(argv))
     for item in items:
         if item != "--set" and not item.startswith("--set="):
             rest.append(item)
@@ -113,6 +115,21 @@ def _split_sets(argv: list[str]) -> tuple[list[str], list[str]]:
             raise PlauditError("--set needs a value: FIELD=VALUE")
         sets.append(value)
     return rest, sets
+
+
+def _lists_as_sets(argv: list[str]) -> list[str]:
+    """The arguments with `--feedback.people []` as `--set feedback.people=[]`."""
+    found, items = [], iter(argv)
+    for item in items:
+        name, equals, text = item.partition("=")
+        if name not in LISTS:
+            found.append(item)
+            continue
+        text = text if equals else next(items, "")
+        if not text:
+            raise PlauditError(f"{name} needs a value: [] waits for real people")
+        found.append(f"--set={name.removeprefix('--')}={text}")
+    return found
 
 
 def _set(config: Parsed, sets: list[str], build: Callable[[dict[str, object]], Parsed]) -> Parsed:

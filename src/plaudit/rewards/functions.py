@@ -22,11 +22,9 @@ a coroutine function.
 
 import asyncio
 import contextvars
-import importlib.util
 import inspect
 import math
 import re
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -41,6 +39,7 @@ import torch
 from plaudit.batches import Rewards
 from plaudit.environments.language.prompts import Answers
 from plaudit.errors import PlauditError
+from plaudit.python_files import execute
 from plaudit.rewards.reward_output import read, read_each
 
 SLICE = 0.1
@@ -156,16 +155,10 @@ def load(place: str) -> Callable[..., Any]:
     path, name = Path(file).expanduser(), name or "reward"
     if path.suffix != ".py" or not path.is_file():
         raise PlauditError(f"{file or place}: no such Python file; give a reward as path/to/file.py:name")
-    spec = importlib.util.spec_from_file_location(
-        f"plaudit_reward_{re.sub(r'[^A-Za-z0-9]', '_', str(path.resolve()))}", path
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses and type hints look their module up
+    own_name = f"plaudit_reward_{re.sub(r'[^A-Za-z0-9]', '_', str(path.resolve()))}"
     try:
-        spec.loader.exec_module(module)
+        module = execute(path, own_name)
     except (Exception, SystemExit) as error:
-        del sys.modules[spec.name]
         raise PlauditError(f"{path}: importing it raised {_told(error, str(path))}; mend the file") from error
     found = getattr(module, name, None)
     if callable(found):
@@ -173,7 +166,7 @@ def load(place: str) -> Callable[..., Any]:
     if found is not None:
         raise PlauditError(f"{path}: `{name}` is {type(found).__name__}, not a function; name a function")
     own = {key: value for key, value in vars(module).items() if inspect.isroutine(value)}
-    there = sorted(key for key, value in own.items() if value.__module__ == spec.name)
+    there = sorted(key for key, value in own.items() if value.__module__ == own_name)
     near = get_close_matches(name, there, 1)
     hint = f"did you mean {near[0]}?" if near else f"its functions: {', '.join(there) or 'none'}"
     raise PlauditError(f"{path}: `{name}` is missing, {hint}; give the reward as {path.name}:name")

@@ -3,7 +3,6 @@
 import importlib
 import importlib.util
 import pkgutil
-import sys
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import ModuleType
 
 from plaudit.batches import Needs
 from plaudit.errors import PlauditError
+from plaudit.python_files import execute
 
 KINDS: dict[str, tuple[str, ...]] = {
     "on_policy": ("Config", "needs", "advantages", "loss"),
@@ -92,14 +92,9 @@ def _from_file(path: Path) -> ModuleType:
     if state in _FILES:  # once: what its settings are made of must be the classes that its loss knows
         return _FILES[state]
     name = f"plaudit_extra_{path.stem}_{abs(hash(str(path.resolve()))):x}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses and type hints look their module up
     try:
-        spec.loader.exec_module(module)
+        module = execute(path, name)
     except Exception as error:
-        del sys.modules[spec.name]
         raise PlauditError(
             f"{path}: importing it raised {type(error).__name__}: {' '.join(str(error).split())}; mend the file"
         ) from error

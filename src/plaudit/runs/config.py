@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from plaudit.declared import Count, Whole, at_least
-from plaudit.environments.control.config import Control
+from plaudit.environments.control.config import Control, absolute
 from plaudit.environments.language.config import SERVICE, Language
 from plaudit.errors import PlauditError, Renamed
 from plaudit.models import actor_critic
@@ -360,6 +360,8 @@ def validate(config: RunConfig) -> RunConfig:
 def resolve_paths(config: RunConfig) -> RunConfig:
     """The config with absolute paths, so that its run can be resumed from anywhere; hub ids stay as they are."""
     environment, reward = config.environment, config.reward
+    if isinstance(environment, Control):
+        environment = replace(environment, id=absolute(environment.id))
     if isinstance(environment, Language):
         environment = replace(
             environment,

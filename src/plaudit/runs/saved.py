@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from plaudit.environments.control.make import Control
+from plaudit.environments.control.config import Control, absolute
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import ActorCritic, PolicyConfig, Spaces
 from plaudit.models.reward_ensemble import RewardConfig, RewardEnsemble
@@ -20,7 +20,8 @@ WEIGHTS, CARD = "model.safetensors", "plaudit.json"
 
 
 def save_policy(folder: Path, policy: ActorCritic, environment: Control) -> None:
-    """Write a control policy with the environment it was made for."""
+    """Write a control policy with the environment it was made for, which is found again from anywhere."""
+    environment = replace(environment, id=absolute(environment.id))
     card = {"kind": "control_policy", "environment": environment.id, "config": settings.dump(policy.config)}
     _save(folder, policy, card | {"made_in": settings.dump(environment)})
 

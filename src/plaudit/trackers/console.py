@@ -39,6 +39,13 @@ class ProgressBar:
         self._clock, self._began = clock, clock()
         self._reported = (0, self._began)
 
+    def beside(self, title: str) -> "ProgressBar":
+        """A bar of its own for another run as long as this one, shown below; closing one closes all."""
+        other = ProgressBar(title, self.total, self.console, self.counted, self._clock)
+        other.progress = self.progress
+        other.task = self.progress.add_task(title, total=self.total, numbers="")
+        return other
+
     def write(self, row: Mapping[str, Any]) -> None:
         """Advance to where the row is. The bar appears with the first row: an error before it stands alone."""
         self.known |= {label: row[name] for name, label in SHOWN.items() if row.get(name) is not None}

@@ -1,6 +1,7 @@
 """Which environment a run is in: plain values, so that a config is read without the library of environments."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from plaudit.declared import Count, Probability
@@ -11,7 +12,8 @@ class Control:
     """Which environment, how many of it, and how they are run."""
 
     id: str
-    """Gymnasium's id, such as CartPole-v1 (or module:Name-v0 to import the module that registers it)."""
+    """Gymnasium's id, such as CartPole-v1 (or module:Name-v0 to import the module that registers it); or the place of a
+    class, or of a function that makes one: module:Env, path/to/file.py:Env."""
     envs: Count = 8
     """How many run side by side."""
     vectorization: Literal["auto", "numpy", "sync", "async", "vector_entry_point"] = "auto"
@@ -30,3 +32,17 @@ class Control:
     """The usual discount of future rewards per step, where an algorithm is not given one of its own."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the environment, such as {max_episode_steps: 200}."""
+
+
+def in_file(place: str) -> bool:
+    """Whether this names something in a Python file, rather than a module or a registered environment."""
+    return place.endswith(".py") or place.rpartition(":")[0].endswith(".py")
+
+
+def absolute(place: str) -> str:
+    """The place with the absolute path of its file, where it is one: found again from anywhere."""
+    if not in_file(place):
+        return place
+    file, colon, name = (place, "", "") if place.endswith(".py") else place.rpartition(":")
+    path = Path(file).expanduser()
+    return f"{path.absolute() if path.exists() else file}{colon}{name}"

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable
 from difflib import get_close_matches
-from importlib import import_module
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
@@ -11,8 +10,9 @@ from gymnasium.error import DependencyNotInstalled, UnregisteredEnv
 from gymnasium.spaces import Box
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
+from plaudit.environments.control import classes
 from plaudit.environments.control.classic import PHYSICS, ClassicVectorEnv
-from plaudit.environments.control.config import Control
+from plaudit.environments.control.config import Control, in_file
 from plaudit.environments.control.spaces import FlatObservation
 from plaudit.environments.control.vector_env import Source
 from plaudit.environments.control.wrappers import FixedHorizon, Replayable
@@ -40,7 +40,10 @@ def make(config: Control) -> Source:
         )
     vector = _vector(config, spec, vectorization)
     try:
-        return Source(vector, spec.id, config.kwargs, config.resume, _limit(config, spec))
+        name = (
+            spec.id if spec.id in gymnasium.registry else config.id
+        )  # by which it is found again, to be drawn
+        return Source(vector, name, config.kwargs, config.resume, _limit(config, spec))
     except PlauditError:
         vector.close()
         raise
@@ -77,18 +80,21 @@ def flattened(env: gymnasium.Env, name: str) -> gymnasium.Env:
 
 
 def find(id: str) -> EnvSpec:
-    """The spec of a registered environment; PlauditError with the nearest known id where there is none."""
-    module, _, name = id.rpartition(":")
+    """The spec of an environment by its id, or by the place of its class; PlauditError with the nearest known id where
+    there is none.
+    """
+    if in_file(id):
+        return classes.from_file(id)
+    place, _, name = id.rpartition(":")
+    module = classes.imported(place, id) if place else None
     try:
-        if module:
-            import_module(module)
+        if module is not None and name not in gymnasium.registry:
+            found = classes.from_module(module, name)
+            if found is not None:
+                return found
         return gymnasium.spec(name)
-    except ModuleNotFoundError as error:
-        raise PlauditError(
-            f"environment.id: the module of {id!r} cannot be imported ({error}); install it or correct the id"
-        ) from None
     except gymnasium.error.Error as error:
-        known = sorted(gymnasium.registry)
+        known = sorted(gymnasium.registry) + (classes.names_in(module) if module else [])
         near = get_close_matches(name, known, 1, 0.4)
         lowered = {one.lower(): one for one in known}
         near = near or [lowered[one] for one in get_close_matches(name.lower(), lowered, 1, 0.4)]
@@ -157,7 +163,7 @@ def _entry_point(config: Control, spec: EnvSpec) -> VectorEnv:
 def _one(config: Control, spec: EnvSpec) -> Callable[[], gymnasium.Env]:
     def one() -> gymnasium.Env:
         # the passive checker only warns, and costs as much as a small environment's physics
-        env = gymnasium.make(config.id, disable_env_checker=True, **config.kwargs)
+        env = gymnasium.make(find(config.id), disable_env_checker=True, **config.kwargs)
         if config.horizon == "fixed":
             horizon = _limit(config, spec)
             if horizon is None:

@@ -88,13 +88,17 @@ MOST = 64
 """Pictures of a clip: more are no clearer to people, and each takes time to draw."""
 
 
-def clip(replay: Replay, artifacts: Artifacts) -> dict[str, Any]:
-    """Draw a segment and keep its pictures; PlauditError where nothing can be drawn here."""
-    steps = len(replay.actions) - replay.first_frame
-    every = -(-(steps + 1) // MOST)
-    frames = rendering.frames(replay, SIZE, every)
-    names = [artifacts.put(sheet) for sheet in rendering.sheets(frames)]
-    return rendering.card(frames, rendering.frames_per_second(replay) / every, names)
+def clips(replays: Sequence[Replay], artifacts: Artifacts) -> list[dict[str, Any]]:
+    """Draw segments that are shown side by side, all at one speed, and keep their pictures; PlauditError where nothing
+    can be drawn here."""
+    longest = max(len(replay.actions) - replay.first_frame for replay in replays)
+    every = -(-(longest + 1) // MOST)
+    return [_clip(rendering.film(replay, SIZE, every), artifacts) for replay in replays]
+
+
+def _clip(film: rendering.Film, artifacts: Artifacts) -> dict[str, Any]:
+    names = [artifacts.put(sheet) for sheet in rendering.sheets(film.frames)]
+    return rendering.card(film, names)
 
 
 class SegmentStore:
@@ -124,7 +128,7 @@ class SegmentStore:
             replays = [self.replay(place) for place in places]
             payload["replays"] = [self.artifacts.put(replay.to_bytes()) for replay in replays]
             if self.drawn:
-                payload["clips"] = [clip(replay, self.artifacts) for replay in replays]
+                payload["clips"] = clips(replays, self.artifacts)
         payload |= KINDS[wanted.kind].PAYLOAD
         return NewQuery(wanted.key, wanted.kind, items, tick, payload, purpose=wanted.purpose)
 

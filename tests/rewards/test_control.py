@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from plaudit.annotators.simulated import felt_returns
 from plaudit.batches import Rewards
+from plaudit.environments.control.make import Control, make
+from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.rollouts import Trajectories, per_decision
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import Spaces
@@ -166,6 +169,32 @@ def test_a_judge_that_cannot_judge_is_one_sentence(
         store, item, _ = asked_about(tmp_path, f"{functions}:{name}")
         store.gold_rewards(item)
     assert "\n" not in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------ what people see
+
+
+def test_clips_of_one_question_run_at_one_speed_and_say_where_the_episode_ends(tmp_path: Path) -> None:
+    pytest.importorskip("pygame")
+    source = make(Control("Pendulum-v1", 1, kwargs={"max_episode_steps": 70}))
+    source.reset(0)
+    source.recorder.begin_rollout()
+    for _ in range(70):
+        source.step(np.zeros((1, 1), np.float32))
+
+    def replay(place: Window) -> Replay:
+        return source.recorder.replay(place.row, place.start, place.start + place.length - 1)
+
+    store = SegmentStore(Artifacts(tmp_path), replay, drawn=True)
+    record, places = behaviour(1, 70).record, [Window(0, 0, 70), Window(0, 10, 9), Window(0, 61, 9)]
+    asked = store.question(Wanted("q", "ranking", "train"), 0, record, places, {"question": "Which?"})
+    whole, part, final = asked.payload["clips"]
+    # 71 pictures are too many: every second one of 0 to 69, and the last; the same of 10 pictures
+    assert [clip["frames"] for clip in (whole, part, final)] == [36, 6, 6]
+    assert [clip["fps"] for clip in (whole, part, final)] == [15.0] * 3
+    assert (whole["end"], part["end"]) == ({"how": "time_limit", "frame": 35}, None)
+    assert final["end"] == {"how": "time_limit", "frame": 5}
+    assert asked.payload["question"] == "Which?"
 
 
 # ------------------------------------------------------------------------------------------------ what is asked

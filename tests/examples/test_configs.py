@@ -47,7 +47,7 @@ def test_the_back_flip_for_people_is_the_example_without_its_judge():
     (path,) = (path for path in EXAMPLES if path.stem == "backflip")
     mapping = settings.load_yaml(path)
     del mapping["feedback"]["judge"], mapping["reward"]["functions"], mapping["reward"]["weights"]["flip"]
-    mapping["feedback"] |= {"ahead": 3, "patience": 60, "people": []}
+    mapping["feedback"] |= {"first": 20, "ahead": 3, "patience": 60, "people": []}
     assert config.from_mapping(mapping, "here") == demo.control_with_me(0, "backflip")
 
 

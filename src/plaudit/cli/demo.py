@@ -58,14 +58,14 @@ def main(argv: Sequence[str]) -> int:
 
 TO_TEACH = {
     "pendulum": (
-        "A pendulum hangs down. You see pairs of short clips and say which is better; which way it should swing is up\n"
-        "to you. Ten answers are enough for a first policy, more make it better; a minute without an answer ends the\n"
-        "questions, and the policy learns on from what you said. The first question comes in a few seconds."
+        "A pendulum hangs down. You see pairs of short clips and say which one is nearer to standing upright. Ten\n"
+        "answers are enough for a first policy, more make it better; a minute without an answer ends the questions,\n"
+        "and the policy learns on from what you said. The first question comes in a few seconds."
     ),
     "backflip": (
-        "A robot with one leg stands, and falls. You see pairs of short clips, in slow motion, and say which is more of a\n"
-        "back-flip. It takes LABELS answers, in rounds; a minute without an answer ends the questions,\n"
-        "and the policy learns on from what you said. The first question comes within a minute."
+        "A robot with one leg falls over. You see pairs of short clips, in slow motion, and say which is more of a\n"
+        "back-flip. A simulated judge gave 400 answers, which come in rounds; a minute without an answer ends the\n"
+        "questions, and the policy learns on from what you said. The first question comes within a minute."
     ),
 }
 """What somebody is told before the first question."""

@@ -37,11 +37,11 @@ def control_with_me(seed: int, task: Task = "pendulum") -> RunConfig:
     """For a real person: few questions at a time, and it goes on alone a minute after the last answer."""
     if task == "backflip":
         config = replace(from_mapping(_read("demo_backflip.yaml"), "demo"), seed=seed)
-        count = config.feedback
+        asked = config.feedback
     else:
         config = control(seed)
-        count = replace(config.feedback, labels=60, first=10, rounds=12)
-    return replace(config, feedback=replace(count, ahead=3, patience=60.0, people=()))
+        asked = replace(config.feedback, labels=60, first=10, rounds=12)
+    return replace(config, feedback=replace(asked, ahead=3, patience=60.0, people=()))
 
 
 def pretraining(folder: Path, seed: int) -> list[Pretraining]:

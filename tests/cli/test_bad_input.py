@@ -56,6 +56,12 @@ def test_commands(plaudit: Run) -> None:
         assert plaudit(command, "--help")[0] == 0
 
 
+def test_a_back_flip_is_taught_in_person(plaudit: Run) -> None:
+    refused(
+        plaudit("demo", "--task", "backflip"), "demo --task backflip: there is nobody to teach it; add --me"
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [

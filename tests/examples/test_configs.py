@@ -43,6 +43,20 @@ def test_the_one_for_people_is_the_demo_that_asks_you():
     assert config.load(path) == demo.control_with_me(0)
 
 
+def test_the_back_flip_for_people_is_the_example_without_its_judge():
+    (path,) = (path for path in EXAMPLES if path.stem == "backflip")
+    mapping = settings.load_yaml(path)
+    del mapping["feedback"]["judge"], mapping["reward"]["functions"], mapping["reward"]["weights"]["flip"]
+    mapping["feedback"] |= {"first": 20, "ahead": 3, "patience": 60, "people": []}
+    assert config.from_mapping(mapping, "here") == demo.control_with_me(0, "backflip")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_that_asks_people_says_what_to_judge_by(path):
+    asked = config.load(path).feedback
+    assert asked.question is not None or not asked.labels
+
+
 @pytest.mark.parametrize("case", control.CASES, ids=lambda case: case.name)
 def test_a_row_differs_from_its_example_by_its_changes_alone(case):
     mapping = settings.load_yaml(control.EXAMPLES / f"{case.example}.yaml")

@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from plaudit.annotators.simulated import felt_returns
 from plaudit.batches import Rewards
+from plaudit.environments.control.make import Control, make
+from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.rollouts import Trajectories, per_decision
 from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import Spaces
@@ -20,6 +24,8 @@ from plaudit.rewards.control import (
     cut,
     environment_reward,
     function_reward,
+    scored_by,
+    to_bytes,
 )
 from plaudit.rewards.control_questions import SegmentQuestions
 from plaudit.rewards.learned.loop import Wanted
@@ -104,7 +110,7 @@ def test_a_function_of_steps_or_of_rows(functions: Path) -> None:
             "shape",
             r"reward 'mine': it returned shape \[6, 3\]; return one number per step, \[2, 6\], or one per row, \[2\]",
         ),
-        ("infinite", "reward 'mine': it returned a number that is not finite; mend the reward"),
+        ("infinite", "reward 'mine': it returned a number that is not finite; mend the function"),
         ("broken", "reward 'mine': it raised KeyError: .*; the run can be resumed after mending it"),
         ("missing", "`missing` is missing"),
     ],
@@ -113,6 +119,82 @@ def test_a_function_that_cannot_pay_is_one_sentence(functions: Path, name: str, 
     with pytest.raises(PlauditError, match=sentence) as caught:
         function_reward(f"{functions}:{name}", "mine")(behaviour())
     assert "\n" not in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------ what it is worth
+
+
+def asked_about(tmp_path: Path, place: str | None) -> tuple[SegmentStore, str, Transitions]:
+    judge = None if place is None else scored_by(place, "feedback.judge")
+    store = SegmentStore(Artifacts(tmp_path), judge=judge)
+    segment = cut(behaviour().record, Window(1, 2, 3))
+    return store, store.artifacts.put(to_bytes(segment)), segment
+
+
+def test_simulated_people_judge_by_the_environment_or_by_somebodys_function(
+    tmp_path: Path, functions: Path
+) -> None:
+    store, item, _ = asked_about(tmp_path, None)
+    assert store.gold_rewards(item).tolist() == [8, 9, 10]
+    store, item, segment = asked_about(tmp_path, f"{functions}:per_step")
+    for t, found in enumerate(store.gold_rewards(item).tolist()):
+        o, a, n = segment.observations[0, t], segment.executed[0, t], segment.successors[0, t]
+        assert found == pytest.approx(float(o[0] + 2 * a[1] - n[2]), abs=1e-6)
+
+
+def test_a_judge_of_whole_segments_is_heard_as_they_end(tmp_path: Path, functions: Path) -> None:
+    store, item, segment = asked_about(tmp_path, f"{functions}:per_row")
+    total = sum(float(x) for x in segment.observations.flatten())
+    assert store.gold_rewards(item).tolist() == pytest.approx([0, 0, total], abs=1e-5)
+    # so that nothing of it is forgotten by a person who weighs what came last the most
+    assert felt_returns(store.gold_rewards(item)[None], 0.5).tolist() == pytest.approx([total], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (
+            "shape",
+            r"feedback.judge: it returned shape \[3, 3\]; return one number per step, \[1, 3\], or one per row",
+        ),
+        ("infinite", "feedback.judge: it returned a number that is not finite; mend the function"),
+        ("broken", "feedback.judge: it raised KeyError: .*; the run can be resumed after mending it"),
+        ("missing", "`missing` is missing"),
+    ],
+)
+def test_a_judge_that_cannot_judge_is_one_sentence(
+    tmp_path: Path, functions: Path, name: str, sentence: str
+) -> None:
+    with pytest.raises(PlauditError, match=sentence) as caught:
+        store, item, _ = asked_about(tmp_path, f"{functions}:{name}")
+        store.gold_rewards(item)
+    assert "\n" not in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------ what people see
+
+
+def test_clips_of_one_question_run_at_one_speed_and_say_where_the_episode_ends(tmp_path: Path) -> None:
+    pytest.importorskip("pygame")
+    source = make(Control("Pendulum-v1", 1, kwargs={"max_episode_steps": 70}))
+    source.reset(0)
+    source.recorder.begin_rollout()
+    for _ in range(70):
+        source.step(np.zeros((1, 1), np.float32))
+
+    def replay(place: Window) -> Replay:
+        return source.recorder.replay(place.row, place.start, place.start + place.length - 1)
+
+    store = SegmentStore(Artifacts(tmp_path), replay, drawn=True)
+    record, places = behaviour(1, 70).record, [Window(0, 0, 70), Window(0, 10, 9), Window(0, 61, 9)]
+    asked = store.question(Wanted("q", "ranking", "train"), 0, record, places, {"question": "Which?"})
+    whole, part, final = asked.payload["clips"]
+    # 71 pictures are too many: every second one of 0 to 69, and the last; the same of 10 pictures
+    assert [clip["frames"] for clip in (whole, part, final)] == [36, 6, 6]
+    assert [clip["fps"] for clip in (whole, part, final)] == [15.0] * 3
+    assert (whole["end"], part["end"]) == ({"how": "time_limit", "frame": 35}, None)
+    assert final["end"] == {"how": "time_limit", "frame": 5}
+    assert asked.payload["question"] == "Which?"
 
 
 # ------------------------------------------------------------------------------------------------ what is asked

@@ -175,6 +175,7 @@ def test_what_only_language_has(changes: dict[str, Any], expected: str) -> None:
     ("changes", "expected"),
     [
         ({"timesteps": 100}, "timesteps: has no effect on language, whose budget is updates; leave this out"),
+        ({"feedback": {"judge": "judge.py:good"}}, "feedback.judge: has no effect on language, where people judge by gold_reward; leave this out"),
         ({"reward": {"normalise": True}}, "reward.normalise: has no effect on language; leave this out"),
         ({"reward": {"model": {"members": 2}}}, "reward.model: has no effect on language; leave this out"),
         ({"reward": {"demonstrations": "d.npz"}}, "reward.demonstrations: has no effect on language; leave this out"),
@@ -207,6 +208,8 @@ def test_paths_are_made_absolute_and_hub_names_stay(tmp_path: Path, monkeypatch:
     assert config.reward.functions == {"mine": f"{tmp_path / 'f.py'}:g"}
     assert config.reward.start == str(tmp_path / "rm") and config.gold_reward == f"{tmp_path / 'f.py'}:h"
     assert config.algorithm == str(tmp_path / "mine.py")
+    judged = {"environment": {"id": "CartPole-v1"}, "feedback": {"judge": "f.py:h"}}
+    assert resolve_paths(from_mapping(judged, "here")).feedback.judge == f"{tmp_path / 'f.py'}:h"
     service = resolve_paths(from_mapping(PEOPLE, "here"))
     assert (
         service.environment.prompts == "service"

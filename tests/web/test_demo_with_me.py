@@ -17,13 +17,18 @@ from tests.web.processes import Server
 
 WORDS = [sys.executable, "-m", "plaudit.cli.main", "demo", "--me", "--no-browser", "--out", "demo"]
 
+AIMS = {"pendulum": "standing upright", "backflip": "further over backwards"}
+
 
 @pytest.mark.slow
-def test_the_first_question_and_the_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", ["pendulum", "backflip"])
+def test_the_first_question_and_the_end(tmp_path: Path, task: str) -> None:
+    if task == "backflip":
+        pytest.importorskip("mujoco")
     began = time.monotonic()
     with open(tmp_path / "said", "w+") as said:
         process = subprocess.Popen(
-            WORDS,
+            [*WORDS, "--task", task],
             stdout=said,
             stderr=said,
             text=True,
@@ -34,7 +39,7 @@ def test_the_first_question_and_the_end(tmp_path: Path) -> None:
         try:
             link = _link(process, tmp_path / "said")
             with closing(Server(process, link.group(1), link.group(2)).client()) as me:
-                _question(me)
+                assert AIMS[task] in _question(me)
             assert time.monotonic() - began < 60
             child = json.loads((tmp_path / "demo" / "server.json").read_text())["process"]
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
@@ -56,7 +61,8 @@ def _link(process: subprocess.Popen[str], said: Path) -> re.Match[str]:
     raise AssertionError(said.read_text())
 
 
-def _question(me: httpx2.Client) -> None:
-    """Wait until somebody is asked something."""
-    while not me.post("/api/tasks", json={"count": 1}).json()["tasks"]:
+def _question(me: httpx2.Client) -> str:
+    """Wait until somebody is asked something; what that is."""
+    while not (tasks := me.post("/api/tasks", json={"count": 1}).json()["tasks"]):
         time.sleep(0.2)
+    return tasks[0]["question"]

@@ -247,10 +247,13 @@ def test_artifacts_by_hash_and_only_ones_own(
     picture, loose = sheet(artifacts), artifacts.put(b"tensors")
     clip = {"width": 8, "height": 8, "frames": 1, "columns": 1, "fps": 30.0}
     clip["sheets"] = [{"sha256": picture, "first": 0, "frames": 1}]
-    query = NewQuery("clip", "comparison", (loose, loose), 0, {"clips": [clip, clip]})
+    ends = clip | {"end": {"how": "terminated", "frame": 0}}
+    # a clip of the version before says nothing of ends
+    query = NewQuery("clip", "ranking", (loose, loose), 0, {"clips": [clip, ends]})
     site.state.database.store.enqueue([query])
     (task,) = ann.tasks(1, range(1, 6))
-    assert task["options"][0]["view"]["clip"] == clip
+    shown = [task["options"][task["shown_order"].index(place)]["view"]["clip"] for place in (0, 1)]
+    assert shown == [clip | {"end": None}, ends]
     found = ann.get(f"/api/artifacts/{picture}")
     assert (found.status_code, found.headers["content-type"]) == (200, "image/webp")
     assert found.headers["cache-control"] == "private, max-age=31536000, immutable"

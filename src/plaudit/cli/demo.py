@@ -14,6 +14,7 @@ from plaudit.cli import arguments
 from plaudit.cli.run import bar_of, reported, run_one
 from plaudit.errors import PlauditError
 from plaudit.runs.folder import RunFolder
+from plaudit.stages.demo import Task
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Demo:
     """The language of the report."""
     me: bool = False
     """You answer, in the browser, instead of a simulated person: as often as you like, and leave when you like."""
+    task: Task = "pendulum"
+    """With --me: what there is to teach, a pendulum, or a one-legged robot that could turn a back-flip."""
     browser: bool = True
     """With --me: open a browser, where there is a screen."""
     seed: int = 0
@@ -41,12 +44,31 @@ def main(argv: Sequence[str]) -> int:
     out, runs = _free(given.out), []
     if given.me:
         return _with_me(given, out)
+    if given.task != "pendulum":
+        raise PlauditError(
+            f"demo --task {given.task}: there is nobody to teach it; add --me and answer yourself"
+        )
     if given.only != "language":
         runs.append(_control(out / "control", given.seed))
     if given.only != "control":
         runs.append(_language(out / "language", given.seed))
     print(reported(lambda report: report.write_joint_report(runs, out / "report.html", given.language)))
     return 0
+
+
+TO_TEACH = {
+    "pendulum": (
+        "A pendulum hangs down. You see pairs of short clips and say which one is nearer to standing upright. Ten\n"
+        "answers are enough for a first policy, more make it better; a minute without an answer ends the questions,\n"
+        "and the policy learns on from what you said. The first question comes in a few seconds."
+    ),
+    "backflip": (
+        "A robot with one leg falls over. You see pairs of short clips, in slow motion, and say which is more of a\n"
+        "back-flip. A simulated judge gave 400 answers, which come in rounds; a minute without an answer ends the\n"
+        "questions, and the policy learns on from what you said. The first question comes within a minute."
+    ),
+}
+"""What somebody is told before the first question."""
 
 
 def _with_me(given: Demo, out: Path) -> int:
@@ -57,12 +79,9 @@ def _with_me(given: Demo, out: Path) -> int:
         raise PlauditError(
             "demo --me: the model would have to learn to write first; leave out --only language"
         )
-    print(
-        "A pendulum hangs down. You see pairs of short clips and say which is better; which way it should swing is up\n"
-        "to you. Ten answers are enough for a first policy, more make it better; a minute without an answer ends the\n"
-        "questions, and the policy learns on from what you said. The first question comes in a few seconds."
-    )
-    run = run_interactive(demo.control_with_me(given.seed), out, "a pendulum learns from you", given.browser)
+    print(TO_TEACH[given.task])
+    title = "a pendulum learns from you" if given.task == "pendulum" else "a robot learns from you"
+    run = run_interactive(demo.control_with_me(given.seed, given.task), out, title, given.browser)
     # in place of the run's own, which was named above: it may be wanted in another language
     reported(lambda report: report.write_joint_report([run], run.report, given.language))
     return 0

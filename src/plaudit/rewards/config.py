@@ -40,6 +40,9 @@ class FeedbackConfig:
     """Steps of each segment shown."""
     people: tuple[SimulatedPerson, ...] = (SimulatedPerson(),)
     """Simulated people who answer in turn; an empty list waits for real ones."""
+    judge: str | None = None
+    """Control: what simulated people judge by, as path/to/file.py:function (which gets observations, actions and next
+    observations of a segment, [1, T, ...]); none: the environment's own reward. Nothing else learns from it."""
     ahead: Whole = 10
     """Real people: the loop rests while more questions than this wait, so that it does not run away from them."""
     patience: Positive | None = None

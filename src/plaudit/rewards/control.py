@@ -90,26 +90,35 @@ def _pad(tensor: Tensor, length: int) -> Tensor:
 
 
 SIZE = (240, 240)
-MOST = 64
-"""Pictures of a clip: more are no clearer to people, and each takes time to draw."""
+MOST, FASTEST = 64, 60.0
+"""Pictures of a clip, and of a second of it, about: more are no clearer to people, and each takes time to draw."""
 
 
-def clip(replay: Replay, artifacts: Artifacts) -> dict[str, Any]:
-    """Draw a segment and keep its pictures; PlauditError where nothing can be drawn here."""
-    steps = len(replay.actions) - replay.first_frame
-    every = -(-(steps + 1) // MOST)
-    frames = rendering.frames(replay, SIZE, every)
-    names = [artifacts.put(sheet) for sheet in rendering.sheets(frames)]
-    return rendering.card(frames, rendering.frames_per_second(replay) / every, names)
+def clips(replays: Sequence[Replay], artifacts: Artifacts) -> list[dict[str, Any]]:
+    """Draw segments that are shown side by side, all at one speed, and keep their pictures; PlauditError where nothing
+    can be drawn here."""
+    longest = max(len(replay.actions) - replay.first_frame for replay in replays)
+    fps = max(rendering.frames_per_second(replay) for replay in replays)
+    every = max(-(-(longest + 1) // MOST), round(fps / FASTEST))
+    return [_clip(rendering.film(replay, SIZE, every), artifacts) for replay in replays]
+
+
+def _clip(film: rendering.Film, artifacts: Artifacts) -> dict[str, Any]:
+    names = [artifacts.put(sheet) for sheet in rendering.sheets(film.frames)]
+    return rendering.card(film, names)
 
 
 class SegmentStore:
     """The segments people are asked about, as artifacts."""
 
     def __init__(
-        self, artifacts: Artifacts, replay: Callable[[Window], Replay] | None = None, drawn: bool = False
+        self,
+        artifacts: Artifacts,
+        replay: Callable[[Window], Replay] | None = None,
+        drawn: bool = False,
+        judge: Callable[[Transitions], Tensor] | None = None,
     ):
-        self.artifacts = artifacts
+        self.artifacts, self.judge = artifacts, judge
         self.replay = replay
         """What it takes to show a segment of the latest rollout to a person; none: nothing is kept for showing."""
         self.drawn = drawn
@@ -126,7 +135,7 @@ class SegmentStore:
             replays = [self.replay(place) for place in places]
             payload["replays"] = [self.artifacts.put(replay.to_bytes()) for replay in replays]
             if self.drawn:
-                payload["clips"] = [clip(replay, self.artifacts) for replay in replays]
+                payload["clips"] = clips(replays, self.artifacts)
         payload |= KINDS[wanted.kind].PAYLOAD
         return NewQuery(wanted.key, wanted.kind, items, tick, payload, purpose=wanted.purpose)
 
@@ -137,8 +146,12 @@ class SegmentStore:
         return self.loaded[item]
 
     def gold_rewards(self, item: str) -> np.ndarray:
-        """What the environment paid on a segment: for simulated people only."""
-        return self.segment(item).environment_rewards[0].numpy()
+        """What a segment is worth by the judge, or else what the environment paid: for simulated people only."""
+        segment = self.segment(item)
+        said = segment.environment_rewards if self.judge is None else self.judge(segment)
+        if said.ndim == 1:  # of the whole segment: felt as it ends
+            said = torch.nn.functional.pad(said[:, None], (segment.environment_rewards.shape[1] - 1, 0))
+        return said[0].numpy()
 
 
 @dataclass(frozen=True)
@@ -223,29 +236,44 @@ def paid(dense: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Rewards:
     return Rewards(dense.double().sum(dim=1).float(), dense)
 
 
-def function_reward(place: str, name: str) -> Callable[[Trajectories], Rewards]:
-    """A reward from somebody's function at path/to/file.py:name: `f(observations, actions, next_observations)`, arrays
-    [B, T, ...] of a rollout, which returns one number per step, [B, T], or per row, [B]."""
+Scored = Callable[[Transitions], Tensor]
+"""What somebody's function says of a record: one number per step, [B, T], or per row, [B]."""
+
+
+def scored_by(place: str, name: str) -> Scored:
+    """Somebody's function at path/to/file.py:name: `f(observations, actions, next_observations)`, arrays [B, T, ...],
+    which returns one number per step, [B, T], or per row, [B]. `name` stands in errors."""
     function = functions.load(place)
 
-    def reward(behaviour: Trajectories) -> Rewards:
-        record, mask = behaviour.record, behaviour.mask
+    def scored(record: Transitions) -> Tensor:
         given = [tensor.numpy() for tensor in (record.observations, record.executed, record.successors)]
+        steps = record.environment_rewards.shape
         try:
             returned = torch.as_tensor(np.asarray(function(*given), dtype=np.float32))
         except Exception as error:
             raise PlauditError(
-                f"reward {name!r}: it raised {type(error).__name__}: {' '.join(str(error).split())}; the run can be "
+                f"{name}: it raised {type(error).__name__}: {' '.join(str(error).split())}; the run can be "
                 "resumed after mending it"
             ) from error
-        if returned.shape not in (mask.shape, mask.shape[:1]):
+        if returned.shape not in (steps, steps[:1]):
             raise PlauditError(
-                f"reward {name!r}: it returned shape {list(returned.shape)}; return one number per step, "
-                f"{list(mask.shape)}, or one per row, {list(mask.shape[:1])}"
+                f"{name}: it returned shape {list(returned.shape)}; return one number per step, "
+                f"{list(steps)}, or one per row, {list(steps[:1])}"
             )
         if not torch.isfinite(returned).all():
-            raise PlauditError(f"reward {name!r}: it returned a number that is not finite; mend the reward")
-        return paid(returned, mask) if returned.ndim == 2 else Rewards(returned)
+            raise PlauditError(f"{name}: it returned a number that is not finite; mend the function")
+        return returned
+
+    return scored
+
+
+def function_reward(place: str, name: str) -> Callable[[Trajectories], Rewards]:
+    """A reward from somebody's function, see `scored_by`."""
+    scored = scored_by(place, f"reward {name!r}")
+
+    def reward(behaviour: Trajectories) -> Rewards:
+        returned = scored(behaviour.record)
+        return paid(returned, behaviour.mask) if returned.ndim == 2 else Rewards(returned)
 
     return reward
 

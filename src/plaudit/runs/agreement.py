@@ -251,6 +251,10 @@ def _language(config: "RunConfig", environment: Language) -> None:
         )
     if config.win_rate_check.stop and not config.win_rate_check.every:
         raise PlauditError("win_rate_check.stop: there are no checks to stop by; set win_rate_check.every")
+    if config.feedback.judge is not None:
+        raise PlauditError(
+            "feedback.judge: has no effect on language, where people judge by gold_reward; leave this out"
+        )
     if config.timesteps is not None:
         raise PlauditError("timesteps: has no effect on language, whose budget is updates; leave this out")
     only_control = ("normalise", "model", "demonstrations", "discriminator")

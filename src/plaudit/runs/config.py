@@ -377,8 +377,10 @@ def resolve_paths(config: RunConfig) -> RunConfig:
         discriminator=_function(reward.discriminator),
     )
     algorithm = str(_absolute(config.algorithm)) if config.algorithm.endswith(".py") else config.algorithm
+    feedback = replace(config.feedback, judge=_function(config.feedback.judge))
     return replace(
-        config, environment=environment, reward=reward, algorithm=algorithm, start=_absolute(config.start),
+        config, environment=environment, reward=reward, feedback=feedback, algorithm=algorithm,
+        start=_absolute(config.start),
         reference=_absolute(config.reference), pairs=_absolute(config.pairs), gold_reward=_function(config.gold_reward),
     )  # fmt: skip
 

@@ -1,9 +1,9 @@
-"""The stage `demo`: a pendulum, and a small language model, that learn what people want without seeing the reward."""
+"""The stage `demo`: a pendulum, a robot, and a small language model, that learn what people want without a reward."""
 
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -12,6 +12,8 @@ from plaudit.runs.config import RunConfig, from_mapping
 from plaudit.stages.pretrain_config import PretrainText
 from plaudit.trainers import supervised
 
+Task = Literal["pendulum", "backflip"]
+"""What there is to teach in person."""
 SMALL = NewModel(layers=2, width=192, heads=4, vocabulary=512, context=192, spread=0.04, activation="gelu")
 """1.0 million parameters."""
 
@@ -31,11 +33,15 @@ def control(seed: int) -> RunConfig:
     return replace(from_mapping(_read("demo_control.yaml"), "demo"), seed=seed)
 
 
-def control_with_me(seed: int) -> RunConfig:
-    """The same for a real person: few questions at a time, and it goes on alone a minute after the last answer."""
-    config = control(seed)
-    asked = replace(config.feedback, labels=60, first=10, rounds=12, ahead=3, patience=60.0, people=())
-    return replace(config, feedback=asked)
+def control_with_me(seed: int, task: Task = "pendulum") -> RunConfig:
+    """For a real person: few questions at a time, and it goes on alone a minute after the last answer."""
+    if task == "backflip":
+        config = replace(from_mapping(_read("demo_backflip.yaml"), "demo"), seed=seed)
+        asked = config.feedback
+    else:
+        config = control(seed)
+        asked = replace(config.feedback, labels=60, first=10, rounds=12)
+    return replace(config, feedback=replace(asked, ahead=3, patience=60.0, people=()))
 
 
 def pretraining(folder: Path, seed: int) -> list[Pretraining]:

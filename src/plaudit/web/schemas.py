@@ -123,6 +123,13 @@ class Sheet(BaseModel):
     frames: int
 
 
+class End(BaseModel):
+    """Where the episode ends in a clip: because the task was over, or only the time for it."""
+
+    how: Literal["terminated", "time_limit"]
+    frame: int
+
+
 class Clip(BaseModel):
     """Frames on sheets."""
 
@@ -132,6 +139,7 @@ class Clip(BaseModel):
     columns: int
     fps: float
     sheets: list[Sheet]
+    end: End | None = None
 
 
 class View(BaseModel):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from plaudit.environments.control.make import Control, make
-from plaudit.environments.control.rendering import animation, frames, frames_per_second
+from plaudit.environments.control.rendering import End, animation, film, frames, frames_per_second
 from plaudit.environments.control.replay import Replay
 from plaudit.environments.control.wrappers import to_environment
 from plaudit.errors import PlauditError
@@ -148,3 +148,53 @@ def test_animation_is_a_looping_webp():
 def test_frames_per_second_is_the_environments():
     for id, fps in (("CartPole-v1", 50), ("Acrobot-v1", 15), ("Pendulum-v1", 30)):
         assert frames_per_second(Replay(id, {}, {}, np.zeros(0), 0)) == fps
+
+
+def test_robots_run_as_fast_as_they_are():
+    """MuJoCo's say how fast they are only once they are made."""
+    pytest.importorskip("mujoco")
+    env = gymnasium.make("Hopper-v5")
+    seconds = env.unwrapped.dt  # of a step
+    env.close()
+    assert frames_per_second(Replay("Hopper-v5", {}, {}, np.zeros(0), 0)) == pytest.approx(1 / seconds)
+
+
+@pytest.mark.parametrize(("every", "fps"), [(1, 50.0), (2, 25.0), (3, 50 / 3)])
+@pytest.mark.parametrize("vectorization", ["numpy", "sync"])
+def test_a_film_tells_where_the_episode_ends_and_runs_as_time_does(vectorization, every, fps):
+    pytest.importorskip("pygame")
+    falls, fallen = pushed(vectorization, 500)
+    over, limit = pushed(vectorization, 6)
+    assert 7 < fallen < 20 and limit == 6
+    for replay, steps, how in ((falls, fallen, "terminated"), (over, limit, "time_limit")):
+        seen = film(replay, (60, 60), every)
+        assert seen.fps == pytest.approx(fps)
+        # pictures of steps 0, every, 2 every ... before the last one, and of the last one
+        count = len(range(0, steps, every)) + 1
+        assert len(seen.frames) == count and seen.end == End(how, count - 1)
+    part = Replay(falls.environment, falls.kwargs, falls.start, falls.actions[:-1], 2)
+    assert film(part, (60, 60), every).end is None
+
+
+def pushed(vectorization, limit):
+    """CartPole pushed to one side: its replay from start to end, and how many steps that is."""
+    source = make(Control("CartPole-v1", 1, vectorization, kwargs={"max_episode_steps": limit}))
+    source.reset(0)
+    source.recorder.begin_rollout()
+    for steps in range(1, 100):
+        step = source.step(np.array([1]))
+        if step.terminated[0] or step.truncated[0]:
+            return source.recorder.replay(0, 0, steps - 1), steps
+    raise AssertionError("it never fell")
+
+
+def test_with_a_fixed_horizon_the_end_is_where_it_fell():
+    pytest.importorskip("pygame")
+    _, fallen = pushed("sync", 30)
+    source = make(Control("CartPole-v1", 1, "sync", horizon="fixed", kwargs={"max_episode_steps": 30}))
+    source.reset(0)
+    source.recorder.begin_rollout()
+    for _ in range(30):
+        source.step(np.array([1]))
+    assert film(source.recorder.replay(0, 0, 29), (60, 60)).end == End("terminated", fallen)
+    assert film(source.recorder.replay(0, fallen - 2, 29), (60, 60)).end == End("terminated", 2)

@@ -22,7 +22,9 @@ def moving(count: int, height: int = 24, width: int = 40) -> np.ndarray:
 def test_every_frame_is_where_the_card_says(count: int) -> None:
     frames = moving(count)
     sheets = rendering.sheets(frames)
-    card = rendering.card(frames, 12.5, [str(i) for i in range(len(sheets))])
+    film = rendering.Film(frames, 12.5, rendering.End("time_limit", count - 1))
+    card = rendering.card(film, [str(i) for i in range(len(sheets))])
+    assert card["end"] == {"how": "time_limit", "frame": count - 1}
     assert (card["frames"], card["width"], card["height"], card["fps"]) == (count, 40, 24, 12.5)
     assert [sheet["sha256"] for sheet in card["sheets"]] == [str(i) for i in range(len(sheets))]
     seen = 0

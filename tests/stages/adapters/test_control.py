@@ -11,6 +11,7 @@ import torch
 
 from plaudit.environments.control.rollouts import true_returns
 from plaudit.errors import PlauditError
+from plaudit.rewards.control import from_bytes
 from plaudit.runs import config, saved
 from plaudit.runs.folder import RunFolder
 from plaudit.seeds import seed_of
@@ -156,4 +157,33 @@ def test_learning_that_diverges_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(PlauditError, match="diverged"):
         for _ in range(4):
             tick(run)
+    run.close()
+
+
+JUDGE = """
+def stillest(observations, actions, next_observations):
+    return -abs(actions[..., 0])
+"""
+
+
+def test_simulated_people_answer_by_the_judge(tmp_path: Path) -> None:
+    """The environment would have said otherwise of some of them."""
+    (tmp_path / "judge.py").write_text(JUDGE)
+    feedback = SMALL["feedback"] | {"labels": 12, "first": 12, "judge": f"{tmp_path / 'judge.py'}:stillest"}
+    run = build(small(feedback=feedback), tmp_path / "run")
+    tick(run)
+    assert run.session is not None
+    store, artifacts = run.session.store, run.session.artifacts
+    queries = {query.id: query for query in store.queries()}
+    worth: list[list[tuple[float, float]]] = []
+    for response in store.answers():
+        both = []
+        for item in queries[response.query_id].items:
+            segment = from_bytes(artifacts.get(item))
+            torque = [abs(float(step[0])) for step in segment.executed[0]]
+            both.append((-sum(torque), float(segment.environment_rewards.sum())))
+        assert response.feedback.answer == ("first" if both[0][0] > both[1][0] else "second")
+        worth.append(both)
+    assert len(worth) == 12
+    assert any((a[0] > b[0]) != (a[1] > b[1]) for a, b in worth)
     run.close()

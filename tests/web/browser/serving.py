@@ -58,7 +58,7 @@ class FeedbackSession:
         sheet.save(file, "WEBP", quality=80)
         picture = self.artifacts.put(file.getvalue())
         manifest = {
-            "width": CLIP_SIZE, "height": height, "frames": frames, "columns": CLIP_COLUMNS, "fps": 30.0,
+            "width": CLIP_SIZE, "height": height, "frames": frames, "columns": CLIP_COLUMNS, "fps": 15.0,
             "sheets": [{"sha256": picture, "first": 0, "frames": frames}],
         }  # fmt: skip
         return self.artifacts.put(json.dumps([colour, frames]).encode()), manifest

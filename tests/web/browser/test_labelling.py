@@ -151,6 +151,71 @@ def drawn(page: Any) -> list[bool]:
     )
 
 
+END = {"how": "terminated", "frame": 11}
+CUT = {"how": "time_limit", "frame": 29}
+
+
+def clips_that_end(desk: FeedbackSession) -> None:
+    """A clip that is cut by a time limit, and a shorter one whose episode ends."""
+    (first, one), (second, two) = desk.clip("#0072b2", 30), desk.clip("#d55e00", 12)
+    desk.ask("comparison", [first, second], clips=[one | {"end": CUT}, two | {"end": END}])
+
+
+def test_the_end_of_an_episode_is_marked_until_both_clips_are_over(
+    desk: FeedbackSession, browse: Any, shoot: Any
+) -> None:
+    clips_that_end(desk)
+    page = browse()
+    sign_in(page, desk.start())
+    question(page)
+    page.wait_for_function("() => document.querySelectorAll('.screen .loading:not([hidden])').length === 0")
+    page.keyboard.press("p")
+    for _ in range(30):
+        page.keyboard.press(",")
+    assert frame(page) == "0" and marks(page) == []
+    for _ in range(10):
+        page.keyboard.press(".")
+    assert marks(page) == []
+    page.keyboard.press(".")
+    assert frame(page) == "11" and marks(page) == ["The episode ends here"]
+    for _ in range(17):
+        page.keyboard.press(".")
+    assert frame(page) == "28" and marks(page) == ["The episode ends here"]
+    page.keyboard.press(".")
+    assert sorted(marks(page)) == ["The episode ends here", "Time is up: the episode ends here"]
+    assert all(page.locator(".screen .end").evaluate_all(INSIDE))
+    shoot(page, "ends-of-episodes")
+    page.keyboard.press(",")
+    assert len(marks(page)) == 1
+
+
+INSIDE = """nodes => nodes.map((node) => {
+  const [mark, screen] = [node, node.parentElement].map((each) => each.getBoundingClientRect());
+  return mark.left >= screen.left && mark.right <= screen.right && mark.bottom <= screen.bottom;
+})"""
+
+
+def marks(page: Any) -> list[str]:
+    return page.locator(".screen .end:not([hidden])").all_text_contents()
+
+
+def test_clips_of_different_speeds_run_by_one_clock(desk: FeedbackSession, browse: Any) -> None:
+    """Thirty pictures at 30 a second and fifteen at 15 are both over after a second; so short a one begins slowly."""
+    (first, one), (second, two) = desk.clip("#0072b2", 31), desk.clip("#d55e00", 16)
+    ends = {"end": {"how": "terminated", "frame": 30}}, {"end": {"how": "terminated", "frame": 15}}
+    desk.ask("comparison", [first, second], clips=[one | ends[0] | {"fps": 30.0}, two | ends[1]])
+    page = browse(reduced_motion="reduce")
+    sign_in(page, desk.start())
+    question(page)
+    page.wait_for_function("() => document.querySelectorAll('.screen .loading:not([hidden])').length === 0")
+    assert page.locator(".speed").text_content() == "0.5×"
+    for _ in range(29):
+        page.keyboard.press(".")
+    assert frame(page) == "29" and marks(page) == []
+    page.keyboard.press(".")
+    assert frame(page) == "30" and len(marks(page)) == 2
+
+
 def test_clips_stand_still_where_motion_is_unwanted(desk: FeedbackSession, browse: Any) -> None:
     desk.ask_clips(1)
     page = browse(reduced_motion="reduce")

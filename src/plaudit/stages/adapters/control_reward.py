@@ -23,6 +23,7 @@ from plaudit.rewards.control import (
     environment_reward,
     function_reward,
     paid,
+    scored_by,
     stack,
 )
 from plaudit.rewards.control_questions import SegmentQuestions
@@ -174,7 +175,9 @@ class RewardSources:
                 "show to people; choose environment.vectorization: auto, or simulated people"
             )
         replay = self._replay if self.source.resume == "exact" else None
-        segments = SegmentStore(artifacts, replay, drawn=real)
+        judge = config.feedback.judge
+        scored = None if judge is None else scored_by(judge, "feedback.judge")
+        segments = SegmentStore(artifacts, replay, real, scored)
         persons = simulated_people(config.feedback.people, config.seed)
         self.session = FeedbackSession(store, artifacts, Commands(store), segments.gold_rewards, persons)
         draws = generator(config.seed, "questions")

@@ -6,6 +6,7 @@ import { language, number, say } from "./words.js";
 
 const SPEEDS = [0.25, 0.5, 1, 2];
 const REST = 700; // ms on the last frame before it begins again
+const BRIEF = 1.2; // seconds: what is over sooner begins in slow motion
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 /**
@@ -14,9 +15,11 @@ const STILL = matchMedia("(prefers-reduced-motion: reduce)");
  * @param {import("./pictures.js").Pictures} pictures
  */
 export function openPlayer(clips, pictures) {
-  const frames = Math.max(...clips.map((clip) => clip.frames));
-  const screens = clips.map((clip) => screen(clip, toggle));
-  const state = { at: 0, playing: false, speed: 1, rest: 0, before: 0, closed: false };
+  const fps = Math.max(...clips.map((clip) => clip.fps));
+  const frames = 1 + Math.max(...clips.map((clip) => Math.ceil(((clip.frames - 1) * fps) / clip.fps)));
+  const screens = clips.map((clip) => screen(clip, fps, toggle));
+  const slow = SPEEDS.findLast((each) => each <= 1 && (frames - 1) / (fps * each) >= BRIEF);
+  const state = { at: 0, playing: false, speed: slow ?? SPEEDS[0], rest: 0, before: 0, closed: false };
   const { bar, slider, count, play, speed } = controls(frames, { seek, toggle, again: () => run(0), faster });
 
   function frame() {
@@ -35,7 +38,7 @@ export function openPlayer(clips, pictures) {
     if (state.closed || !state.playing) return;
     const passed = Math.min(100, now - state.before); // a hidden page comes back where it was
     state.before = now;
-    if (frame() < frames - 1) state.at += (passed / 1000) * clips[0].fps * state.speed;
+    if (frame() < frames - 1) state.at += (passed / 1000) * fps * state.speed;
     else state.rest += passed;
     if (state.rest > REST) {
       state.rest = 0;
@@ -107,26 +110,29 @@ export function openPlayer(clips, pictures) {
   };
 }
 
-/** One clip on one canvas. @param {Clip} clip @param {() => void} pressed */
-function screen(clip, pressed) {
+/** One clip on one canvas. @param {Clip} clip @param {number} fps of the clock @param {() => void} pressed */
+function screen(clip, fps, pressed) {
   const canvas = el("canvas", { width: clip.width, height: clip.height, role: "img", label: "clip", click: pressed });
   const note = el("p", { class: "loading", t: "loadingClip" });
+  const end = clip.end ? el("p", { class: "end", t: `end.${clip.end.how}`, hidden: true }) : null;
   const pen = canvas.getContext("2d");
   /** @type {Map<string, ImageBitmap>} */
   const sheets = new Map();
   return {
-    node: el("div", { class: "screen" }, canvas, note),
+    node: el("div", { class: "screen" }, canvas, note, end),
     load: async (pictures) => {
       for (const { sha256 } of clip.sheets) sheets.set(sha256, await pictures.sheet(sha256));
       note.hidden = true;
     },
     fail: () => say(note, "noClip"),
     draw: (shared) => {
-      const frame = Math.min(shared, clip.frames - 1); // the shorter clip waits on its last frame
+      const own = Math.floor((shared * clip.fps) / fps + 1e-6); // 1e-6: a whole number, but for rounding
+      const frame = Math.min(own, clip.frames - 1); // the shorter clip waits on its last frame
       const sheet = clip.sheets.find(({ first, frames }) => first <= frame && frame < first + frames);
       const bitmap = sheet && sheets.get(sheet.sha256);
       canvas.dataset.frame = String(shared);
       if (!sheet || !bitmap) return;
+      if (end && clip.end) end.hidden = frame < clip.end.frame;
       const place = frame - sheet.first;
       const [left, top] = [(place % clip.columns) * clip.width, Math.floor(place / clip.columns) * clip.height];
       pen.clearRect(0, 0, clip.width, clip.height);

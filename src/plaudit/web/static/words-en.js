@@ -61,6 +61,8 @@ export const EN = {
   clip: "Clip",
   loadingClip: "Loading the clip",
   noClip: "The clip could not be loaded; trying again.",
+  "end.terminated": "The episode ends here",
+  "end.time_limit": "Time is up: the episode ends here",
   player: "Playback",
   play: "Play",
   again: "Replay",

@@ -61,6 +61,8 @@ export const ZH = {
   clip: "视频",
   loadingClip: "正在载入视频",
   noClip: "视频载入失败，正在重试。",
+  "end.terminated": "本局到此结束",
+  "end.time_limit": "时间到，本局到此结束",
   player: "播放",
   play: "播放",
   again: "重播",

@@ -11,7 +11,6 @@ from plaudit.environments.control import rendering
 from plaudit.environments.control.config import Control
 from plaudit.environments.control.make import find, make
 from plaudit.environments.control.replay import Replay
-from plaudit.environments.control.rollouts import spaces
 from plaudit.environments.control.vector_env import Source
 from plaudit.errors import PlauditError
 
@@ -81,7 +80,7 @@ def refuse_undrawn(config: Control) -> None:
 
 
 def _look(source: Source) -> Seen:
-    space, known = source.action_space, spaces(source)
+    space, known = source.action_space, source.spaces
     space.seed(SEED)
     source.reset(SEED)
     lengths, terminated, ended = np.zeros(ENVS, int), 0, [[] for _ in range(ENVS)]

@@ -13,6 +13,8 @@ from typing import Any
 from plaudit.errors import PlauditError
 
 Watch = Callable[[dict[str, Any]], None]
+GRACE = 1.0
+"""Seconds in which a process may stop by itself: Ctrl-C reaches all, and twice it might keep one from noting it."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def side_by_side(
                 else:
                     watch(seed, told)
     finally:
+        for _, process in running.values():
+            process.join(GRACE)
         for _, process in running.values():
             if process.pid is not None and process.is_alive():
                 os.kill(process.pid, signal.SIGINT)

@@ -89,9 +89,11 @@ def main(argv: Sequence[str]) -> int:
     for number, run in enumerate(given.runs):
         played = list(play(saved.load_policy(run), saved.environment_of(run), given.episodes))
         best = max(played, key=lambda one: one.turned)
-        mean = float(np.mean([one.turned for one in played]))
+        turns = [one.turned for one in played]
         air = max(one.in_the_air for one in played)
-        print(f"{run}: turned {mean:.2f} on average, {best.turned:.2f} at most; in the air {air:.2f} at most")
+        print(
+            f"{run}: turned {np.mean(turns):.2f} ({min(turns):.2f} to {max(turns):.2f}); in the air {air:.2f} at most"
+        )
         if given.clip and not number:
             every = max(1, round(rendering.frames_per_second(best.replay) / (FPS * SLOWER)))
             film = rendering.film(best.replay, every=every)

@@ -19,7 +19,7 @@ import torch
 from plaudit.environments.control import make, rendering
 from plaudit.environments.control.config import Control
 from plaudit.environments.control.replay import Replay
-from plaudit.environments.control.rollouts import to_environment
+from plaudit.environments.control.wrappers import to_environment
 from plaudit.models.actor_critic import ActorCritic
 from plaudit.runs import saved
 

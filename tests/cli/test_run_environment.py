@@ -141,7 +141,6 @@ def test_where_nothing_is_better_that_is_said(plaudit: Run, tmp_path: Path) -> N
         ),
         (("--env", TABLE, "--labels", "9", "--feedback.people", "[]"), "people judge clips, and"),
         (("--env", TABLE, "--labels", "9", "--feedback.people"), "--feedback.people needs a value"),
-        (("--env", "FrozenLake-v1"), "observations of the kind Discrete are not supported"),
         (("--env", "CartPole-v1", "--seeds", "2", "--start", "gone"), "plaudit: gone: no model saved"),
         (("--env", TABLE, "--jobs", "2"), "--jobs: one seed is one process"),
         (("--env", TABLE, "--seeds", "2", "--jobs", "none"), "--jobs: 'none' is not a whole number"),

@@ -13,15 +13,15 @@ from tests.cli.two_goals import Table
 
 CLOCK = """
 import gymnasium, numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
+from gymnasium.spaces import Box, Dict, Discrete, Text
 
 class Clock(gymnasium.Env):
     '''Terminates after so many steps, truncates after so many others, and pays one amount.'''
 
     def __init__(self, ends=None, cut=None, observed="box", acts="discrete"):
         self.ends, self.cut = ends, cut
-        self.observation_space = {"box": Box(0, 1, (2, 3), np.float32), "dict": Dict({"a": Discrete(2)})}[observed]
-        self.action_space = {"discrete": Discrete(2), "box": Box(-1, 1, (2,), np.float32), "odd": MultiBinary(2)}[acts]
+        self.observation_space = {"box": Box(0, 1, (2, 3), np.float32), "words": Dict({"a": Text(2)})}[observed]
+        self.action_space = {"discrete": Discrete(2), "box": Box(-1, 1, (2,), np.float32), "odd": Text(2)}[acts]
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -102,8 +102,8 @@ def test_what_the_config_says_of_episodes_is_left_aside() -> None:
 @pytest.mark.parametrize(
     ("kwargs", "sentence"),
     [
-        ({"observed": "dict"}, "observations of the kind Dict are not supported; wrap"),
-        ({"acts": "odd"}, "actions of the kind MultiBinary.* are not supported; wrap"),
+        ({"observed": "words"}, "observations of the kind Text have no fixed length; wrap"),
+        ({"acts": "odd"}, "actions of the kind Text.* are not supported; wrap"),
         ({"sise": 3}, "could not be made .*sise.*; correct environment.kwargs"),
     ],
 )

@@ -46,6 +46,7 @@ def test_a_swing_is_the_example_of_pendulum() -> None:
     example = configs.load(Path(__file__).parents[3] / "examples" / "pendulum_preferences.yaml")
     made = config(SWING, 200)
     made = replace(made, settings=replace(made.settings, discount=made.environment.discount))
+    made = replace(made, feedback=replace(made.feedback, question=example.feedback.question))
     assert replace(made, environment=example.environment) == example
     wanted = replace(example.environment, id="CartPole-v1", discount=0.97)
     assert made.environment == wanted

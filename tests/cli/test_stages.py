@@ -159,6 +159,7 @@ def test_a_reward_from_what_people_said_of_hopper(plaudit: Run, shared_data: Pat
         "observation": 11,
         "action": 3,
         "kind": "continuous",
+        "choices": [],
     }
     config = {
         "environment": {"id": "Hopper-v5", "envs": 4, "n_steps": 16},

@@ -123,7 +123,7 @@ def test_a_round_without_segments_waits_for_another(tmp_path: Path, monkeypatch:
     assert [row["feedback/labels"] for row in folder.rows()] == [8, 8, 8, 20, 20]
     # segments that are longer than a rollout are as long as one
     longer = optimise.start(config(segment=61), tmp_path / "s", quiet)
-    assert longer.rows()[-1]["feedback/labels"] == 20
+    assert list(longer.rows())[-1]["feedback/labels"] == 20
 
 
 def test_a_round_that_finds_too_little_owes_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,9 +47,9 @@ PEOPLE = [
     "--gold-reward",
     "rubric",
     "--feedback.labels",
-    "6",
+    "24",
     "--feedback.first",
-    "6",
+    "24",
     "--feedback.rounds",
     "0",
     "--evaluate-every",
@@ -76,7 +76,7 @@ def test_pretrain_optimise_evaluate_export(plaudit: Run, model: str) -> None:
     found = json.loads(out)
     assert found["prompts"] == 5 and 0 <= found["win_rate"] <= 1 and "gold_reward_mean" in found["before"]
     assert plaudit("export", "run", "--to", "said.jsonl")[0] == 0
-    assert len(read_text_pairs(Path("said.jsonl"))) == 6
+    assert len(read_text_pairs(Path("said.jsonl"))) == 24
     code, out, err = plaudit(
         "reward",
         "said.jsonl",

@@ -1,5 +1,6 @@
 """Arrays people have: read as they are, refused with the file, array and place where they cannot be used."""
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from plaudit.errors import PlauditError
-from plaudit.readers.arrays import read_demonstrations, read_pairs
+from plaudit.readers.arrays import Segment, read_comparisons, read_demonstrations, read_pairs, recorded
 
 STEPS = {
     "obs": np.arange(12.0).reshape(6, 2),
@@ -165,3 +166,62 @@ def test_files_that_are_no_npz(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(PlauditError, match=r"not a readable \.npz"):
         read_pairs(path)
+
+
+def test_segments_of_unequal_length_and_their_ends(tmp_path: Path) -> None:
+    """There and back through both forms: how long each is, and whether its episode ended with it."""
+    rng = np.random.default_rng(0)
+
+    def segment(steps: int, terminated: bool) -> Segment:
+        return Segment(
+            rng.normal(size=(steps, 2)).astype(np.float32),
+            rng.normal(size=(steps, 1)).astype(np.float32),
+            terminated,
+        )
+
+    sides = [segment(4, False), segment(2, True)], [segment(1, True), segment(3, False)]
+    pairs = recorded(sides, np.array([1.0, 0.5]))
+    assert pairs.observations[0].shape == (2, 4, 2) and not pairs.observations[0][1, 2:].any()
+    names = {
+        "obs": pairs.observations,
+        "action": pairs.actions,
+        "steps": pairs.steps,
+        "terminated": pairs.terminated,
+    }
+    arrays = {f"{name}_{i}": pair[i - 1] for name, pair in names.items() if pair is not None for i in (1, 2)}
+    lines = tmp_path / "pairs.jsonl"
+    rows = [
+        {"kind": "comparison", "answer": answer}
+        | {
+            name: {"observations": one.observations.tolist(), "actions": one.actions.tolist()}
+            | ({"terminated": True} if one.terminated else {})
+            for name, one in (("first", first), ("second", second))
+        }
+        for first, second, answer in zip(*sides, ("first", "equal"), strict=True)
+    ]
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for again in (
+        read_pairs(saved(tmp_path, arrays | {"label": np.array([0, 0.5])})),
+        read_comparisons(lines),
+    ):
+        assert again.preference.tolist() == [1.0, 0.5]
+        for which in (0, 1):
+            for one, other in zip(again.segments(which), sides[which], strict=True):
+                assert np.array_equal(one.observations, other.observations)
+                assert np.array_equal(one.actions, other.actions) and one.terminated == other.terminated
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"steps_1": np.array([4, 4, 4])}, "no array `steps_2`"),
+        ({"steps_1": np.array([4, 5, 4]), "steps_2": np.array([4, 4, 4])}, "steps_1[1] is 5"),
+        ({"steps_1": np.array([4, 4, 4]), "steps_2": np.array([4, 0, 4])}, "steps_2[1] is 0"),
+        ({"terminated_1": np.array([1, 0]), "terminated_2": np.array([1, 0, 0])}, "do not fit"),
+    ],
+)
+def test_bad_lengths(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    path = saved(tmp_path, PAIRS, **changes)
+    with pytest.raises(PlauditError) as caught:
+        read_pairs(path)
+    assert str(path) in str(caught.value) and sentence in str(caught.value)

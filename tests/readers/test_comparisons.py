@@ -49,6 +49,9 @@ def broken(**changes: Any) -> dict[str, Any]:
     return row(first={name: value for name, value in first.items() if value is not None})
 
 
+wide = {"observations": [[1.0, 2.0, 3.0]] * 3, "actions": [[0.0]] * 3}
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -66,8 +69,8 @@ def broken(**changes: Any) -> dict[str, Any]:
         (json.dumps(broken(observations=[1.0, 2.0, 3.0])), "[steps][...]"),
         (json.dumps(broken(observations=[])), "[steps][...]"),
         (json.dumps(broken(actions=[[0.0]] * 2)), "3 steps of observations but 2 of actions"),
-        (json.dumps(row(first=side(1, 2))), "another shape"),
-        (json.dumps(row(first=side(1, 2), second=side(1, 2))), "another shape"),
+        (json.dumps(row(first=wide)), "another shape"),
+        (json.dumps(row(first=wide, second=wide)), "another shape"),
         (json.dumps(broken(observations=[[1e39, 0.0]] * 3)), "finite numbers"),
     ],
 )

@@ -36,8 +36,20 @@ class RecordedSteps:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """L steps in a row."""
+
+    observations: np.ndarray
+    """[L, *obs]"""
+    actions: np.ndarray
+    """[L, ...]"""
+    terminated: bool = False
+    """The last step ended its episode."""
+
+
+@dataclass(frozen=True)
 class RecordedPairs:
-    """P compared pairs of segments of L steps."""
+    """P compared pairs of segments of up to L steps."""
 
     observations: tuple[np.ndarray, np.ndarray]
     """First and second, [P, L, *obs]."""
@@ -45,6 +57,20 @@ class RecordedPairs:
     """First and second, [P, L, ...]."""
     preference: np.ndarray
     """[P] 1: the first is better; 0: the second; .5: equal."""
+    steps: tuple[np.ndarray, np.ndarray] | None = None
+    """First and second, [P] how many steps there are before the padding; none: all L."""
+    terminated: tuple[np.ndarray, np.ndarray] | None = None
+    """First and second, [P] bool: the last step ended its episode; none: nowhere."""
+
+    def segments(self, side: int) -> list[Segment]:
+        """All first (0) or second (1) segments, without padding."""
+        seen, given = self.observations[side], self.actions[side]
+        steps = np.full(len(seen), seen.shape[1]) if self.steps is None else self.steps[side]
+        ends = np.zeros(len(seen), bool) if self.terminated is None else self.terminated[side]
+        return [
+            Segment(seen[i, :length], given[i, :length], bool(end))
+            for i, (length, end) in enumerate(zip(steps, ends, strict=True))
+        ]
 
 
 def read_demonstrations(path: Path) -> RecordedSteps:
@@ -85,7 +111,11 @@ def _returns(arrays: dict[str, np.ndarray], starts: np.ndarray) -> np.ndarray | 
 
 
 def read_pairs(path: Path) -> RecordedPairs:
-    """`obs_1`, `obs_2`, `action_1`, `action_2` [P, L, ...] and `label` [P] (0 first, 1 second, .5 equal)."""
+    """`obs_1`, `obs_2`, `action_1`, `action_2` [P, L, ...] and `label` [P] (0 first, 1 second, .5 equal).
+
+    Where segments differ in length `steps_1` and `steps_2` [P] say how many of the L steps are there; `terminated_1`
+    and `terminated_2` [P], which of them end with the end of their episode.
+    """
     arrays = _load(path)
     names = ("obs_1", "obs_2", "action_1", "action_2")
     first, second, action_1, action_2 = (_numbers(arrays, path, name) for name in names)
@@ -102,7 +132,32 @@ def read_pairs(path: Path) -> RecordedPairs:
         raise PlauditError(
             f"{path}: label[{wrong[0]}] is {label[wrong[0]]}; a label is 0 (first), 1 (second) or .5 (equal)"
         )
-    return RecordedPairs((first, second), (action_1, action_2), 1.0 - label)
+    steps = _of_sides(arrays, path, "steps", len(label))
+    for i, one in enumerate(steps or (), 1):
+        wrong = np.flatnonzero((one != np.round(one)) | (one < 1) | (one > first.shape[1]))
+        if len(wrong):
+            raise PlauditError(
+                f"{path}: steps_{i}[{wrong[0]}] is {one[wrong[0]]}; give whole numbers from 1 to {first.shape[1]}"
+            )
+    whole = None if steps is None else (steps[0].astype(np.int64), steps[1].astype(np.int64))
+    ends = _of_sides(arrays, path, "terminated", len(label))
+    terminated = None if ends is None else (ends[0].astype(bool), ends[1].astype(bool))
+    return RecordedPairs((first, second), (action_1, action_2), 1.0 - label, whole, terminated)
+
+
+def _of_sides(
+    arrays: dict[str, np.ndarray], path: Path, name: str, pairs: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """A number of each segment, first and second; none where the file has none."""
+    if not {f"{name}_1", f"{name}_2"} & arrays.keys():
+        return None
+    first, second = _numbers(arrays, path, f"{name}_1"), _numbers(arrays, path, f"{name}_2")
+    if not first.shape == second.shape == (pairs,):
+        raise PlauditError(
+            f"{path}: {name}_1 {first.shape} and {name}_2 {second.shape} do not fit; give one for each of the {pairs} "
+            "pairs"
+        )
+    return first, second
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -146,7 +201,7 @@ UNDECIDED = ("both_bad", "skip")
 
 def read_comparisons(path: Path) -> RecordedPairs:
     """The decided and equal comparisons as arrays; skipped and `both bad` ones are left out."""
-    sides: tuple[list[Any], ...] = ([], [], [], [])
+    sides: tuple[list[Segment], list[Segment]] = ([], [])
     labels = []
     for where, row in training_rows(path):
         answer = row.get("answer")
@@ -156,32 +211,55 @@ def read_comparisons(path: Path) -> RecordedPairs:
             )
         if answer in UNDECIDED:
             continue
-        found = [*segment(row, "first", where), *segment(row, "second", where)]
-        shapes = [array.shape for array in found]
-        wanted = [side[0].shape for side in sides] if labels else [*shapes[:2], *shapes[:2]]
-        if shapes != wanted:
-            raise PlauditError(
-                f"{where}: its segments are of another shape than the first ones ({shapes} and {wanted}); "
-                "give segments of one length, with as many numbers in every step"
+        for side, name in zip(sides, ("first", "second"), strict=True):
+            found = segment(row, name, where)
+            side.append(found)
+            shapes, wanted = (
+                [a.shape[1:] for a in (s.observations, s.actions)] for s in (found, sides[0][0])
             )
+            if shapes != wanted:
+                raise PlauditError(
+                    f"{where}: its segments are of another shape than the first ones ({shapes} and {wanted}); "
+                    "give segments with as many numbers in every step"
+                )
         labels.append(LABELS[answer])
-        for side, array in zip(sides, found, strict=True):
-            side.append(array)
     if not labels:
         raise PlauditError(f"{path}: there is no decided comparison in it; give a file with answers")
-    first, given_1, second, given_2 = (np.stack(side) for side in sides)
-    return RecordedPairs((first, second), (given_1, given_2), np.array(labels))
+    return recorded(sides, np.array(labels))
 
 
-def segment(row: dict[str, Any], side: str, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Observations and actions of one side, [L, ...] each."""
+def recorded(sides: tuple[list[Segment], list[Segment]], preference: np.ndarray) -> RecordedPairs:
+    """Pairs of segments as arrays: padded with zeros where they differ in length, which is then said, as ends are."""
+    longest = max(len(one.actions) for side in sides for one in side)
+
+    def padded(array: np.ndarray) -> np.ndarray:
+        return np.pad(array, [(0, longest - len(array))] + [(0, 0)] * (array.ndim - 1))
+
+    steps = [np.array([len(one.actions) for one in side]) for side in sides]
+    ends = [np.array([one.terminated for one in side], bool) for side in sides]
+    observations = [np.stack([padded(one.observations) for one in side]) for side in sides]
+    actions = [np.stack([padded(one.actions) for one in side]) for side in sides]
+    return RecordedPairs(
+        (observations[0], observations[1]),
+        (actions[0], actions[1]),
+        preference,
+        (steps[0], steps[1]) if min(map(np.min, steps)) < longest else None,
+        (ends[0], ends[1]) if any(map(np.any, ends)) else None,
+    )
+
+
+def segment(row: dict[str, Any], side: str, where: str) -> Segment:
+    """One side: its `observations` and `actions`, and whether it is `terminated`."""
     observations, actions = (_array(row, side, name, where) for name in ("observations", "actions"))
     if len(observations) != len(actions):
         raise PlauditError(
             f"{where}: `{side}` has {len(observations)} steps of observations but {len(actions)} of actions; "
             "mend the line"
         )
-    return observations, actions
+    terminated = row[side].get("terminated", False)
+    if not isinstance(terminated, bool):
+        raise PlauditError(f"{where}: `{side}.terminated` is {terminated!r}; it is true or false")
+    return Segment(observations, actions, terminated)
 
 
 def _array(row: dict[str, Any], side: str, name: str, where: str) -> np.ndarray:

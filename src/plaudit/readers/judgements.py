@@ -18,7 +18,7 @@ from plaudit.feedback import KINDS, Kind, fields, from_json
 from plaudit.feedback.kind import names_of
 from plaudit.feedback.ranking import from_ranks
 from plaudit.feedback.text_record import TextRecord
-from plaudit.readers.arrays import LABELS, UNDECIDED, RecordedPairs, segment
+from plaudit.readers.arrays import LABELS, UNDECIDED, RecordedPairs, Segment, segment
 from plaudit.readers.dialogues import Text, as_text, is_empty, refuse_empty
 from plaudit.readers.texts import Row, check_compared, compared, has, missing, others, pair_of, rows_of, texts
 
@@ -94,8 +94,6 @@ def _kind(count: int, where: str, ask: Kind | None) -> Kind:
 
 
 Medium = Literal["text", "control"]
-Segment = tuple[np.ndarray, np.ndarray]
-"""Observations [L, *obs] and actions [L, ...]."""
 FORMS = (
     "`prompt` with `chosen` and `rejected`, with `completions` and `ranks`, or with `completion` and `rating` or "
     "`label`; or segments: `first`, `second` and `answer`, `segments` and `ranks`, or `segment` and `rating` or `label`"
@@ -182,10 +180,7 @@ def _all(row: dict[str, Any], where: str) -> list[Judged]:
 
 def judged_pairs(pairs: RecordedPairs, where: str) -> list[Judged]:
     """Recorded pairs of segments as judgements."""
-    first, second = (
-        list(zip(observations, actions, strict=True))
-        for observations, actions in zip(pairs.observations, pairs.actions, strict=True)
-    )
+    first, second = pairs.segments(0), pairs.segments(1)
     return [
         Judged("comparison", None, (_flat(a), _flat(b)), (float(said),), None, f"{where}, pair {i}")
         for i, (a, b, said) in enumerate(zip(first, second, pairs.preference, strict=True), 1)
@@ -194,10 +189,11 @@ def judged_pairs(pairs: RecordedPairs, where: str) -> list[Judged]:
 
 def _flat(segment: Segment) -> Segment:
     """Numbers of one step in a row."""
-    observations, actions = segment
-    return (
-        np.asarray(observations, dtype=np.float32).reshape(len(observations), -1),
-        np.asarray(actions, dtype=np.float32).reshape(len(actions), -1),
+    length = len(segment.actions)
+    return Segment(
+        np.asarray(segment.observations, dtype=np.float32).reshape(length, -1),
+        np.asarray(segment.actions, dtype=np.float32).reshape(length, -1),
+        segment.terminated,
     )
 
 

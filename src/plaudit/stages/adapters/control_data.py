@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from plaudit.batches import Demonstrations, Pairs
 from plaudit.batches.rows import take
@@ -94,23 +95,27 @@ def pairs(config: RunConfig, source: Source, reference: ActorCritic) -> tuple[Pa
     """The pairs of a file, and those held out, with the log-probabilities of the reference."""
     path = Path(str(config.pairs))
     found = read_pairs(path) if path.suffix == ".npz" else read_comparisons(path)
-    sides = []
-    for observations, actions in zip(found.observations, found.actions, strict=True):
-        count, length = observations.shape[:2]
-        rows = observations.reshape(count * length, *observations.shape[2:])
-        seen = flat_recorded(rows, source.observation_space.shape, source.own_space)
-        if seen is None:
+    sides, masks = [], []
+    for side in (0, 1):
+        segments = found.segments(side)
+        lengths = torch.tensor([len(one.actions) for one in segments])
+        mask = torch.arange(found.actions[side].shape[1]) < lengths[:, None]
+        seen = np.concatenate([one.observations for one in segments])
+        rows = flat_recorded(seen, source.observation_space.shape, source.own_space)
+        if rows is None:
             raise PlauditError(
-                f"{path}: observations have shape {observations.shape[2:]}, but {source.name} gives "
+                f"{path}: observations have shape {seen.shape[1:]}, but {source.name} gives "
                 f"{source.observation_space.shape}; give pairs of this environment"
             )
-        states = torch.from_numpy(seen.astype(np.float32)).reshape(count, length, -1)
-        flat = _indices(actions, source)
-        chosen = actions_of(flat.reshape(count * length, *flat.shape[2:]), source, "pairs").squeeze(1)
-        chosen = chosen.unflatten(0, (count, length))
-        given = executed(chosen, source.spaces, source.action_space)
+        taken = _indices(np.concatenate([one.actions for one in segments]), source)
+        chosen = actions_of(taken, source, "pairs")
+        states = _padded(torch.from_numpy(rows.astype(np.float32)).flatten(start_dim=1), mask)
+        given = _padded(executed(chosen, source.spaces, source.action_space).squeeze(1), mask)
         following = torch.cat([states[:, 1:], states[:, -1:]], dim=1)
-        sides.append(Transitions(states, chosen, given, following, torch.zeros(count, length)))
+        sides.append(
+            Transitions(states, _padded(chosen.squeeze(1), mask), given, following, torch.zeros(mask.shape))
+        )
+        masks.append(mask)
     both = Transitions(
         **{
             name: torch.stack([getattr(side, name) for side in sides], dim=1)
@@ -118,17 +123,24 @@ def pairs(config: RunConfig, source: Source, reference: ActorCritic) -> tuple[Pa
             if value is not None
         }
     )
-    mask = torch.ones(both.observations.shape[:3], dtype=torch.bool)
+    mask = torch.stack(masks, dim=1)
     preference = torch.from_numpy(found.preference.astype(np.float32))
     whole = with_reference(Pairs(mask, preference, both), reference, 256)
     return split(whole, HELD_OUT, generator(config.seed, "held out"))
 
 
+def _padded(rows: Tensor, mask: Tensor) -> Tensor:
+    """Rows of steps [N, ...] where the mask [P, L] is set, in its order; zeros elsewhere."""
+    found = rows.new_zeros(*mask.shape, *rows.shape[1:])
+    found[mask] = rows
+    return found
+
+
 def _indices(actions: np.ndarray, source: Source) -> np.ndarray:
-    """Actions [P, L, ...] from what an export holds: one-hot rows of discrete ones, or the actions themselves."""
+    """Actions [N, ...] from what an export holds: one-hot rows of discrete ones, or the actions themselves."""
     wanted = source.spaces
     choices = (wanted.action,) if wanted.kind == "discrete" else wanted.choices
-    if not choices or actions.ndim != 3 or not len(choices) < actions.shape[2] == sum(choices):
+    if not choices or actions.ndim != 2 or not len(choices) < actions.shape[1] == sum(choices):
         return actions
     indices = chosen_from(actions, choices) + np.ravel(getattr(source.action_space, "start", 0))
     return indices[..., 0] if wanted.kind == "discrete" else indices

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from plaudit.errors import PlauditError
-from plaudit.readers.arrays import LABELS
+from plaudit.readers.arrays import LABELS, recorded, segment
 from plaudit.rewards.control import from_bytes
 
 
@@ -16,13 +16,14 @@ class Side:
     """One segment."""
 
     option: dict[str, Any]
-    """Observations and actions, step after step."""
+    """Observations and actions, step after step; `terminated` where the last one ended its episode."""
 
 
 def side(data: bytes) -> Side:
     """A segment from its artifact."""
     segment = from_bytes(data)
-    return Side({"observations": segment.observations[0].tolist(), "actions": segment.executed[0].tolist()})
+    steps = {"observations": segment.observations[0].tolist(), "actions": segment.executed[0].tolist()}
+    return Side(steps | ({"terminated": True} if segment.ends.any() else {}))
 
 
 def write_arrays(rows: list[dict[str, Any]], to: Path) -> int:
@@ -34,11 +35,16 @@ def write_arrays(rows: list[dict[str, Any]], to: Path) -> int:
             f"{to}: arrays hold comparisons only, and there is a {other}; give a name in .jsonl"
         )
     kept = [row for row in rows if row["answer"] in LABELS and not row["held_out"]]
-    sides: dict[str, np.ndarray] = {
-        f"{short}_{i}": np.asarray([row[side][name] for row in kept], dtype=np.float32)
-        for name, short in (("observations", "obs"), ("actions", "action"))
-        for i, side in ((1, "first"), (2, "second"))
+    if not kept:
+        raise PlauditError(f"{to}: no answer says yet which of two is better; ask for more first")
+    sides = [[segment(row, side, str(to)) for row in kept] for side in ("first", "second")]
+    found = recorded((sides[0], sides[1]), np.asarray([LABELS[row["answer"]] for row in kept]))
+    told = {
+        "obs": found.observations,
+        "action": found.actions,
+        "steps": found.steps,
+        "terminated": found.terminated,
     }
-    sides["label"] = 1.0 - np.asarray([LABELS[row["answer"]] for row in kept])
-    np.savez_compressed(to, **sides)  # pyright: ignore[reportArgumentType]
+    arrays = {f"{name}_{i}": pair[i - 1] for name, pair in told.items() if pair is not None for i in (1, 2)}
+    np.savez_compressed(to, label=1.0 - found.preference, **arrays)  # pyright: ignore[reportArgumentType]
     return len(kept)

@@ -15,7 +15,8 @@ from plaudit.errors import PlauditError
 from plaudit.models.actor_critic import Spaces
 from plaudit.models.reward_ensemble import RewardEnsemble
 from plaudit.models.transitions import Transitions
-from plaudit.readers.judgements import Judged, Segment
+from plaudit.readers.arrays import Segment
+from plaudit.readers.judgements import Judged
 from plaudit.rewards.control import (
     SegmentReward,
     SegmentStore,
@@ -93,9 +94,12 @@ def single(train: Tensor, preference: Tensor, test: Tensor) -> Tensor:
 
 def transitions(segment: Segment) -> Transitions:
     """One segment [1, L, ...]; its last state is its own successor."""
-    observations, actions = (torch.from_numpy(array).flatten(start_dim=1)[None] for array in segment)
-    following = torch.cat([observations[:, 1:], observations[:, -1:]], dim=1)
-    return Transitions(observations, actions, actions, following, torch.zeros(observations.shape[:2]))
+    observations, actions = _rows(segment)
+    following = torch.cat([observations[1:], observations[-1:]])[None]
+    ends = torch.zeros(1, len(actions))
+    ends[0, -1] = float(segment.terminated)
+    nothing = torch.zeros(1, len(actions))
+    return Transitions(observations[None], actions[None], actions[None], following, nothing, ends)
 
 
 def refuse_model(out: Path) -> None:
@@ -105,21 +109,30 @@ def refuse_model(out: Path) -> None:
 
 
 def _spaces(segment: Segment) -> Spaces:
-    observations, actions = (int(array[0].size) for array in segment)
-    return Spaces(observations, actions, "continuous")
+    return Spaces(*_numbers(segment), "continuous")
+
+
+def _rows(segment: Segment) -> tuple[Tensor, Tensor]:
+    """Observations and actions, the numbers of a step in a row."""
+    return (
+        torch.from_numpy(segment.observations).flatten(start_dim=1),
+        torch.from_numpy(segment.actions).flatten(start_dim=1),
+    )
+
+
+def _numbers(segment: Segment) -> tuple[int, int]:
+    """How many numbers of observation and of action a step has."""
+    return int(segment.observations[0].size), int(segment.actions[0].size)
 
 
 def _difference(one: Judged) -> Tensor:
     """Mean features of the first segment minus those of the second."""
-    sides = [
-        torch.cat([torch.from_numpy(array).flatten(start_dim=1).mean(dim=0) for array in segment])
-        for segment in one.options
-    ]
+    sides = [torch.cat([rows.mean(dim=0) for rows in _rows(segment)]) for segment in one.options]
     return sides[0] - sides[1]
 
 
 def _refuse_others(segment: Segment, spaces: Spaces, where: str) -> None:
-    found = tuple(int(array[0].size) for array in segment)
+    found = _numbers(segment)
     if found != (spaces.observation, spaces.action):
         raise PlauditError(
             f"{where}: its steps have {found[0]} numbers of observation and {found[1]} of action, but "

@@ -8,20 +8,18 @@ Results are kept in benchmarks/results/control.json, row by row, and written as 
 
 import argparse
 import json
-import multiprocessing
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.machine import EXAMPLES, RESULTS, described, today
+from benchmarks.machine import EXAMPLES, RESULTS, described, merged, today
+from benchmarks.side_by_side import side_by_side
 
 DEMONSTRATIONS = Path(__file__).parents[2] / "shared" / "data" / "control_demos" / "cartpole-v1.npz"
 PACKAGES = ("plaudit", "torch", "numpy", "gymnasium", "mujoco", "box2d")
@@ -102,18 +100,29 @@ CASES = (
 )  # fmt: skip
 
 
-def run(case: Case, seed: int, demonstrations: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Work:
+    """One run."""
+
+    case: Case
+    seed: int
+    demonstrations: Path
+
+
+def run(work: Work) -> dict[str, Any]:
     """One run in this process: its true return, and the CPU seconds of it all."""
     import torch
+
+    case, seed, demonstrations = work.case, work.seed, work.demonstrations
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
         shown = _first(case.episodes, demonstrations, Path(folder)) if case.episodes else None
-        work = (
+        done = (
             _clone(case, seed, demonstrations, folder) if case.clone else _optimise(case, seed, folder, shown)
         )
-        return {"seed": seed, **work, "cpu_seconds": time.process_time() - began}
+        return {"seed": seed, **done, "cpu_seconds": time.process_time() - began}
 
 
 def _first(episodes: int, demonstrations: Path, folder: Path) -> Path:
@@ -131,7 +140,7 @@ def _optimise(case: Case, seed: int, folder: str, demonstrations: Path | None) -
 
     path = EXAMPLES / f"{case.example}.yaml"
     shown = {"reward": {"demonstrations": str(demonstrations)}} if demonstrations else {}
-    mapping = _merged(settings.load_yaml(path), case.changes | shown | {"seed": seed})
+    mapping = merged(settings.load_yaml(path), case.changes | shown | {"seed": seed})
     made = config.from_mapping(mapping, f"{path} as {case.name}")
     done = optimise.start(made, Path(folder) / "run", lambda row: None)
     last = list(done.rows())[-1]
@@ -163,15 +172,6 @@ def _clone(case: Case, seed: int, demonstrations: Path, folder: str) -> dict[str
     }
 
 
-def _merged(mapping: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The mapping with changes to single fields, at any depth."""
-    merged = dict(mapping)
-    for key, value in changes.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
-
-
 def chosen(only: Sequence[str], demonstrations: Path) -> list[Case]:
     """The cases to run; says which are left out and why."""
     unknown = set(only) - {case.name for case in CASES}
@@ -190,23 +190,17 @@ def measure(
     cases: Sequence[Case], seeds: int, jobs: int, demonstrations: Path
 ) -> dict[str, list[dict[str, Any]]]:
     """Run all cases and seeds, `jobs` at a time, each in a fresh process; results by case."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # before the processes start: torch reads it when it is imported
     results: dict[str, list[dict[str, Any]]] = {case.name: [] for case in cases}
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, fresh, max_tasks_per_child=1) as pool:
-        # seed 0 of every row first: long rows then have something to show early
-        work = {pool.submit(run, case, seed, demonstrations): case for seed in range(seeds) for case in cases}
-        for future in as_completed(work):
-            row, name = future.result(), work[future].name
-            results[name].append(row)
-            print(
-                f"{name:22} seed {row['seed']}: {row['return']:8.1f}  {row['cpu_seconds']:6.1f} CPU s",
-                flush=True,
-            )
-            if len(results[name]) == seeds or len(results[name]) > len(
-                recorded().get(name, {}).get("runs", [])
-            ):
-                keep(name, sorted(results[name], key=lambda r: r["seed"]))
+    # seed 0 of every row first: long rows then have something to show early
+    work = [Work(case, seed, demonstrations) for seed in range(seeds) for case in cases]
+    for done, row in side_by_side(run, work, jobs):
+        name = done.case.name
+        results[name].append(row)
+        print(
+            f"{name:22} seed {row['seed']}: {row['return']:8.1f}  {row['cpu_seconds']:6.1f} CPU s", flush=True
+        )
+        if len(results[name]) == seeds or len(results[name]) > len(recorded().get(name, {}).get("runs", [])):
+            keep(name, sorted(results[name], key=lambda r: r["seed"]))
     return results
 
 

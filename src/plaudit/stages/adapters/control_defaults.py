@@ -142,7 +142,7 @@ def _comparisons(seen: Seen, labels: int) -> list[Choice]:
         fit = {"subsample": 0.125}
         why = "half an episode shows a swing"
     else:
-        segment, first, rounds, until = min(SEGMENT, _longest(seen) // 2), labels // 5, 20, 0.6
+        segment, first, rounds, until = min(SEGMENT, _longest(seen) // 2), labels // 5, 10, 0.3
         fit = {"first_steps": 600, "steps": 200, "subsample": 0.25}
         why = f"at most half of the {_longest(seen)} steps of an episode"
     segment = max(segment, min(SHORTEST_SEGMENT, _longest(seen)))
@@ -150,7 +150,10 @@ def _comparisons(seen: Seen, labels: int) -> list[Choice]:
     return [
         Choice({"reward": reward | {"fit": fit}}, "the reward is learned, and the environment's is not used"),
         Choice({"feedback": {"segment": segment}}, why),
-        Choice({"feedback": asked}, "some at the start, and most of the others while behaviour changes most"),
+        Choice(
+            {"feedback": asked},
+            "most of them soon: every later change of the reward costs a policy some of what it has learned",
+        ),
     ]
 
 

@@ -117,12 +117,13 @@ class SegmentQuestions:
 
     def _some(self, places: Int[Tensor, "W 3"], size: int) -> list[int]:
         """So many windows, no two of which share a step. PlauditError where there are not so many."""
-        apart = segments.apart(places[:, :2], places[:, 2])
+        spans = [(row, start, start + length) for row, start, length in places.tolist()]
         for _ in range(ATTEMPTS):
-            order = torch.randperm(len(places), generator=self.generator).tolist()
             found: list[int] = []
-            for i in order:
-                if all(bool(apart(torch.tensor([[i, j]]))) for j in found):
+            for i in torch.randperm(len(places), generator=self.generator).tolist():
+                row, start, stop = spans[i]
+                others = (spans[j] for j in found)
+                if all(row != where or stop <= begins or ends <= start for where, begins, ends in others):
                     found.append(i)
                 if len(found) == size:
                     return found

@@ -117,3 +117,11 @@ def test_a_module_may_come_before_the_id(tmp_path, monkeypatch):
     source = make(Control("plaudit_test_registers:Mine-v0", 2))
     assert source.name == "Mine-v0" and source.horizon == 11
     assert source.reset(0).shape == (2, 3)
+
+
+def test_a_robot_is_made_without_a_word(tmp_path, monkeypatch, capfd):
+    """MuJoCo finds an attribute of Gymnasium's hopper old-fashioned, and would write a file about it."""
+    pytest.importorskip("mujoco")
+    monkeypatch.chdir(tmp_path)
+    make(Control("Hopper-v5", 1)).close()
+    assert capfd.readouterr() == ("", "") and not list(tmp_path.iterdir())

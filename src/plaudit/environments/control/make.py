@@ -1,6 +1,7 @@
 """Make environments by name, as a `Source`: our own vectorised ones where we have them."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 
@@ -30,6 +31,7 @@ def make(config: Control) -> Source:
     if config.envs < 1:
         raise PlauditError(f"environment.envs: {config.envs} environments are too few; give 1 or more")
     spec = find(config.id)
+    _hush(spec)
     vectorization = config.vectorization
     if vectorization == "auto":
         vectorization = "numpy" if _have(spec.id, config) else "sync"
@@ -101,6 +103,23 @@ def find(id: str) -> EnvSpec:
         hint = f"did you mean {near[0]!r}?" if near else "register it with gymnasium.register first"
         detail = "" if isinstance(error, UnregisteredEnv) else f" ({' '.join(str(error).split())})"
         raise PlauditError(f"environment.id: there is no environment {id!r}{detail}; {hint}") from None
+
+
+def _hush(spec: EnvSpec) -> None:
+    """Some of Gymnasium's robots use an attribute that MuJoCo will drop one day. It says so for each one that is made,
+    and writes a file about it where the run was started: nobody who uses them can mend it."""
+    if "mujoco" not in str(spec.entry_point):
+        return
+    try:
+        import mujoco
+    except ImportError:  # said where it is made
+        return
+
+    def warned(message: str) -> None:
+        if "settotalmass" not in message:
+            print(f"MuJoCo: {message}", file=sys.stderr)
+
+    mujoco.set_mju_user_warning(warned)
 
 
 def _have(id: str, config: Control) -> bool:

@@ -1,5 +1,6 @@
 """PPOAgent: exact budgets, schedules, predictions, and the same numbers as the pipeline."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -360,3 +361,53 @@ def test_stable_baselines3_evaluates_an_agent() -> None:
     venv = make_vec_env("CartPole-v1", n_envs=3, seed=1)
     mean, _ = evaluate_policy(agent, venv, n_eval_episodes=12)
     assert mean == pytest.approx(agent.evaluate(60).mean, rel=0.35) and mean > 60
+
+
+def test_it_is_made_as_elsewhere_with_a_policy_before_the_environment() -> None:
+    env = GymEnv("CartPole-v1")
+    for agent in (
+        PPOAgent("MlpPolicy", env, **SMALL),
+        PPOAgent(env=env, policy="MlpPolicy", **SMALL),
+        PPOAgent("MultiInputPolicy", env=env, **SMALL),
+    ):
+        assert agent.env is env and agent.learn(16).num_timesteps == 16
+    for given, sentence in (
+        (("CnnPolicy", env), "there is no 'CnnPolicy'"),
+        (("MlpPolicy",), "0 environments were given"),
+        (("CartPole-v1", "Pendulum-v1"), "2 environments were given"),
+    ):
+        with pytest.raises(PlauditError, match=sentence):
+            PPOAgent(*given)
+
+
+def test_several_callbacks_are_told() -> None:
+    seen: list[list[int]] = [[], []]
+    tell = [lambda row, to=to: to.append(row["timesteps"]) for to in seen]
+    small("CartPole-v1").learn(32, callback=tell).learn(16, callback=tell[0])
+    assert seen[0][: len(seen[1])] == seen[1] and seen[0][-1] == 48 and seen[1][-1] == 32
+    with pytest.raises(PlauditError, match="callback: a int cannot be called"):
+        small("CartPole-v1").learn(16, callback=[3])  # type: ignore[list-item]
+
+
+def test_an_environment_of_ours_is_gymnasiums() -> None:
+    """By its own checker, that of Stable-Baselines3, its evaluation and its PPO."""
+    from gymnasium.utils.env_checker import check_env as gym_check
+
+    env = GymEnv("CartPole-v1")
+    assert isinstance(env, gymnasium.Env) and env.unwrapped is env.env.unwrapped and env.spec is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that its bounds are infinite, and that it wraps
+        gym_check(env, skip_render_check=True)
+    pytest.importorskip("stable_baselines3", reason="stable_baselines3 is not installed")
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_checker import check_env
+    from stable_baselines3.common.evaluation import evaluate_policy
+
+    check_env(env, skip_render_check=False)
+    model = PPO("MlpPolicy", env, n_steps=16, batch_size=16, n_epochs=1).learn(32)
+    mean, _ = evaluate_policy(model, env, n_eval_episodes=2, warn=False)
+    assert 1 < float(mean) <= 500
+    mean, _ = evaluate_policy(
+        PPOAgent("MlpPolicy", env, n_envs=2, n_steps=8), GymEnv("CartPole-v1"), 1, warn=False
+    )
+    assert 1 < float(mean) <= 500

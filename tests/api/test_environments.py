@@ -83,7 +83,7 @@ def test_an_agent_takes_a_wrapped_environment_and_makes_more_of_it() -> None:
     ensemble = RewardEnsemble(Spaces(3, 1, "continuous"), RewardConfig(), torch.Generator().manual_seed(0))
     reward = RewardModel(ensemble, "control", {})
     given = GymEnv(RewardWrapper(gymnasium.make("Pendulum-v1"), reward))
-    assert isinstance(given.one, RewardWrapper) and given.one.reward_model is reward
+    assert isinstance(given.env, RewardWrapper) and given.env.reward_model is reward
     seen, _ = given.reset(seed=0)
     following, paid, *_, info = given.step(np.array([0.5], np.float32))
     assert paid == pytest.approx(float(reward.rewards(seen[None], [[0.5]], following[None])[0]))

@@ -1,7 +1,8 @@
 """PPO as an agent, with the names of Stable-Baselines3; an agent is a folder, too."""
 
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self, Unpack
@@ -14,7 +15,9 @@ from plaudit.api import arguments
 from plaudit.api.arguments import (
     HyperParameters,
     Schedule,
+    Watch,
     bar,
+    callbacks,
     divergence_named,
     plain,
     positive,
@@ -41,7 +44,8 @@ from plaudit.storage.artifacts import write_whole
 from plaudit.trainers.on_policy import Algorithm, OnPolicy, Updater
 
 SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
-Watch = Callable[[dict[str, Any]], None]
+POLICIES = ("MlpPolicy", "MultiInputPolicy")
+"""What ours are called in Stable-Baselines3: several observations are flattened into one."""
 CARD, LEARNING = "agent.json", "learning"
 FUNCTION = "a function"
 """In place of a schedule, an environment or a reward that no file can hold."""
@@ -62,15 +66,21 @@ def environment_reward(record: Transitions) -> Tensor:
 
 
 class PPOAgent:
-    """`PPOAgent("CartPole-v1").learn(100_000).evaluate()`.
+    """`PPOAgent("CartPole-v1").learn(100_000).evaluate()`; also `PPOAgent("MlpPolicy", env)`, as elsewhere.
 
     Unlike elsewhere a budget is exact, and those of several calls add up: the last rollout of a call is cut where the
     budget ends, and unfinished episodes go on in the next call.
     """
 
-    def __init__(self, env: Environment, **given: Unpack[HyperParameters]):
+    def __init__(
+        self,
+        *place: Environment,
+        env: Environment | None = None,
+        policy: str = "MlpPolicy",
+        **given: Unpack[HyperParameters],
+    ):
         refuse_unknown(given, HyperParameters.__annotations__, "PPOAgent")
-        self.env: GymEnv = as_env(env)
+        self.env: GymEnv = as_env(_placed(place, env, policy))
         sizes = {} if self.env.n_envs is None else {"n_envs": self.env.n_envs}
         self.hyper_parameters: dict[str, Any] = (
             arguments.settings(self.env.id) | {"seed": 0} | sizes | plain(given)
@@ -90,8 +100,8 @@ class PPOAgent:
             source, self.environment.n_steps, seed_of(seed, "environment"),
             discount=self.environment.discount,
         )  # fmt: skip
-        policy = ActorCritic(self.rollouts.spaces, self.config.policy, generator(seed, "policy"))
-        self.learner = OnPolicy(_updater(policy, self.config), self.rollouts, _rewards(self), budget=0)
+        networks = ActorCritic(self.rollouts.spaces, self.config.policy, generator(seed, "policy"))
+        self.learner = OnPolicy(_updater(networks, self.config), self.rollouts, _rewards(self), budget=0)
         """Its budget grows with every call of `learn`."""
         self.drawing = generator(seed, "predictions")
 
@@ -114,27 +124,31 @@ class PPOAgent:
         self,
         total_timesteps: float | None = None,
         *,
-        progress_bar: bool = False,
-        callback: Watch | None = None,
+        progress_bar: bool | None = None,
+        callback: Watch | Sequence[Watch] | None = None,
     ) -> Self:
         """Learn from exactly so many further environment steps; without a number from one rollout.
 
-        Schedules run from 1 to 0 over the steps of a call; without a number they stay at 1. `callback` is given the
-        metrics of every update.
+        Schedules run from 1 to 0 over the steps of a call; without a number they stay at 1. `callback`, one or several,
+        is given the metrics of every update. A bar is shown where a number is given and somebody looks on, or as
+        `progress_bar` says.
         """
+        told = callbacks(callback)
+        looked_at = total_timesteps is not None and sys.stderr.isatty()
+        wanted = looked_at if progress_bar is None else progress_bar
         learner, begun = self.learner, self.num_timesteps
         budget = (
             self.rollouts.size if total_timesteps is None else positive(total_timesteps, "total_timesteps")
         )
         learner.budget = begun + budget
         steady = divergence_named("learning_rate, clip_range or max_grad_norm")
-        with threads(1), steady, bar("learn", budget, progress_bar, "timesteps") as shown:
+        with threads(1), steady, bar("learn", budget, wanted, "timesteps") as shown:
             while not learner.done:
                 self._schedule(1.0 if total_timesteps is None else 1 - (self.num_timesteps - begun) / budget)
                 found = learner.step()
                 shown({"timesteps": self.num_timesteps - begun} | found)
-                if callback is not None:
-                    callback({"timesteps": self.num_timesteps} | found)
+                for tell in told:
+                    tell({"timesteps": self.num_timesteps} | found)
         return self
 
     @torch.no_grad()
@@ -245,6 +259,22 @@ class PPOAgent:
         updater = self.learner.updater
         updater.algorithm = replace(updater.algorithm, settings=settings)
         updater.config = replace(self.config.trainer, learning_rate=now["learning_rate"])
+
+
+def _placed(place: tuple[Environment, ...], env: Environment | None, policy: str) -> Environment:
+    """The environment among what was given by place, where a policy may stand before it, and by name."""
+    given = [*place, *([] if env is None else [env])]
+    if given and isinstance(given[0], str) and given[0].endswith("Policy"):
+        policy = given.pop(0)  # type: ignore[assignment]
+    if policy not in POLICIES:
+        raise PlauditError(
+            f"policy: there is no {policy!r}; leave it out, or give MlpPolicy and the sizes of its layers as net_arch"
+        )
+    if len(given) != 1:
+        raise PlauditError(
+            f"PPOAgent: {len(given)} environments were given; give one, such as PPOAgent('CartPole-v1')"
+        )
+    return given[0]
 
 
 def refuse_other_networks(given: Mapping[str, Any], wanted: PolicyConfig, there: PolicyConfig) -> None:

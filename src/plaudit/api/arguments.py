@@ -1,7 +1,7 @@
 """Arguments by name: an unknown one is an error that suggests the nearest; and what `progress_bar=True` shows."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Real
@@ -47,6 +47,21 @@ def positive(value: float, name: str) -> int:
     if not whole or value < 1:
         raise PlauditError(f"{name}: {value!r} is not a whole number above 0")
     return int(float(value))
+
+
+Watch = Callable[[dict[str, Any]], None]
+"""Is told the metrics of every update."""
+
+
+def callbacks(given: Watch | Sequence[Watch] | None) -> list[Watch]:
+    """One or several as a list; PlauditError for what cannot be called."""
+    found = list(given) if isinstance(given, Sequence) else [] if given is None else [given]
+    for one in found:
+        if not callable(one):
+            raise PlauditError(
+                f"callback: a {type(one).__name__} cannot be called; give a function of the metrics, or a list of them"
+            )
+    return found
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from weakref import ReferenceType, ref
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.utils import RecordConstructorArgs
 
@@ -25,12 +26,12 @@ TRUE = "true_reward"
 """Where the environment's own reward stands in `info`: nobody learns from it."""
 
 
-class GymEnv:
-    """A Gymnasium environment, made as often as it is needed: `GymEnv("CartPole-v1")`.
+class GymEnv(gymnasium.Wrapper):
+    """A Gymnasium environment that can be made as often as it is needed: `GymEnv("CartPole-v1")`.
 
     Also `GymEnv(function)` of a function that makes one, or `GymEnv(env)` of a registered environment, which is made
-    again from its spec. Keyword arguments go to the environment. To act by hand there are `reset`, `step`, `render`
-    and `close` of one environment of its own.
+    again from its spec. Keyword arguments go to the environment. Whatever takes a `gymnasium.Env` takes it: it acts in
+    one environment of its own.
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class GymEnv:
         n_envs: int | None = None,
         **kwargs: object,
     ):
+        self._one: gymnasium.Env | None = None
+        self._action_space = self._observation_space = self._metadata = None  # those of the environment
         self.n_envs = n_envs
         """How many an agent runs side by side; none: the agent says."""
         self.kwargs: dict[str, Any] = kwargs
@@ -46,7 +49,6 @@ class GymEnv:
         self._made: list[ReferenceType[gymnasium.Env]] = []
         self.id = find(env).id if isinstance(env, str) else self._name()
         self._module = env.rpartition(":")[0] if isinstance(env, str) else ""
-        self._one: gymnasium.Env | None = None
 
     def config(self, envs: int) -> Control:
         """The environment as a config file names it."""
@@ -58,8 +60,8 @@ class GymEnv:
         return make(self.config(envs)) if self.function is None else made_by(self._new, envs)
 
     @property
-    def one(self) -> gymnasium.Env:
-        """One environment to act in by hand."""
+    def env(self) -> gymnasium.Env:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The environment that is acted in, made when it is first needed."""
         if self._one is None:
             self._one = (
                 gymnasium.make(self.config(1).id, **self.kwargs) if self.function is None else self._new()
@@ -67,27 +69,9 @@ class GymEnv:
         return self._one
 
     @property
-    def observation_space(self) -> gymnasium.Space:
-        """Of one environment."""
-        return self.one.observation_space
-
-    @property
-    def action_space(self) -> gymnasium.Space:
-        """Of one environment."""
-        return self.one.action_space
-
-    def reset(self, seed: int | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode."""
-        return self.one.reset(seed=seed)
-
-    def step(self, action: np.typing.ArrayLike) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Act."""
-        observation, reward, terminated, truncated, info = self.one.step(action)
-        return observation, float(reward), terminated, truncated, info
-
-    def render(self) -> Any:
-        """A picture, where `render_mode` was given."""
-        return self.one.render()
+    def spec(self) -> EnvSpec | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """How Gymnasium makes it, where it is registered."""
+        return self.env.spec
 
     def close(self) -> None:
         """Free the environment that was acted in."""

@@ -55,7 +55,7 @@ def test_a_swing_is_the_example_of_pendulum() -> None:
 def test_comparisons() -> None:
     made = config(POLE, 200)
     f, fit = made.feedback, made.reward.fit
-    assert (f.labels, f.first, f.rounds, f.until, f.segment) == (200, 40, 10, 0.3, 50)
+    assert (f.labels, f.first, f.rounds, f.until, f.segment) == (200, 40, 20, 0.6, 50)
     assert (fit.first_steps, fit.steps, fit.subsample, fit.weight_decay) == (600, 200, 0.25, 1.0)
     assert made.reward.weights == {"environment": 0.0, "learned": 1.0}
 

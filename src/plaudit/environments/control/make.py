@@ -1,7 +1,7 @@
 """Make environments by name, as a `Source`: our own vectorised ones where we have them."""
 
 import inspect
-import sys
+import warnings
 from collections.abc import Callable
 from difflib import get_close_matches
 
@@ -117,9 +117,9 @@ def _hush(spec: EnvSpec) -> None:
 
     def warned(message: str) -> None:
         if "settotalmass" not in message:
-            print(f"MuJoCo: {message}", file=sys.stderr)
+            warnings.warn(f"MuJoCo: {message}", stacklevel=2)
 
-    mujoco.set_mju_user_warning(warned)
+    mujoco.set_mju_user_warning(warned)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _have(id: str, config: Control) -> bool:

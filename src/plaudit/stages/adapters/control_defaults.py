@@ -142,7 +142,8 @@ def _comparisons(seen: Seen, labels: int) -> list[Choice]:
         fit = {"subsample": 0.125}
         why = "half an episode shows a swing"
     else:
-        segment, first, rounds, until = min(SEGMENT, _longest(seen) // 2), labels // 5, 10, 0.3
+        segment, first = min(SEGMENT, _longest(seen) // 2), labels // 5
+        rounds, until = (10, 0.3) if seen.actions == "continuous" else (20, 0.6)
         fit = {"first_steps": 600, "steps": 200, "subsample": 0.25}
         why = f"at most half of the {_longest(seen)} steps of an episode"
     segment = max(segment, min(SHORTEST_SEGMENT, _longest(seen)))
@@ -150,10 +151,7 @@ def _comparisons(seen: Seen, labels: int) -> list[Choice]:
     return [
         Choice({"reward": reward | {"fit": fit}}, "the reward is learned, and the environment's is not used"),
         Choice({"feedback": {"segment": segment}}, why),
-        Choice(
-            {"feedback": asked},
-            "most of them soon: every later change of the reward costs a policy some of what it has learned",
-        ),
+        Choice({"feedback": asked}, "most of them while behaviour changes most, none when it is to settle"),
     ]
 
 

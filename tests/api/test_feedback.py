@@ -130,13 +130,13 @@ def test_both_bad_is_a_thumb_down_for_each(tmp_path: Path) -> None:
 def test_a_file_of_several_kinds_needs_a_choice(tmp_path: Path) -> None:
     rows = {"prompt": "p", "chosen": "a", "rejected": "b"}, {"prompt": "p", "completion": "a", "label": True}
     with pytest.raises(
-        PlauditError, match=r"line 2: a rating, but the file begins with a comparison.*kind='rating'"
+        PlauditError, match=r"line 2: a rating, but the first one is a comparison.*kind='rating'"
     ):
         read(tmp_path, *rows)
     assert read(tmp_path, *rows, kind="rating").kind == "rating"
     with pytest.raises(PlauditError, match="there is no ranking in it"):
         read(tmp_path, *rows, kind="ranking")
-    with pytest.raises(PlauditError, match="line 2: about control, but the file begins with text"):
+    with pytest.raises(PlauditError, match="line 2: about control, but the first one is about text"):
         read(tmp_path, rows[0], {"answer": "first", "first": SEGMENT, "second": SEGMENT})
 
 
@@ -144,5 +144,6 @@ def test_what_is_exported_is_read(tmp_path: Path) -> None:
     rows = pendulum_rows(3)
     found = read(tmp_path, *rows)
     assert len(found) == 3 and found.rows[2].where.endswith("line 3")
-    observations, actions = found.rows[0].options[1]
-    assert np.allclose(observations, rows[0]["second"]["observations"]) and actions.shape == (20, 1)
+    second = found.rows[0].options[1]
+    assert np.allclose(second.observations, rows[0]["second"]["observations"])
+    assert second.actions.shape == (20, 1)

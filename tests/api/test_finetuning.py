@@ -15,7 +15,7 @@ from plaudit.errors import PlauditError
 from plaudit.models.language import loading
 from plaudit.runs import saved
 from plaudit.stages import reward as stage
-from tests.api.conftest import write
+from tests.api.conftest import pendulum_rows, write
 from tests.api.test_reward import texts
 from tests.text_world import World
 
@@ -134,7 +134,10 @@ def test_what_does_not_fit_is_refused(swinging: Path, compared: Path, spoken: Wo
             lambda: control.finetune_with_rlhf(clips, "reward"),
             "reward_model: a str was given; give a RewardModel",
         ),
-        (lambda: control.finetune_with_rlhf("f.jsonl", reward), "feedback: a str was given; give a Feedback"),
+        (
+            lambda: control.finetune_with_rlhf("f.jsonl", reward),
+            "feedback: a str; give what plaudit.load_feedback",
+        ),
         (lambda: control.finetune_with_rlhf(clips, reward, gama=1), "unknown argument 'gama'"),
         (
             lambda: control.finetune_with_rlhf(clips, reward, net_arch=[4]),
@@ -147,3 +150,46 @@ def test_what_does_not_fit_is_refused(swinging: Path, compared: Path, spoken: Wo
     for call, sentence in cases:
         with pytest.raises(PlauditError, match=sentence):
             call()
+
+
+def test_a_list_of_rows_and_a_function_will_do(spoken: World) -> None:
+    """For a language model: the answers with most of a letter are worth most."""
+    asked: list[int] = []
+
+    def letters(prompts: list[str], completions: list[str]) -> list[float]:
+        asked.append(len(prompts))
+        return [text.count("a") / 10 for text in completions]
+
+    model = plaudit.ppo.PPO(spoken.lm)
+    rows = texts("comparison")
+    reward = plaudit.RewardModel.fit(rows, like=model)
+    assert reward.medium == "text" and set(reward.metrics)
+    model.finetune_with_rlhf(rows, letters, **FEW)
+    assert asked == [8, 8] and "objective/scores" in model.metrics
+    for wrong, sentence in (
+        ([], "no answer in it that decides anything"),
+        ([{"prompt": "a"}], r"^feedback\[0\]: no judgement in a known form"),
+        (
+            [*rows, {"prompt": "a", "completion": "b", "rating": 1}],
+            r"\]: a rating, but the first one is a comparison",
+        ),
+    ):
+        with pytest.raises(PlauditError, match=sentence):
+            model.finetune_with_rlhf(wrong, letters)
+    with pytest.raises(PlauditError, match="reward 'reward_model': it raised ZeroDivisionError"):
+        model.finetune_with_rlhf(rows, lambda texts: 1 / 0, **FEW)
+
+
+def test_a_function_pays_a_control_policy(swinging: Path) -> None:
+    model, seen = plaudit.ppo.PPO(swinging), []
+
+    def upright(observations: np.ndarray, actions: np.ndarray, successors: np.ndarray) -> np.ndarray:
+        seen.append((observations.shape, actions.shape, successors.shape))
+        return successors[..., 0]
+
+    model.finetune_with_rlhf(pendulum_rows(4), upright, total_timesteps=64, n_envs=4, n_steps=8)
+    assert set(seen) == {((4, 8, 3), (4, 8, 1), (4, 8, 3))} and "rollout/reward_mean" in model.metrics
+    with pytest.raises(PlauditError, match=r"reward_model: it returned shape \[4\]"):
+        model.finetune_with_rlhf(
+            pendulum_rows(4), lambda o, a, s: o[:, 0, 0], total_timesteps=64, n_envs=4, n_steps=8
+        )

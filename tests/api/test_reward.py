@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, compared: Path, spoken: Wo
         (lambda: RewardModel.fit(text, env="CartPole-v1"), "this feedback is about texts"),
         (lambda: RewardModel.fit(text, like=3), "this feedback is about texts"),
         (lambda: RewardModel.fit(control), "give either like=POLICY or env=ENVIRONMENT"),
-        (lambda: RewardModel.fit([1], env="CartPole-v1"), "give what plaudit.load_feedback"),
+        (lambda: RewardModel.fit([1], env="CartPole-v1"), r"feedback\[0\]: a int; a row is a mapping"),
         (lambda: RewardModel.fit(control, env="Pendulum-v1").scores(["a"], ["b"]), "judges control, but text is wanted"),
         (lambda: RewardModel.fit(control, env="Pendulum-v1").rewards(np.zeros((2, 4)), np.zeros((2, 1)), np.zeros((2, 4))),
          "knows 3 numbers of observation"),

@@ -1,12 +1,16 @@
 """A trained policy that learns further from feedback: a control policy or a language model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from torch import Tensor
+
 from plaudit.api.arguments import bar, divergence_named, positive
+from plaudit.api.feedback import as_feedback
 from plaudit.api.reward import Feedback, RewardModel
 from plaudit.api.trainer import STEADIER, PPOConfig, reference_of, updater_of
+from plaudit.batches import Rewards
 from plaudit.environments.language.config import Language
 from plaudit.environments.language.prompts import Prompt, PromptQueue
 from plaudit.environments.language.rollouts import GenerationConfig, LanguageRollouts
@@ -14,7 +18,9 @@ from plaudit.errors import PlauditError
 from plaudit.models.language import loading
 from plaudit.models.language.generation import Sampling
 from plaudit.models.language.policy import LanguagePolicy
+from plaudit.models.transitions import Transitions
 from plaudit.readers.texts import TextPrompt
+from plaudit.rewards import functions
 from plaudit.rewards.text import learned
 from plaudit.rewards.weighted import Fixed
 from plaudit.runs.config import RunConfig
@@ -22,6 +28,10 @@ from plaudit.runs.streams import generator
 from plaudit.stages.adapters.prompts import fitted, room_for
 from plaudit.trainers.on_policy import OnPolicy
 
+Reward = RewardModel | Callable[..., Any]
+"""One that was learned, or a Python function."""
+NAME = "reward_model"
+"""What a function is called in errors."""
 STEPS = 100_000
 """Environment steps, unless `total_timesteps` says."""
 
@@ -62,20 +72,27 @@ class PPO:
         return self._tuner.metrics
 
     def finetune_with_rlhf(
-        self, feedback: Feedback, reward_model: RewardModel, progress_bar: bool = False, **settings: object
+        self,
+        feedback: Feedback | Sequence[Mapping[str, Any]],
+        reward_model: RewardModel | Callable[..., Any],
+        progress_bar: bool = False,
+        **settings: object,
     ) -> Self:
-        """Optimise the learned reward by PPO: in the policy's environment, or on the prompts of the feedback.
+        """Optimise a reward by PPO: in the policy's environment, or on the prompts of the feedback.
 
+        The reward is one that was learned, or a Python function: for text in any of the shapes of
+        `plaudit.rewards.functions`, such as `f(prompts, completions)`; for control `f(observations, actions,
+        next_observations)` of arrays [B, T, ...], which returns a number for each step, [B, T].
         `settings` for control: `total_timesteps` and whatever PPOAgent takes; for language: `updates` and whatever
         PPOConfig takes. There the policy pays for its distance to the model as it was (`kl_coef`).
         """
-        for name, value, kind in (
-            ("feedback", feedback, Feedback),
-            ("reward_model", reward_model, RewardModel),
-        ):
-            if not isinstance(value, kind):
-                raise PlauditError(f"{name}: a {type(value).__name__} was given; give a {kind.__name__}")
-        reward_model.refuse_other("control" if self.medium == "control" else "text")
+        feedback = as_feedback(feedback)
+        if isinstance(reward_model, RewardModel):
+            reward_model.refuse_other("control" if self.medium == "control" else "text")
+        elif not callable(reward_model):
+            raise PlauditError(
+                f"reward_model: a {type(reward_model).__name__} was given; give a RewardModel or a function"
+            )
         if feedback.medium != self.medium:
             raise PlauditError(
                 f"{feedback.place}: this feedback is about {feedback.medium}, but the policy is for {self.medium}; "
@@ -116,35 +133,60 @@ class ControlTuner:
         self.metrics: dict[str, float] = {}
 
     def tune(
-        self, feedback: Feedback, reward: RewardModel, progress_bar: bool, settings: Mapping[str, Any]
+        self, feedback: Feedback, reward: Reward, progress_bar: bool, settings: Mapping[str, Any]
     ) -> None:
-        """Optimise the learned reward."""
+        """Optimise the reward."""
         from plaudit.api.agent import PPOAgent, refuse_other_networks
 
         rest = {"seed": self.seed, "normalize_reward": True, **settings}
         steps = rest.pop("total_timesteps", STEPS)
         if not self.policy.config.critic:
             raise PlauditError("the policy has no critic, which PPO needs; train it with policy.critic: true")
+        paid = self._paid(reward)
+        agent = PPOAgent(self.env, **rest)
+        try:
+            refuse_other_networks(rest, agent.config.policy, self.policy.config)
+            agent.adopt(self.policy)
+            agent.reward = paid
+            agent.learn(steps, progress_bar=progress_bar)
+        finally:
+            agent.close()
+        self.metrics = agent.metrics
+
+    def _paid(self, reward: Reward) -> Callable[[Any], Any]:
+        """The reward of recorded steps."""
+        from plaudit.rewards.control import scored_by
+
+        if not isinstance(reward, RewardModel):
+            return stepwise(scored_by(reward, NAME))
         judged, acted = reward.model.spaces, self.policy.spaces
         if (judged.observation, judged.action) != (acted.observation, acted.action):
             raise PlauditError(
                 f"reward_model: it judges {reward.environment}, but the policy acts in {self.env.id}; fit one for it"
             )
-        agent = PPOAgent(self.env, **rest)
-        try:
-            refuse_other_networks(rest, agent.config.policy, self.policy.config)
-            agent.adopt(self.policy)
-            agent.reward = reward.model.reward
-            agent.learn(steps, progress_bar=progress_bar)
-        finally:
-            agent.close()
-        self.metrics = agent.metrics
+        return reward.model.reward
 
     def save(self, folder: Path) -> None:
         """Write the policy with the environment it was made for."""
         from plaudit.runs import saved
 
         saved.save_policy(folder, self.policy, self.environment)
+
+
+def stepwise(scored: Callable[[Transitions], Tensor]) -> Callable[[Transitions], Tensor]:
+    """A function's reward of every step; PlauditError where it gives one for a whole row, which holds several
+    episodes."""
+
+    def reward(record: Transitions) -> Tensor:
+        found = scored(record)
+        if found.ndim == 1:
+            raise PlauditError(
+                f"{NAME}: it returned shape {list(found.shape)}; return a number for each step, "
+                f"{list(record.environment_rewards.shape)}"
+            )
+        return found
+
+    return reward
 
 
 UPDATES = 40
@@ -170,9 +212,9 @@ class LanguageTuner:
         self.metrics: dict[str, float] = {}
 
     def tune(
-        self, feedback: Feedback, reward: RewardModel, progress_bar: bool, settings: Mapping[str, Any]
+        self, feedback: Feedback, reward: Reward, progress_bar: bool, settings: Mapping[str, Any]
     ) -> None:
-        """Optimise the learned reward; the reference is the model as it is now."""
+        """Optimise the reward; the reference is the model as it is now."""
         rest = dict(settings)
         updates = positive(rest.pop("updates", UPDATES), "updates")
         config = self._config(feedback, rest)
@@ -186,7 +228,7 @@ class LanguageTuner:
         learner = OnPolicy(
             updater_of(policy, config, self.seed),
             LanguageRollouts(queue, generation, batch, generator(self.seed, "answers")),
-            Fixed(learned(reward.model, self.vocabulary)),
+            Fixed(self._paid(reward)),
             updates,
             reference,
         )
@@ -197,6 +239,13 @@ class LanguageTuner:
                 found = learner.step()
                 shown({"update": learner.updates} | found)
         self.metrics = learner.updater.metrics
+
+    def _paid(self, reward: Reward) -> Callable[[Any], Rewards]:
+        """The reward of completions."""
+        if isinstance(reward, RewardModel):
+            return learned(reward.model, self.vocabulary)
+        judge = functions.adapt(reward, NAME)
+        return lambda said: judge(said.answers)
 
     def save(self, folder: Path) -> None:
         """Write the model as transformers reads it."""

@@ -1,6 +1,6 @@
 """A reward learned from people, for control or for text; each imports only what it needs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
-from plaudit.api.feedback import Feedback
+from plaudit.api.feedback import Feedback, as_feedback
 from plaudit.errors import PlauditError, placed
 from plaudit.readers.judgements import Medium
 
@@ -44,20 +44,18 @@ class RewardModel:
     @classmethod
     def fit(
         cls,
-        feedback: Feedback,
+        feedback: Feedback | Sequence[Mapping[str, Any]],
         like: "str | Path | PPO | PPOAgent | None" = None,
         env: "Environment | None" = None,
         seed: int = 0,
     ) -> Self:
-        """Learn what people want from what they said, as `plaudit reward FILE` and a live run do.
+        """Learn what people want from what they said, as `plaudit reward FILE` and a live run do: from what
+        `load_feedback` returns, or a list of such rows as mappings.
 
         For text `like` is the policy, or the folder of a language model or reward model, to begin from; for control it
         is the policy, or `env` the environment (or its id) that the feedback is about.
         """
-        if not isinstance(feedback, Feedback):
-            raise PlauditError(
-                f"feedback: a {type(feedback).__name__}; give what plaudit.load_feedback(path) returns"
-            )
+        feedback = as_feedback(feedback)
         if (like is None) == (env is None):
             raise PlauditError("RewardModel.fit: give either like=POLICY or env=ENVIRONMENT")
         if feedback.medium == "text":

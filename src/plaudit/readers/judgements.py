@@ -6,7 +6,7 @@ Segments: `first`, `second` and `answer`, as `plaudit export` writes them; `segm
 `rating`, or `label`. A segment has `observations` and `actions`. A rating may name its scale, `low` and `high`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -155,13 +155,17 @@ def read_judgements(path: Path, split: str | None = None) -> list[Judged]:
 
     Raises PlauditError, naming the row, where one is of no known form or cannot be used, or where nothing is left.
     """
-    read = ((row, one) for where, row in rows_of(path, split) for one in _all(row, where))
-    found = [_whole(one, row) for row, one in read]
+    found = judged_rows(rows_of(path, split))
     if not found:
         raise PlauditError(
             f"{path}: there is no answer in it that decides anything; give a file with answers"
         )
     return found
+
+
+def judged_rows(rows: Iterable[tuple[str, dict[str, Any]]]) -> list[Judged]:
+    """What rows say, each with its place for errors; those that say nothing are left out."""
+    return [_whole(one, row) for where, row in rows for one in _all(row, where)]
 
 
 def _all(row: dict[str, Any], where: str) -> list[Judged]:

@@ -240,16 +240,16 @@ Scored = Callable[[Transitions], Tensor]
 """What somebody's function says of a record: one number per step, [B, T], or per row, [B]."""
 
 
-def scored_by(place: str, name: str) -> Scored:
-    """Somebody's function at path/to/file.py:name: `f(observations, actions, next_observations)`, arrays [B, T, ...],
-    which returns one number per step, [B, T], or per row, [B]. `name` stands in errors."""
-    function = functions.load(place)
+def scored_by(function: str | Callable[..., Any], name: str) -> Scored:
+    """Somebody's function, or the one at path/to/file.py:name: `f(observations, actions, next_observations)`, arrays
+    [B, T, ...], which returns one number per step, [B, T], or per row, [B]. `name` stands in errors."""
+    called = functions.load(function) if isinstance(function, str) else function
 
     def scored(record: Transitions) -> Tensor:
         given = [tensor.numpy() for tensor in (record.observations, record.executed, record.successors)]
         steps = record.environment_rewards.shape
         try:
-            returned = torch.as_tensor(np.asarray(function(*given), dtype=np.float32))
+            returned = torch.as_tensor(np.asarray(called(*given), dtype=np.float32))
         except Exception as error:
             raise PlauditError(
                 f"{name}: it raised {type(error).__name__}: {' '.join(str(error).split())}; the run can be "

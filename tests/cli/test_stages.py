@@ -200,7 +200,7 @@ def test_run_compare_report_export(plaudit: Run, tmp_path: Path) -> None:
     assert code == 0 and both[0] == "both" and one[0] == "one" and "(one seed)" in out
     code, out, _ = plaudit("report", "one", "--language", "zh")
     assert code == 0 and any(
-        "\u4e00" <= letter <= "\u9fff" for letter in Path("one/report.html").read_text(encoding="utf-8")
+        "\u4e00" <= letter <= "\u9fff" for letter in Path("one/report.zh.html").read_text(encoding="utf-8")
     )
 
     code, out, _ = plaudit("export", "one", "--to", "a.jsonl")

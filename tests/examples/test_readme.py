@@ -1,6 +1,5 @@
 """The README is a program: its commands and its Python run, in order, and the Chinese one says the same."""
 
-import json
 import os
 import re
 import shlex
@@ -8,7 +7,6 @@ import shutil
 from io import StringIO
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -66,45 +64,13 @@ def commands(page: str) -> list[list[str]]:
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """A folder with what the commands need: the examples, demonstrations, an algorithm of one's own."""
+    """A folder with the examples, as the repository has them."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    shutil.copy(ROOT / "src/plaudit/algorithms/on_policy/reinforce.py", tmp_path / "mine.py")
-    text = (ROOT / "tests/cli/two_goals.py").read_text(encoding="utf-8")
-    judged = "float(np.linalg.norm(self.place - self.goal) < 0.25)"  # too seldom for runs as short as here
-    (tmp_path / "table.py").write_text(text.replace(judged, "float(self.place[0])"), encoding="utf-8")
-    rng = np.random.default_rng(0)
-    starts = np.zeros(200, dtype=bool)
-    starts[::20] = True
-    np.savez(
-        tmp_path / "demonstrations.npz",
-        obs=rng.normal(size=(200, 4)).astype(np.float32),
-        actions=rng.integers(0, 2, size=(200, 1)),
-        episode_starts=starts,
-    )
-    written_for_language(tmp_path)
     monkeypatch.setattr("sys.stdin", StringIO(""))
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     yield tmp_path
     torch.set_num_threads(threads)
-
-
-def written_for_language(folder: Path) -> None:
-    """A text, demonstrations, pairs, prompts, and a reward function."""
-    (folder / "stories.txt").write_text("Once upon a time there was a fox. " * 200, encoding="utf-8")
-    said = [{"prompt": f"Who are you, number {i}?", "completion": " A fox.", "chosen": " A fox.", "rejected": " No."}
-            for i in range(20)]  # fmt: skip
-    for name, wanted in (
-        ("demonstrations", ("prompt", "completion")),
-        ("pairs", ("prompt", "chosen", "rejected")),
-        ("prompts", ("prompt",)),
-    ):
-        rows = [json.dumps({key: row[key] for key in wanted}) + "\n" for row in said]
-        (folder / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
-    function = (
-        "def short(prompts, completions, **columns):\n    return [-len(text) for text in completions]\n"
-    )
-    (folder / "rewards.py").write_text(function, encoding="utf-8")
 
 
 @pytest.mark.slow

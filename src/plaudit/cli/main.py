@@ -13,6 +13,7 @@ from plaudit.errors import PlauditError, Renamed, missing
 
 COMMANDS = {
     "demo": "the whole loop in a few minutes: a policy learns what people want, without seeing the reward",
+    "sample-data": "write small files to try every other command with",
     "run": "run a config: collect, ask, learn a reward, optimise, evaluate, report",
     "resume": "go on with a run that was stopped or killed",
     "pretrain": "clone a policy from demonstrations, or train a language model on texts or demonstrations",
@@ -35,7 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_help())
+        try:
+            print(_help(), flush=True)
+        except BrokenPipeError:
+            return _nobody_listens()
         return 0 if arguments else 2
     command, rest = arguments[0], arguments[1:]
     if command == "--version":
@@ -47,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"unknown command {command!r}; {hint}", 2)
     try:
         with _noting():
-            return importlib.import_module(f"plaudit.cli.{command}").main(rest)
+            return importlib.import_module(f"plaudit.cli.{command.replace('-', '_')}").main(rest)
     except PlauditError as error:
         return _fail(str(error), getattr(error, "status", 1))
     except ModuleNotFoundError as error:

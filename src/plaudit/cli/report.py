@@ -1,4 +1,4 @@
-"""plaudit report RUN: write a run's report.html again, in English or Chinese."""
+"""plaudit report RUN: write a run's report.html again, or in Chinese report.zh.html beside it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -14,10 +14,12 @@ from plaudit.storage.artifacts import write_whole
 
 
 def write_report(folder: RunFolder, language: Language = "en") -> Path:
-    """Write report.html of a run, finished or not: one file that fetches nothing. Returns its path."""
+    """Write report.html of a run, finished or not, in another language report.zh.html beside it: one file that fetches
+    nothing. Returns its path."""
     whole = part(folder, Texts(language))
-    write_whole(folder.report, page.page(whole.title, whole.body, language))
-    return folder.report
+    path = folder.report if language == "en" else folder.report.with_suffix(f".{language}.html")
+    write_whole(path, page.page(whole.title, whole.body, language))
+    return path
 
 
 def part(folder: RunFolder, say: Texts) -> Part:

@@ -55,7 +55,7 @@ class PretrainText:
     style: Literal["clerks", "plain", "both"] = "clerks"
     """The service dialogues of clerks as they are, plain right answers, or half of each."""
     context: Annotated[int, at_least(8)] | None = None
-    """Tokens of each piece of a text; none: as many as the model takes."""
+    """The longest sequence in tokens; none: as many as the model takes, and of a text pieces of 256."""
     too_long: Literal["refuse", "leave out", "cut"] = "refuse"
     """A demonstration longer than that: an error, left out, or its prompt cut at the beginning; of an answer that alone
     is longer, and of a text, the end is learned."""

@@ -70,7 +70,7 @@ class NewModel:
     """Size of the hidden states."""
     heads: Count = 5
     """Attention heads; the width is a multiple of them."""
-    context: Annotated[int, at_least(2)] = 160
+    context: Annotated[int, at_least(2)] = 1024
     """The longest sequence in tokens."""
     vocabulary: Count = 512
     """Entries of the byte-level BPE that is trained on the texts, where no tokenizer is given."""

@@ -82,6 +82,8 @@ def _tokens(row: TextPair, answer: Text, vocabulary: Vocabulary) -> tuple[list[i
         return list(vocabulary.prompt(asked)), list(vocabulary.completion(said, asked))
 
 
+PIECE = 256
+"""Tokens of each piece of a text, unless `context` says: short enough to learn quickly from."""
 MEMORY = "trainer.microbatch_size, trainer.minibatch_size, policy.rows or context; or set policy.gradient_checkpointing"
 """What to lower where memory runs out."""
 
@@ -118,7 +120,8 @@ class TextData:
         self.policy = LanguagePolicy(lm.to(device), replace(config.policy, critic="none"), self.shuffles)
         context = _context(config, loading.context_of(lm))
         if raw:
-            self.encoded = _of_text(text, self.vocabulary, context, config)
+            piece = context if config.context is not None else min(context, PIECE)
+            self.encoded = _of_text(text, self.vocabulary, piece, config)
         else:
             self.encoded = _of_rows(rows, self.vocabulary, context, config)
         self.train, self.held_out = moved(self.encoded.train, device), moved(self.encoded.held_out, device)
@@ -201,9 +204,10 @@ def _of_rows(
             if config.too_long == "leave out":
                 continue
             if config.too_long == "refuse":
+                larger = "raise new.context" if config.start is None else "use a model with a larger context"
                 raise PlauditError(
                     f"{row.where}: prompt and answer have {len(prompt) + len(completion)} tokens, but the model takes "
-                    f"{context}; shorten the row, use a model with a larger context, or set too_long"
+                    f"{context}; shorten the row, {larger}, or set too_long"
                 )
             room = context - len(completion)
             prompt = without_beginning(prompt, spoken, room) if room > 0 and prompt else []

@@ -123,7 +123,7 @@ def reward_model_of(data: Path, base: Path, seed: int, told: bool, out: Path) ->
     changes = REWARD | (TOLD if told else {}) | {"start": str(base), "seed": seed}
     config = built(reward_stage.usual("language"), changes)
     read = reward_stage.read([data / PAIRS], config)
-    found = reward_stage.learn(read, config, out, {})
+    found = reward_stage.learn(read, config, out, {}).accuracy
     spent = time.process_time() - began
     train, test = read.train, [pair for pair in read.test if pair.decided]
     medium = reward_medium(test, config, reward_model.begin(str(out), torch.Generator()))

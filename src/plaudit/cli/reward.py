@@ -41,9 +41,10 @@ def main(argv: Sequence[str]) -> int:
     answers = reward.read([Path(file) for file in files], config)
     bar = ProgressBar("reward", 100, CONSOLE, "percent")
     try:
-        results = reward.learn(answers, config, Path(str(out)), {"files": files}, _told(bar))
+        outcome = reward.learn(answers, config, Path(str(out)), {"files": files}, _told(bar))
     finally:
         bar.close()
+    results = outcome.accuracy
     if not results:
         print("no comparison says which of two is better, so that nothing tells how accurate the model is")
     elif answers.test:
@@ -56,6 +57,8 @@ def main(argv: Sequence[str]) -> int:
         print(f"accuracy on held-out decided pairs, {folds} (mean, 95 % interval over repeats):")
     if results:
         print(_lines({name: f"{a.mean:.3f} ({a.low:.3f} to {a.high:.3f})" for name, a in results.items()}))
+    for note in outcome.notes:
+        print(f"note: {note}")
     print(f"reward model written to {out}")
     return 0
 

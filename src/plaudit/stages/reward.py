@@ -153,9 +153,23 @@ def silent(share: float) -> None:
     """Nobody is told how far it is."""
 
 
+FEW = 30
+"""Comparisons to test on of which it is said that they are few."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of learning a reward model."""
+
+    accuracy: dict[str, Accuracy]
+    """Of the model and of rules that need none, on held-out answers."""
+    notes: tuple[str, ...] = ()
+    """What somebody should know."""
+
+
 def learn(
     answers: Answers, config: RewardFromFiles, out: Path, about: dict[str, Any], watch: Watch = silent
-) -> dict[str, Accuracy]:
+) -> Outcome:
     """Fit a reward model, save it in `out`, and say how it and rules that need no model do on held-out answers.
 
     `watch` is told again and again what share of all is done.
@@ -172,8 +186,14 @@ def learn(
         learned = fit(answers.train, config, watch=parts.part())
         about = about | {"answers": len(answers.train), "people": learned.trainer.people.report()}
         about["accuracy"] = {name: vars(one) for name, one in results.items()}
+        about["notes"] = notes = of_medium.notes(learned.medium, [*answers.train, *answers.test])
+        tested = sum(one.decided for one in answers.test)
+        if 0 < tested < FEW:
+            notes.append(
+                f"{tested} comparisons are few to test on; hold out a larger share, or give more answers"
+            )
         of_medium.save_reward(out, learned.medium, about)
-    return results
+    return Outcome(results, tuple(notes))
 
 
 class _Parts:

@@ -47,7 +47,7 @@ def read(files: list[Path], how: RewardFromFiles) -> tuple[list[Judged], list[Ju
 
 
 def learn(train: list[Judged], test: list[Judged], how: RewardFromFiles, out: Path) -> dict[str, Accuracy]:
-    return stage.learn(Answers(train, test), how, out, {})
+    return stage.learn(Answers(train, test), how, out, {}).accuracy
 
 
 def encode(model: TextReward, one: Judged, which: int) -> list[int]:
@@ -344,3 +344,24 @@ def test_pairs_of_hh(world: World, shared_data: Path, tmp_path: Path) -> None:
         0.2 < results["reward model"].mean < 0.8
         and results["reward model"].low < results["reward model"].mean
     )
+
+
+def test_what_is_read_in_part_and_what_is_few_is_said(world: World, tmp_path: Path) -> None:
+    """Four of ten rows have a text of more than 12 tokens; two decided comparisons are few."""
+    long, short = "a" * 40, "a"
+    rows = [pair(long if i < 4 else short, "b", prompt=f"say {i}:") for i in range(10)]
+    outcome = stage.learn(
+        Answers(rows[:8], rows[8:]), config(world.lm, steps=2, length=12), tmp_path / "rm", {}
+    )
+    cut, few = outcome.notes
+    assert cut.startswith("4 of 10 rows have a text of more than the 12 tokens") and cut.endswith(
+        "raise length"
+    )
+    assert few.startswith("2 comparisons are few to test on")
+    whole = stage.learn(Answers(rows[4:8], rows[8:] * 15), config(world.lm, steps=2), tmp_path / "other", {})
+    assert whole.notes == ()
+    rows = [pair("a" * 400, "b", prompt=f"say {i}:") for i in range(4)]
+    (noted, _) = stage.learn(
+        Answers(rows[:2], rows[2:]), config(world.lm, steps=2), tmp_path / "third", {}
+    ).notes
+    assert noted.endswith("start from one with a larger new.context")

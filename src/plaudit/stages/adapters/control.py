@@ -176,6 +176,7 @@ def save_reward(out: Path, reward: SegmentReward, about: dict[str, Any]) -> None
 
 
 normalise, rules, refuse_model = control_reward.normalise, control_reward.rules, control_reward.refuse_model
+notes = control_reward.notes
 memory_explained = run_memory_explained = nullcontext
 pretraining_memory_explained = nullcontext
 training_data = cloning.CloningData

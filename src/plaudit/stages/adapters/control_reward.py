@@ -59,6 +59,11 @@ def normalise(reward: SegmentReward, rows: Sequence[Judged]) -> None:
     reward.model.standardise(record, mask)
 
 
+def notes(reward: SegmentReward, rows: Sequence[Judged]) -> list[str]:
+    """Nothing: segments are read whole."""
+    return []
+
+
 def rules(train: Sequence[Judged], test: Sequence[Judged]) -> dict[str, Tensor]:
     """Margins, for what was chosen, of a linear reward on the mean state and action and of the best single feature."""
     compared = [one for one in train if one.kind == "comparison"]

@@ -242,6 +242,7 @@ normalise, rules, refuse_model = (
     language_reward.rules,
     language_reward.refuse_model,
 )
+notes = language_reward.notes
 
 
 def run_memory_explained() -> Any:

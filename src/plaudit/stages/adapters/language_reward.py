@@ -1,6 +1,7 @@
 """A reward for text from files: texts as the reward model reads them, and rules to compare it with."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,41 @@ def medium(rows: Sequence[Judged], config: RewardFromFiles, known: TextReward | 
     most = loading.context_of(model.model)
     if config.length is not None and most is not None and config.length > most:
         raise PlauditError(f"length: {config.length} tokens are more than the model's {most}; lower it")
-    return CompletionReward(model, lambda said: read(model, said, config.length or most or 1024))
+    return CompletionReward(model, Reader(model, config.length or most or 1024))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How texts of a file are read."""
+
+    model: TextReward
+    most: int
+    """Tokens of a text at most: what is longer loses its beginning."""
+
+    def __call__(self, said: TextRecord) -> list[int]:
+        """The tokens of one text."""
+        return read(self.model, said, self.most)
+
+
+def notes(reward: CompletionReward, rows: Sequence[Judged]) -> list[str]:
+    """What somebody should know of these rows: how many are read in part."""
+    reader = reward.read
+    if not isinstance(reader, Reader):
+        return []
+    uncut = replace(reader, most=reader.most + 1)
+    cut = sum(any(len(uncut(said)) > reader.most for said in one.things) for one in rows)
+    if not cut:
+        return []
+    context = loading.context_of(reader.model.model)
+    larger = (
+        "raise length"
+        if context is None or reader.most < context
+        else "start from one with a larger new.context"
+    )
+    return [
+        f"{cut} of {len(rows)} rows have a text of more than the {reader.most} tokens that the model reads: the "
+        f"beginning was left out; {larger}"
+    ]
 
 
 def read(model: TextReward, said: TextRecord, most: int) -> list[int]:

@@ -32,6 +32,7 @@ check: .venv/.ready  ## Style, types, layers and the house rules.
 
 learn: .venv/.ready  ## Learning curves, several seeds each.
 	$(BIN)/python -m benchmarks.control
+	$(BIN)/python -m benchmarks.preferences --only pendulum --only cartpole --only acrobot --seeds 3 --again
 	$(BIN)/python -m benchmarks.random_walks
 	$(BIN)/python -m benchmarks.people
 	$(BIN)/python -m benchmarks.language

@@ -120,7 +120,7 @@ def _made(node: SyntaxTreeNode) -> list[Node]:
         case "ordered_list":
             return [["ol", {"start": str(node.attrs.get("start", 1))}, *_inside(node)]]
         case "list_item":
-            return [["li", {}, *_ticked(_inside(node))]]
+            return [_item(_inside(node))]
     return [[node.tag, {}, *_inside(node)]]
 
 
@@ -134,13 +134,16 @@ def _text(text: str) -> list[Node]:
     return [node for node in (*found, text[start:]) if node]
 
 
-def _ticked(inside: list[Node]) -> list[Node]:
-    """The content of a list item; the box at its beginning is a box."""
+def _item(inside: list[Node]) -> Node:
+    """A list item; the box at the beginning of a task is a box."""
     first = inside[0] if inside else ""
-    if isinstance(first, list):
-        return [[*first[:2], *_ticked(first[2:])], *inside[1:]] if first[0] == "p" else inside
-    box = TASK.match(first)
-    return inside if box is None else [("☐ " if box[1] == " " else "☑ ") + first[box.end() :], *inside[1:]]
+    words = first[2] if isinstance(first, list) and first[0] == "p" and len(first) > 2 else first
+    box = TASK.match(words) if isinstance(words, str) else None
+    if box is None:
+        return ["li", {}, *inside]
+    ticked = ("☐ " if box[1] == " " else "☑ ") + box.string[box.end() :]
+    first = [*first[:2], ticked, *first[3:]] if isinstance(first, list) else ticked
+    return ["li", {"class": "task"}, first, *inside[1:]]
 
 
 def _link(node: SyntaxTreeNode) -> list[Node]:

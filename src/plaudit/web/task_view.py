@@ -27,8 +27,9 @@ class TaskView:
     def task(self, query: Query) -> dict[str, Any]:
         """A claimed question as `Task` in `schemas`; neither its key nor its tick nor its purpose is told."""
         texts = [self._text(item) for item in query.items]
-        clips = query.payload.get("clips") or [None] * len(query.items)
-        prompt = _prompt(texts, query.payload)
+        payload = _sendable(query.payload)
+        clips = payload.get("clips") or [None] * len(query.items)
+        prompt = _prompt(texts, payload)
         options = [
             {"sha256": query.items[place], "view": _formatted(_view(texts[place], clips[place]), prompt)}
             for place in query.shown_order
@@ -39,9 +40,9 @@ class TaskView:
             "shown_order": list(query.shown_order),
             "prompt": prompt,
             "prompt_turns": None if prompt is None else _turns(prompt, prompt),
-            "question": query.payload.get("question"),
+            "question": payload.get("question"),
             "options": options,
-            **KINDS[query.kind].shown(query.payload),
+            **KINDS[query.kind].shown(payload),
         }
 
     def content(self, sha256: str) -> tuple[bytes, str]:
@@ -73,7 +74,12 @@ class TaskView:
             found = json.loads(content)
         except (ValueError, RecursionError):
             return None
-        return found if isinstance(found, dict) and "completion" in found else None
+        return _sendable(found) if isinstance(found, dict) and "completion" in found else None
+
+
+def _sendable(found: dict[str, Any]) -> dict[str, Any]:
+    """The same, where halves of characters, which JSON can name but nobody can send, are question marks."""
+    return json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
 
 
 def _view(text: dict[str, Any] | None, clip: dict[str, Any] | None) -> dict[str, Any]:

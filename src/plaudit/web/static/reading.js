@@ -16,7 +16,8 @@ let keys = {};
 export function readAs(owner) {
   place = `plaudit-reading/${owner}`;
   try {
-    Object.assign(chosen, JSON.parse(localStorage.getItem(place) ?? "{}"));
+    const { raw, together } = JSON.parse(localStorage.getItem(place) ?? "{}");
+    Object.assign(chosen, { raw: raw === true, together: together === true });
   } catch {
     // a browser that keeps nothing
   }
@@ -36,8 +37,8 @@ export function readingTools({ prompt, options }) {
   chosen.marked = false;
   keys = {};
   if (texts === 0 && !prompt) return null;
-  const tools = [tool("r", "rawText", "raw", raw)];
-  if (texts > 1) tools.push(tool("t", "together", "together", together));
+  const tools = [tool("r", "rawText", "raw", setRaw)];
+  if (texts > 1) tools.push(tool("t", "together", "together", setTogether));
   if (texts === 2 && options.length === 2 && canMark) tools.push(tool("d", "differences", "marked", mark));
   if (texts > 0) Object.assign(keys, { j: () => scrollAnswers(1), k: () => scrollAnswers(-1) });
   return el("div", { class: "reading", role: "group", label: "help.texts" }, ...tools);
@@ -61,13 +62,13 @@ function tool(key, t, name, apply) {
   return button;
 }
 
-function raw() {
+function setRaw() {
   showRaw(chosen.raw);
   remember();
   if (chosen.marked) mark();
 }
 
-function together() {
+function setTogether() {
   scrollTogether(chosen.together);
   remember();
 }

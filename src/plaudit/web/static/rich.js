@@ -15,7 +15,7 @@ const MATHML = words(
 const TRUTH = words("displaystyle stretchy fence separator symmetric largeop movablelimits accent accentunder");
 const LENGTHS = words("linethickness width height depth lspace rspace minsize maxsize voffset");
 const VALUES = {
-  class: /^(hl-(comment|keyword|string|number|name)|info|image|address|control|wide|boxed|left|right|center)$/,
+  class: /^(hl-(comment|keyword|string|number|name)|info|task|image|address|control|wide|boxed|left|right|center)$/,
   start: /^\d{1,9}$/,
   display: /^(block|inline)$/,
   mathvariant: /^[a-z-]+$/,

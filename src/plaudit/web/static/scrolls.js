@@ -1,5 +1,5 @@
 // Boxes of text that scroll by themselves and say where there is more; those of the answers together, if wanted.
-import { el } from "./dom.js";
+import { byId, el } from "./dom.js";
 
 /** @type {WeakMap<Element, number>} where a box was put by another one: that is no scrolling of its own */
 const followed = new WeakMap();
@@ -20,8 +20,8 @@ export function scrollBox(text, lastFirst = false) {
   const above = el("p", { class: "more above", t: "moreAbove", "aria-hidden": "true", hidden: true });
   const below = el("p", { class: "more below", t: "moreBelow", "aria-hidden": "true", hidden: true });
   const tell = () => {
-    above.hidden = box.scrollTop < 8;
-    below.hidden = box.scrollHeight - box.clientHeight - box.scrollTop < 8;
+    above.hidden = !box.classList.toggle("above", box.scrollTop > 8);
+    below.hidden = !box.classList.toggle("below", box.scrollHeight - box.clientHeight - box.scrollTop > 8);
     box.tabIndex = above.hidden && below.hidden ? -1 : 0; // only what can be scrolled is a stop of the Tab key
   };
   let drawn = /** @type {Element | null} */ (null);
@@ -40,10 +40,12 @@ function boxes() {
   return [...document.querySelectorAll(".option .scroll")].filter((box) => box.scrollHeight > box.clientHeight + 1);
 }
 
-/** Scroll every answer, or the page where they have no boxes. @param {1 | -1} way */
+/** Scroll every answer; before them the page, as far as the bar hides something of them. @param {1 | -1} way */
 export function scrollAnswers(way) {
   const found = boxes();
-  if (found.length === 0) return window.scrollBy(0, way * 0.6 * innerHeight);
+  const hidden = Math.max(0, ...found.map((box) => box.getBoundingClientRect().bottom)) - byId("actions").getBoundingClientRect().top;
+  if (way > 0 && hidden > 1) return window.scrollBy(0, Math.min(hidden + 12, 0.6 * innerHeight));
+  if (found.every((box) => way < 0 && box.scrollTop === 0)) return window.scrollBy(0, way * 0.6 * innerHeight);
   for (const box of found) put(box, box.scrollTop + way * 0.8 * box.clientHeight);
 }
 

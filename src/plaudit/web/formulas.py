@@ -75,7 +75,7 @@ def _on_lines(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return False
     if not silent:
         token = state.push("math_block", "math", 0)
-        token.content = state.src[begin + 2 : close]
+        token.content = state.getLines(start, last + 1, state.blkIndent, False).strip()[2:-2]  # without the > of quotes
     state.line = last + 1
     return True
 

@@ -19,7 +19,7 @@ from tests.web.hostile import HOSTILE
 
 RICH = (Path(__file__).parents[2] / "src/plaudit/web/static/rich.js").read_text(encoding="utf-8")
 HTML = set(
-    "p li h3 h4 h5 h6 td th blockquote br em strong s code pre ul ol hr table thead tbody tr a span bdi div".split()
+    "p li h3 h4 h5 h6 td th blockquote br em strong s code pre ul ol hr table thead tbody tr a span bdi div".split()  # noqa: SIM905
 )
 
 
@@ -105,7 +105,9 @@ def test_formulas_wherever_they_are_written(text: str, display: str) -> None:
 
 
 def test_a_formula_on_several_lines_is_one() -> None:
-    (found,) = [node for node in elements(rendered.rendered("\\[\na\n- b\n+ c\n= d\n\\]")) if node[0] == "math"]
+    (found,) = [
+        node for node in elements(rendered.rendered("\\[\na\n- b\n+ c\n= d\n\\]")) if node[0] == "math"
+    ]
     assert words([found]) == "a−b+c=d" or words([found]) == "a-b+c=d"
     (table,) = [node for node in elements(rendered.rendered(r"\begin{align} a &= b \\ c &= d \end{align}")) if node[0] == "mtable"]  # fmt: skip
     assert len([row for row in table[2:] if row[0] == "mtr"]) == 2
@@ -150,9 +152,13 @@ def allowed(name: str) -> set[str]:
 
 def test_the_page_makes_the_same_elements() -> None:
     assert allowed("HTML") == HTML and allowed("MATHML") == formulas.ELEMENTS
-    assert allowed("TRUTH") | allowed("LENGTHS") | {"display", "mathvariant", "form", "scriptlevel", "columnalign"} == {
-        name for names in formulas.ATTRIBUTES for name in names.split("|")
-    }
+    assert allowed("TRUTH") | allowed("LENGTHS") | {
+        "display",
+        "mathvariant",
+        "form",
+        "scriptlevel",
+        "columnalign",
+    } == {name for names in formulas.ATTRIBUTES for name in names.split("|")}
     classes = re.search(r"class: /\^\((.*)\)\$/,", RICH)
     assert classes is not None and set(rendered.HUES.values()) == {
         f"hl-{hue}" for hue in re.findall(r"hl-\((.*?)\)", classes[1])[0].split("|")
@@ -174,14 +180,37 @@ def harmless(nodes: list[Node]) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:30])
 def test_hostile_texts_stay_texts(text: str) -> None:
-    for each in (text, f"- {text}", f"`{text}`", f"${text}$", f"[{text}](https://a.b)", f"```html\n{text}\n```"):
+    for each in (
+        text,
+        f"- {text}",
+        f"`{text}`",
+        f"${text}$",
+        f"[{text}](https://a.b)",
+        f"```html\n{text}\n```",
+    ):
         found = rendered.rendered(each)
         harmless(found)
         if "alert" in text:
             assert "alert" in words(found)
 
 
-SIGNS = st.lists(st.sampled_from([*"*_`~[]()<>!#|-+$\\\n \t&:/'\"", "a", "b1", "```", "\\[", "\\]", "$$", "https://a", "javascript:", "    "]), max_size=40)
+SIGNS = st.lists(
+    st.sampled_from(
+        [
+            *"*_`~[]()<>!#|-+$\\\n \t&:/'\"",
+            "a",
+            "b1",
+            "```",
+            "\\[",
+            "\\]",
+            "$$",
+            "https://a",
+            "javascript:",
+            "    ",
+        ]
+    ),
+    max_size=40,
+)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
@@ -190,7 +219,9 @@ def test_whatever_is_written_is_harmless_and_its_words_are_shown(text: str) -> N
     found = rendered.rendered(text)
     harmless(found)
     shown = words(found) + "".join(str(node[1].get("href", "")) for node in elements(found))
-    if "|" not in text and "&" not in text and '"' not in text and "'" not in text:  # cells and titles too many are left out
+    if (
+        "|" not in text and "&" not in text and '"' not in text and "'" not in text
+    ):  # cells and titles too many are left out
         assert shown.count("b1") >= text.count("b1")
 
 

@@ -41,7 +41,9 @@ def test_every_bomb_ends_in_time_and_the_next_text_is_served(renderer: Renderer)
     for bomb in BOMBS:
         began = time.monotonic()
         renderer.nodes([bomb])
-        assert time.monotonic() - began < renderer.seconds + 10, bomb[:20]  # a machine that is busy reads on late
+        assert time.monotonic() - began < renderer.seconds + 10, bomb[
+            :20
+        ]  # a machine that is busy reads on late
         assert renderer.nodes(["a"]) == [[["p", {}, "a"]]]
     for text in HOSTILE:
         assert renderer.nodes([text]) is not None
@@ -81,10 +83,14 @@ def test_what_is_remembered_has_a_bound(renderer: Renderer, monkeypatch: pytest.
     monkeypatch.setattr(module, "REMEMBERED", 300)
     for number in range(40):
         assert renderer.nodes([f"text {number}"]) == [[["p", {}, f"text {number}"]]]
-    assert 0 < renderer._size == sum(len(asked) + len(reply) for asked, reply in renderer._known.items()) <= 300
+    assert (
+        0 < renderer._size == sum(len(asked) + len(reply) for asked, reply in renderer._known.items()) <= 300
+    )
 
 
-def test_a_process_that_does_not_start_is_an_error(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_does_not_start_is_an_error(
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module.sys, "executable", "/bin/false")
     with pytest.raises(PlauditError, match=r"pip install 'plaudit\[web\]'"):
         renderer.start()
@@ -97,7 +103,9 @@ def test_it_ends_with_the_server() -> None:
         "print(renderer()._process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, timeout=120
+    )
     pid = int(done.stdout)
     until = time.monotonic() + 20
     while time.monotonic() < until:
@@ -114,5 +122,7 @@ def test_it_ends_with_the_server() -> None:
 def test_the_process_loads_no_torch() -> None:
     code = "import sys, plaudit.web.rendered as r; r.rendered('`a` $x$'); print('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, timeout=120
+    )
     assert done.stdout.strip() == "False"

@@ -37,12 +37,16 @@ HH = "\n\nHuman: Why?\n\nAssistant:"
 TALK = " So.\n\nHuman: *Sure*?\n\nAssistant: Yes."
 
 
-def seen(tmp_path: Path, prompt: object, answers: tuple[object, object], messages: object = None) -> dict[str, Any]:
+def seen(
+    tmp_path: Path, prompt: object, answers: tuple[object, object], messages: object = None
+) -> dict[str, Any]:
     """The task of a comparison."""
     artifacts = Artifacts(tmp_path)
     about = {"prompt": None if messages else prompt, "messages": messages}
     items = tuple(artifacts.put(json.dumps({**about, "completion": answer}).encode()) for answer in answers)
-    return TaskView(artifacts).task(Query(1, "q", "comparison", items, 0, {"prompt": prompt}, 1, shown_order=(0, 1)))
+    return TaskView(artifacts).task(
+        Query(1, "q", "comparison", items, 0, {"prompt": prompt}, 1, shown_order=(0, 1))
+    )
 
 
 def roles(turns: list[dict[str, Any]]) -> list[str | None]:
@@ -67,7 +71,12 @@ def test_an_answer_about_a_dialogue_is_no_dialogue(tmp_path: Path) -> None:
 
 def test_messages_are_turns_and_five_hundred_of_them_too(tmp_path: Path) -> None:
     messages = [{"role": ("user", "assistant")[n % 2], "content": f"Turn **{n}**."} for n in range(500)]
-    task = seen(tmp_path, None, ([{"role": "assistant", "content": "`a`"}], [{"role": "odd", "content": "b"}]), messages)
+    task = seen(
+        tmp_path,
+        None,
+        ([{"role": "assistant", "content": "`a`"}], [{"role": "odd", "content": "b"}]),
+        messages,
+    )
     assert len(task["prompt_turns"]) == 500 and roles(task["prompt_turns"][:2]) == ["user", "assistant"]
     assert [roles(option["view"]["turns"]) for option in task["options"]] == [["assistant"], ["odd"]]
 

@@ -1,7 +1,7 @@
 r"""Formulas in LaTeX as MathML, which browsers draw by themselves; and where a Markdown text has them.
 
-`$...$` and `$$...$$`, `\(...\)` and `\[...\]`, and environments such as `\begin{align}`. What cannot be read as a formula
-stays as it was written.
+`$...$` and `$$...$$`, `\(...\)` and `\[...\]`, and environments such as `\begin{align}`. What cannot be read as a
+formula stays as it was written.
 """
 
 import html
@@ -23,10 +23,11 @@ DEEPEST = 40
 MACRO = re.compile(r"\\(?:\w*newcommand|\w*newenvironment|[egx]?def|let|DeclareMathOperator)\b")
 """A formula that defines others can grow without end."""
 
-ELEMENTS = frozenset(
-    "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle mpadded mover munder munderover msub msup msubsup "
-    "mmultiscripts mprescripts none mtable mtr mtd".split()
-)
+ELEMENTS = {
+    "math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot", "mstyle", "mpadded",
+    "mover", "munder", "munderover", "msub", "msup", "msubsup", "mmultiscripts", "mprescripts", "none",
+    "mtable", "mtr", "mtd",
+}  # fmt: skip
 """The others (links, actions, what hides its content) become a plain row of what they hold."""
 ATTRIBUTES = {
     "display": r"block|inline",
@@ -70,12 +71,14 @@ def _on_lines(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     close = state.src.find(r"\]", begin)
     if not state.src.startswith(r"\[", begin) or close < 0:
         return False
-    last = next((line for line in range(start, end) if state.isEmpty(line) or close < state.eMarks[line]), end)
+    lines = range(start, end)
+    last = next((line for line in lines if state.isEmpty(line) or close < state.eMarks[line]), end)
     if last == end or state.isEmpty(last) or state.src[close + 2 : state.eMarks[last]].strip():
         return False
     if not silent:
         token = state.push("math_block", "math", 0)
-        token.content = state.getLines(start, last + 1, state.blkIndent, False).strip()[2:-2]  # without the > of quotes
+        inside = state.getLines(start, last + 1, state.blkIndent, False)  # without the > of quotes
+        token.content = inside.strip()[2:-2]
     state.line = last + 1
     return True
 
@@ -86,7 +89,9 @@ def formula(latex: str, display: bool) -> list[Any] | None:
         return None
     try:
         return _element(convert_to_element(latex, display="block" if display else "inline"), 0)
-    except Exception:  # the library has no one error for a formula with a mistake: StopIteration, IndexError ...
+    except (
+        Exception
+    ):  # the library has no one error for a formula with a mistake: StopIteration, IndexError ...
         return None
 
 
@@ -102,4 +107,6 @@ def _element(found: Element, depth: int) -> list[Any]:
 
 
 def _harmless(name: str, value: str) -> bool:
-    return any(re.fullmatch(names, name) and re.fullmatch(values, value) for names, values in ATTRIBUTES.items())
+    return any(
+        re.fullmatch(names, name) and re.fullmatch(values, value) for names, values in ATTRIBUTES.items()
+    )

@@ -66,7 +66,9 @@ def rendered(text: str) -> list[Node]:
 
 @cache
 def _markdown() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": False, "maxNesting": 10 * DEEPEST})  # what is deeper, it leaves out
+    markdown = MarkdownIt(
+        "commonmark", {"html": False, "maxNesting": 10 * DEEPEST}
+    )  # what is deeper, it leaves out
     markdown.enable(["table", "strikethrough"])
     markdown.disable("reference")  # definitions are left out of what is shown, and nothing may be
     markdown.validateLink = lambda address: ADDRESS.match(address) is not None  # others stay as written
@@ -178,7 +180,9 @@ def _coloured(code: str, language: str) -> list[Node]:
         tokens = list(get_lexer_by_name(language, stripnl=False, ensurenl=False).get_tokens(code))
     except ClassNotFound:
         return _text(code)
-    hued = [(next((hue for kind, hue in HUES.items() if token in kind), None), text) for token, text in tokens]
+    hued = [
+        (next((hue for kind, hue in HUES.items() if token in kind), None), text) for token, text in tokens
+    ]
     found: list[Node] = []
     for hue, parts in groupby(hued, key=lambda part: part[0]):
         inside = _text("".join(text for _, text in parts))

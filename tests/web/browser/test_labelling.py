@@ -27,7 +27,9 @@ def test_pairs_of_texts_by_keyboard(desk: FeedbackSession, browse: Any, shoot: A
     page = browse()
     sign_in(page, desk.start())
     question(page)
-    assert page.locator("#question .prompt .text").text_content() == NASTY.replace("\n\t", "")  # Markdown: a new line
+    assert page.locator("#question .prompt .text").text_content() == NASTY.replace(
+        "\n\t", ""
+    )  # Markdown: a new line
     assert page.locator("#question img, #question script").count() == 0
     page.keyboard.press("r")
     assert page.locator("#question .prompt .text").text_content() == NASTY

@@ -6,11 +6,8 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.web.browser.acting import GUARD, fits, press, question, sign_in
 from tests.web.browser.serving import FeedbackSession
-from tests.web.hostile import HOSTILE
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 REAL = r"""Sure! To sum the numbers from 1 to $n$, use **Gauss's formula**:
@@ -45,19 +42,31 @@ print(f"The sum is {total(100)}")
 
 Chinese 中文 works, عربي too; a hidden sign: ‮ there.
 """
-OTHER = REAL.replace("fast", "quick").replace("never negative", "never below zero").replace("### Note", "### Remark")
+OTHER = (
+    REAL.replace("fast", "quick")
+    .replace("never negative", "never below zero")
+    .replace("### Note", "### Remark")
+)
 TALK = "".join(
-    f"\n\nHuman: Question {n}: why?\n\nAssistant: Answer {n}. " + "It is a long story. " * (5 * n) for n in range(1, 9)
+    f"\n\nHuman: Question {n}: why?\n\nAssistant: Answer {n}. " + "It is a long story. " * (5 * n)
+    for n in range(1, 9)
 )
 
 
 def ask_real(desk: FeedbackSession, times: int = 1) -> None:
     for _ in range(times):
-        desk.ask("comparison", [desk.text(REAL), desk.text(OTHER)], prompt="Sum the numbers from 1 to `n`, *please*.")
+        desk.ask(
+            "comparison",
+            [desk.text(REAL), desk.text(OTHER)],
+            prompt="Sum the numbers from 1 to `n`, *please*.",
+        )
 
 
 def ask_talk(desk: FeedbackSession) -> None:
-    answers = [desk.text(" Because **of that**. " * 150), desk.text(" So it is.\n\nHuman: Sure?\n\nAssistant: Yes.")]
+    answers = [
+        desk.text(" Because **of that**. " * 150),
+        desk.text(" So it is.\n\nHuman: Sure?\n\nAssistant: Yes."),
+    ]
     desk.ask("comparison", answers, prompt=TALK + "\n\nHuman: And in the end?\n\nAssistant:")
 
 
@@ -82,22 +91,45 @@ def test_markdown_code_and_formulas(desk: FeedbackSession, browse: Any, shoot: A
     sign_in(page, desk.start())
     question(page)
     card = page.locator(".option").first
-    for name, count in [("h5", 1), ("table", 1), ("pre", 1), ("math", 7), ("li", 4), ("blockquote", 1), ("s", 1), ("img", 0), (".control", 1)]:
+    for name, count in [
+        ("h5", 1),
+        ("table", 1),
+        ("pre", 1),
+        ("math", 7),
+        ("li", 4),
+        ("blockquote", 1),
+        ("s", 1),
+        ("img", 0),
+        (".control", 1),
+    ]:
         assert card.locator(name).count() == count, name
-    sizes = card.locator("math").evaluate_all("nodes => nodes.map((node) => [node.namespaceURI, node.getBoundingClientRect().width > 3])")
+    sizes = card.locator("math").evaluate_all(
+        "nodes => nodes.map((node) => [node.namespaceURI, node.getBoundingClientRect().width > 3])"
+    )
     assert sizes == [["http://www.w3.org/1998/Math/MathML", True]] * 7
-    colours = card.locator("pre span").evaluate_all("nodes => nodes.map((node) => getComputedStyle(node).color)")
+    colours = card.locator("pre span").evaluate_all(
+        "nodes => nodes.map((node) => getComputedStyle(node).color)"
+    )
     assert len(set(colours)) >= 5
     link = card.locator("a")
-    assert [link.get_attribute(name) for name in ("href", "rel", "target")] == ["https://example.org/proof", "noopener noreferrer", "_blank"]
-    assert "(https://example.org/proof)" in card.text_content() and "a sketch (https://example.org/a.png)" in card.text_content()
+    assert [link.get_attribute(name) for name in ("href", "rel", "target")] == [
+        "https://example.org/proof",
+        "noopener noreferrer",
+        "_blank",
+    ]
+    assert (
+        "(https://example.org/proof)" in card.text_content()
+        and "a sketch (https://example.org/a.png)" in card.text_content()
+    )
     assert page.locator("#question [style]").count() == 0
     shoot(page, "text-formatted")
     page.click("#theme")
     shoot(page, "text-formatted-dark")
 
 
-def test_raw_text_by_key_and_button_is_remembered_for_each_person(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
+def test_raw_text_by_key_and_button_is_remembered_for_each_person(
+    desk: FeedbackSession, browse: Any, shoot: Any
+) -> None:
     ask_real(desk, 3)
     page = browse()
     sign_in(page, desk.start())
@@ -117,7 +149,9 @@ def test_raw_text_by_key_and_button_is_remembered_for_each_person(desk: Feedback
     assert page.locator(".option math").count() > 0
     page.keyboard.press("R")  # a capital is the same key
     assert page.locator(".option math").count() == 0
-    page.evaluate("localStorage.setItem(Object.keys(localStorage).find((key) => key.startsWith('plaudit-reading/')), '[no')")
+    page.evaluate(
+        "localStorage.setItem(Object.keys(localStorage).find((key) => key.startsWith('plaudit-reading/')), '[no')"
+    )
     page.reload()
     question(page)
     assert page.locator(".option math").count() > 0  # what cannot be read is forgotten
@@ -135,12 +169,16 @@ def test_a_long_dialogue_shows_its_last_turn_first(desk: FeedbackSession, browse
     page.wait_for_function("() => document.querySelector('.prompt .scroll').scrollTop > 0")
     inside = box.bounding_box()
     assert last.bounding_box()["y"] + last.bounding_box()["height"] <= inside["y"] + inside["height"] + 1
-    assert page.locator(".prompt .more.above").is_visible() and page.locator(".prompt .more.below").is_hidden()
+    assert (
+        page.locator(".prompt .more.above").is_visible() and page.locator(".prompt .more.below").is_hidden()
+    )
     shoot(page, "dialogue")
     box.focus()
     page.keyboard.press("Home")
     page.wait_for_function("() => document.querySelector('.prompt .scroll').scrollTop === 0")
-    assert page.locator(".prompt .more.above").is_hidden() and page.locator(".prompt .more.below").is_visible()
+    assert (
+        page.locator(".prompt .more.above").is_hidden() and page.locator(".prompt .more.below").is_visible()
+    )
     page.keyboard.press("r")
     assert page.locator(".prompt .said").text_content() == TALK + "\n\nHuman: And in the end?\n\nAssistant:"
     page.wait_for_function("() => document.querySelector('.prompt .scroll').scrollTop > 0")
@@ -148,7 +186,9 @@ def test_a_long_dialogue_shows_its_last_turn_first(desk: FeedbackSession, browse
 
 
 def test_answers_scroll_together_by_key_and_by_button(desk: FeedbackSession, browse: Any) -> None:
-    long = [desk.text("\n\n".join(f"{name} {n} " + "word " * 40 for n in range(60))) for name in ("One", "Two")]
+    long = [
+        desk.text("\n\n".join(f"{name} {n} " + "word " * 40 for n in range(60))) for name in ("One", "Two")
+    ]
     desk.ask("comparison", long, prompt="Go on.")
     page = browse()
     sign_in(page, desk.start())
@@ -157,7 +197,10 @@ def test_answers_scroll_together_by_key_and_by_button(desk: FeedbackSession, bro
         page.keyboard.press("j")
     first, second = tops(page)
     bar = page.locator("#actions").bounding_box()["y"]
-    assert all(box.bounding_box()["y"] + box.bounding_box()["height"] <= bar for box in page.locator(".option .scroll").all())
+    assert all(
+        box.bounding_box()["y"] + box.bounding_box()["height"] <= bar
+        for box in page.locator(".option .scroll").all()
+    )
     assert first == second > 100
     page.keyboard.press("k")
     assert tops(page) == [0, 0]
@@ -185,7 +228,9 @@ def test_differences_by_key_and_by_button(desk: FeedbackSession, browse: Any, sh
     ask_real(desk)
     desk.ask("comparison", [desk.text("The same **words**."), desk.text("The *same* words.")])
     desk.ask("comparison", [desk.text("今天天气很好"), desk.text("今天天气不错")])
-    desk.ask("rating", [desk.text("One.")], prompt="Say it.", scale={"criterion": "overall", "low": 1, "high": 5})
+    desk.ask(
+        "rating", [desk.text("One.")], prompt="Say it.", scale={"criterion": "overall", "low": 1, "high": 5}
+    )
     page = browse()
     sign_in(page, desk.start())
     question(page)
@@ -211,7 +256,10 @@ def test_differences_by_key_and_by_button(desk: FeedbackSession, browse: Any, sh
     assert sorted("".join(part) for part in marked(page)) == sorted(["很好", "不错"])
     press(page, "1")
     question(page)
-    assert page.locator("[data-read=d], [data-read=t]").count() == 0 and page.locator("[data-read=r]").count() == 1
+    assert (
+        page.locator("[data-read=d], [data-read=t]").count() == 0
+        and page.locator("[data-read=r]").count() == 1
+    )
     page.keyboard.press("d")
     assert marked(page) == []
 
@@ -249,59 +297,6 @@ def longest(one: str, two: str) -> int:
     return table[-1][-1]
 
 
-def test_hostile_texts_are_shown_and_do_nothing(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
-    for text in HOSTILE:
-        desk.ask("comparison", [desk.text(text), desk.text([{"role": text, "content": text}])], prompt=text)
-    page = browse()
-    page.on("dialog", lambda _: pytest.fail("a text ran"))
-    page.add_init_script("window.alert = () => console.error('a text ran');")
-    sign_in(page, desk.start())
-    for text in HOSTILE:
-        question(page)
-        for _ in ("formatted", "raw"):
-            bad = page.evaluate(
-                """[...document.querySelectorAll("#question *")].filter((node) =>
-                  node.matches("img, script, iframe, svg, style, link, form, input, object, embed, base, meta, audio, video, [style], [id], [src], [srcdoc]")
-                  || [...node.attributes].some(({ name }) => name.startsWith("on"))
-                  || (node.hasAttribute("href") && !node.getAttribute("href").startsWith("https://"))).map((node) => node.outerHTML)"""
-            )
-            assert bad == []
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            page.keyboard.press("r")
-        page.keyboard.press("r")
-        assert page.locator(".prompt .said").text_content() == text
-        page.keyboard.press("r")
-        if text is HOSTILE[-2]:
-            assert page.locator(".prompt .control").all_text_contents()[:2] == ["U+202E", "U+202C"]
-            shoot(page, "text-hostile")
-        for link in page.locator("#question a").all():
-            assert link.get_attribute("rel") == "noopener noreferrer"
-        press(page, "1")
-
-
-def test_what_is_too_much_is_raw_and_says_so(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
-    huge = "**word** " * 120_000
-    turns = [{"role": ("user", "assistant")[n % 2], "content": f"Turn **{n}**. " + "So. " * 9} for n in range(501)]
-    desk.ask("comparison", [desk.text(huge), desk.text("small")], prompt="Say *much*.")
-    desk.ask("comparison", [desk.text([{"role": "assistant", "content": "*a*"}], turns), desk.text([{"role": "assistant", "content": "b"}], turns)])
-    page = browse()
-    sign_in(page, desk.start())
-    question(page)
-    assert page.locator(".as-it-is").all_text_contents() == ["Too long or too intricate to be formatted: this is the raw text."]
-    assert page.locator(".option .text").evaluate_all("(nodes, huge) => nodes.some((node) => node.textContent === huge)", huge)
-    assert page.locator(".prompt em").count() == 1
-    page.keyboard.press("r")
-    assert page.locator(".as-it-is").count() == 0  # asked for, it needs no reason
-    page.keyboard.press("r")
-    shoot(page, "text-too-much")
-    press(page, "1")
-    question(page)
-    assert page.locator(".prompt .bubble").count() == 501 and page.locator(".prompt strong").count() == 501
-    assert page.locator(".prompt .bubble").last.is_visible()
-    page.wait_for_function("() => document.querySelector('.prompt .scroll').scrollTop > 10000")
-    press(page, "2")
-
-
 def test_on_a_phone_and_in_chinese(desk: FeedbackSession, browse: Any, shoot: Any) -> None:
     ask_real(desk)
     ask_talk(desk)
@@ -332,10 +327,14 @@ def test_on_a_phone_and_in_chinese(desk: FeedbackSession, browse: Any, shoot: An
 
 def test_real_answers_of_others(desk: FeedbackSession, browse: Any, shoot: Any, shared_data: Path) -> None:
     with gzip.open(shared_data / "text_pairs" / "hh_pairs.jsonl.gz", "rt", encoding="utf-8") as lines:
-        rows = sorted((json.loads(line) for line in list(lines)[:400]), key=lambda row: -len(row["prompt"]))[:2]
+        rows = sorted((json.loads(line) for line in list(lines)[:400]), key=lambda row: -len(row["prompt"]))[
+            :2
+        ]
     for row in rows:
         desk.ask("comparison", [desk.text(row["chosen"]), desk.text(row["rejected"])], prompt=row["prompt"])
-    with gzip.open(shared_data / "text_rankings" / "oasst_en_100_trees.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(
+        shared_data / "text_rankings" / "oasst_en_100_trees.jsonl.gz", "rt", encoding="utf-8"
+    ) as lines:
         trees = [json.loads(line)["prompt"] for line in lines]
     tree = next(tree for tree in trees if len(tree["replies"]) > 1 and "```" in tree["replies"][0]["text"])
     desk.ask("ranking", [desk.text(reply["text"]) for reply in tree["replies"]], prompt=tree["text"])

@@ -92,6 +92,7 @@ def test_a_process_that_does_not_start_is_an_error(
     renderer: Renderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module.sys, "executable", "/bin/false")
+    assert renderer.nodes(["a"]) is None  # nobody waits for it, and it is tried again
     with pytest.raises(PlauditError, match=r"pip install 'plaudit\[web\]'"):
         renderer.start()
 

@@ -46,8 +46,8 @@ def read_formulas(markdown: MarkdownIt) -> None:
     dollarmath_plugin(markdown, allow_labels=False, allow_space=False, allow_digits=False, double_inline=True)
     amsmath_plugin(markdown)
     markdown.inline.ruler.before("escape", "math_brackets", _in_line)
-    interrupts = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    markdown.block.ruler.before("fence", "math_brackets", _on_lines, interrupts)
+    interrupted = ["paragraph", "reference", "blockquote", "list"]
+    markdown.block.ruler.before("fence", "math_brackets", _on_lines, {"alt": interrupted})
 
 
 def _in_line(state: StateInline, silent: bool) -> bool:

@@ -66,12 +66,11 @@ def rendered(text: str) -> list[Node]:
 
 @cache
 def _markdown() -> MarkdownIt:
-    markdown = MarkdownIt(
-        "commonmark", {"html": False, "maxNesting": 10 * DEEPEST}
-    )  # what is deeper, it leaves out
+    options = {"html": False, "maxNesting": 10 * DEEPEST}  # what is deeper still, the library leaves out
+    markdown = MarkdownIt("commonmark", options)
     markdown.enable(["table", "strikethrough"])
     markdown.disable("reference")  # definitions are left out of what is shown, and nothing may be
-    markdown.validateLink = lambda address: ADDRESS.match(address) is not None  # others stay as written
+    markdown.validateLink = lambda url: ADDRESS.match(url) is not None  # others stay as written
     read_formulas(markdown)
     return markdown
 

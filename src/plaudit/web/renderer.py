@@ -41,7 +41,13 @@ class Renderer:
         reply = self._known.get(asked)
         if reply is None:
             with self._lock:
-                reply = self._known.get(asked) or self._ask(asked)
+                try:
+                    reply = self._known.get(asked) or self._ask(asked)
+                except (
+                    PlauditError,
+                    OSError,
+                ):  # it cannot be started just now: people can go on all the same
+                    return None
         return json.loads(reply)
 
     def start(self) -> None:

@@ -27,6 +27,10 @@ HOMES = {
     "jinja2": ("web", "report"),
     "pydantic": ("web",),
     "idna": ("web",),
+    "markdown_it": ("web",),
+    "mdit_py_plugins": ("web",),
+    "pygments": ("web",),
+    "latex2mathml": ("web",),
     "matplotlib": ("report",),
     "torch.utils.tensorboard": ("trackers",),
     "rich": ("cli", "report", "trackers", "api"),
@@ -111,7 +115,12 @@ def loud(root: Path) -> list[str]:
     return found
 
 
-IMPORTED_AS = {"pyyaml": "yaml", "pillow": "PIL"}
+IMPORTED_AS = {
+    "pyyaml": "yaml",
+    "pillow": "PIL",
+    "markdown-it-py": "markdown_it",
+    "mdit-py-plugins": "mdit_py_plugins",
+}
 """Libraries whose package is called otherwise."""
 BROUGHT_ALONG = {"psycopg": "SQLAlchemy's driver of Postgres, named in the address of a store"}
 """Libraries of an extra that others import for us, each with who does."""

@@ -17,7 +17,7 @@ def test_a_question_shows_texts_in_the_order_drawn_and_nothing_of_its_key(ann: S
     assert [option["sha256"] for option in task["options"]] == [query.items[i] for i in task["shown_order"]]
     views = {option["view"]["text"] for option in task["options"]}
     assert views == {"<b>yes 0</b>", "no 0"} and task["prompt"] == "Why?"
-    assert set(task) == {"query_id", "kind", "shown_order", "prompt", "question", "options"}
+    assert set(task) == {"query_id", "kind", "shown_order", "prompt", "prompt_turns", "question", "options"}
     assert "secret" not in str(task)
 
 

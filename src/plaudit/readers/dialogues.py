@@ -1,5 +1,6 @@
 """Texts of dialogues, plain or as messages: checked where they are read, and parted into a prompt and its answers."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ Text = str | tuple[Message, ...]
 
 TURN = "\n\nAssistant:"
 """What stands before each of the assistant's turns in the plain dialogues of the HH data (Bai et al. 2022)."""
+SPEAKERS = re.compile(r"(?:^\n*|\n\n)(Human|Assistant):")
+"""What stands before each turn of such a dialogue."""
 AGREE = "give both as text, or both as lists of messages"
 
 
@@ -146,3 +149,21 @@ def restates(prompt: Text, dialogue: Text) -> bool:
     if not isinstance(prompt, str) or isinstance(dialogue, str):
         return False
     return any(message["content"].strip() == prompt.strip() for message in dialogue[:-1])
+
+
+def turns_of(text: str) -> list[Message]:
+    """The turns of a plain dialogue of the HH data, each without its speaker and the white space around it.
+
+    What comes before the first speaker is the assistant's, as an answer goes on with its turn. A last turn without a
+    word, which is still to be spoken, is left out.
+    """
+    parts = SPEAKERS.split(text)
+    roles = ["assistant", *("user" if name == "Human" else "assistant" for name in parts[1::2])]
+    turns = [{"role": role, "content": part.strip()} for role, part in zip(roles, parts[::2], strict=True)]
+    edges = (0, len(turns) - 1)
+    return [turn for place, turn in enumerate(turns) if turn["content"] or place not in edges]
+
+
+def is_dialogue(text: str) -> bool:
+    """Whether a plain text is a dialogue of the HH data: it begins with a speaker."""
+    return SPEAKERS.match(text) is not None

@@ -115,6 +115,13 @@ class Message(BaseModel):
     content: str
 
 
+class Turn(BaseModel):
+    """A turn of a dialogue, or a whole text (without a role), formatted: `nodes` are those of `rendered`."""
+
+    role: str | None
+    nodes: list[Any]
+
+
 class Sheet(BaseModel):
     """A picture that holds consecutive frames."""
 
@@ -148,6 +155,7 @@ class View(BaseModel):
     kind: Literal["text", "messages", "clip", "missing"]
     text: str | None = None
     messages: list[Message] | None = None
+    turns: list[Turn] | None = None
     clip: Clip | None = None
     message: str | None = None
 
@@ -168,6 +176,7 @@ class Task(BaseModel):
     kind: str
     shown_order: list[int]
     prompt: str | list[Message] | None
+    prompt_turns: list[Turn] | None
     question: str | None
     options: list[Option]
 

@@ -24,6 +24,7 @@ from plaudit.storage.serving import ServerRecord, only_server
 from plaudit.web import refusals
 from plaudit.web.folder import Folder
 from plaudit.web.guard import LOOPBACK, App, Guard, checked, is_local, names, reached
+from plaudit.web.renderer import renderer
 from plaudit.web.routes import labelling, pages, people, progress
 from plaudit.web.routes.people import link_of
 from plaudit.web.schemas import Trouble
@@ -117,6 +118,7 @@ def _made_ready(state: AppState, options: Options) -> "_Server":
         timeout_keep_alive=30,
     )
     config.load()
+    renderer().start()
     asyncio.run(_rehearse(inside))
     return _Server(config, app.state.closing)
 

@@ -81,7 +81,7 @@ def fits(page: Any) -> None:
     wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert wide[0] <= wide[1], f"the page is {wide[0]} px wide on a screen of {wide[1]}"
     small = page.evaluate(
-        """[...document.querySelectorAll("button, a, summary")].filter((node) => {
+        """[...document.querySelectorAll("button, a:not(.rich a), summary")].filter((node) => {
           const { width, height } = node.getBoundingClientRect();
           return width && (height < 35 || width < 35);
         }).map((node) => node.outerHTML)"""

@@ -27,6 +27,11 @@ def test_pairs_of_texts_by_keyboard(desk: FeedbackSession, browse: Any, shoot: A
     page = browse()
     sign_in(page, desk.start())
     question(page)
+    assert page.locator("#question .prompt .text").text_content() == NASTY.replace(
+        "\n\t", ""
+    )  # Markdown: a new line
+    assert page.locator("#question img, #question script").count() == 0
+    page.keyboard.press("r")
     assert page.locator("#question .prompt .text").text_content() == NASTY
     texts = page.locator("#question .option .text").all_text_contents()
     assert sorted(texts) == sorted([NASTY, "(empty)"])
@@ -84,7 +89,9 @@ def test_conversations_are_bubbles(desk: FeedbackSession, browse: Any, shoot: An
     question(page)
     roles = page.locator(".prompt .bubble").evaluate_all("nodes => nodes.map((node) => node.classList[1])")
     assert roles == ["system", "user", "assistant", "user"]
+    page.keyboard.press("r")
     assert page.locator(".prompt .bubble .text").last.text_content() == NASTY
+    page.keyboard.press("r")
     assert page.locator(".option .bubble.assistant").count() == 2
     shoot(page, "conversation")
 

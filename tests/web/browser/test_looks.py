@@ -20,7 +20,11 @@ def ask_everything(desk: FeedbackSession) -> None:
     desk.ask("comparison", [long, desk.text("short")], prompt="What is better? " * 20)
     desk.ask("comparison", replies)
     desk.ask_clips(1)
-    desk.ask("ranking", [desk.text(text) for text in ("one", "two", "three", "four " * 30)], prompt="Count.")
+    desk.ask(
+        "ranking",
+        [desk.text(text) for text in ("one", "two", "three", "four" + " four" * 29)],
+        prompt="Count.",
+    )
     desk.ask("rating", [long], prompt="Say it.", scale={"criterion": "helpfulness", "low": 1, "high": 5})
     desk.ask("binary", [long], prompt="Say it.")
 

@@ -14,6 +14,7 @@ import { announce, notice } from "./notices.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./pictures.js";
 import { Questions } from "./questions.js";
+import { readAs, readingKey } from "./reading.js";
 import { offerReceipts } from "./receipts.js";
 import { clearStage, drawActions, drawQuestion, offered } from "./stage.js";
 import { badge, empty } from "./supply.js";
@@ -244,13 +245,15 @@ function press(key, repeated) {
   if (key === "?") return toggleHelp();
   if (document.querySelector("dialog[open]") || byId("main").hidden) return false;
   const step = shown?.ask.keys[key];
+  const reads = shown ? readingKey(key) : undefined;
   const bar = shown && offered(shown.task, shown.ask).find((action) => action.key === key && !action.off);
-  const act = { u: undo, Escape: shown?.entry ? leaveUndo : null }[key] ?? bar?.run ?? step;
+  const act = { u: undo, Escape: shown?.entry ? leaveUndo : null }[key] ?? bar?.run ?? step ?? reads;
   if (!act) return false;
-  if (!repeated || act === step || key === "↑" || key === "↓") act();
+  if (!repeated || act === step || key === "j" || key === "k" || key === "↑" || key === "↓") act();
   return true;
 }
 
+readAs(mine);
 recount = (await outbox.waiting()).length > 0;
 count(me.answered);
 onKey(press);

@@ -2,13 +2,15 @@
 import { Refusal, post } from "./api.js";
 
 /**
- * @typedef {{kind: string, text?: string, messages?: Message[], clip?: Clip, message?: string}} View
+ * @typedef {{kind: string, text?: string, messages?: Message[], turns?: Turn[] | null, clip?: Clip,
+ *   message?: string}} View
  * @typedef {{role: string, content: string}} Message
+ * @typedef {{role: string | null, nodes: import("./rich.js").RichNode[]}} Turn formatted
  * @typedef {{width: number, height: number, frames: number, columns: number, fps: number,
  *   sheets: {sha256: string, first: number, frames: number}[],
  *   end?: null | {how: "terminated" | "time_limit", frame: number}}} Clip `end`: of the episode, and on which frame
  * @typedef {{query_id: number, kind: string, shown_order: number[], prompt: null | string | Message[],
- *   question: string | null, scale?: null | {criterion: string, low: number, high: number},
+ *   prompt_turns: null | Turn[], question: string | null, scale?: null | {criterion: string, low: number, high: number},
  *   options: {sha256: string, view: View}[]}} Task `scale`: ratings only
  * @typedef {"asking" | "none" | "finished" | "unreachable"} Supply why there may be no question
  */

@@ -2,8 +2,9 @@
 import { kindOf } from "./ask.js";
 import { byId, el } from "./dom.js";
 import { keyed } from "./keys.js";
-import { say } from "./words.js";
+import { readingTools } from "./reading.js";
 import { promptNode, unseen } from "./views.js";
+import { say } from "./words.js";
 
 /** @typedef {import("./options.js").Action} Action */
 
@@ -18,7 +19,7 @@ export function drawQuestion(task, ask, fixing) {
   if (task.question) heading.textContent = task.question;
   else say(heading, kindOf(task).heading[task.options.some(({ view }) => view.kind === "clip") ? "clip" : "text"]);
   byId("fixing").hidden = !fixing;
-  byId("question").replaceChildren(...[promptNode(task.prompt), ask.body].filter((node) => node !== null));
+  byId("question").replaceChildren(...[promptNode(task), readingTools(task), ask.body].filter((node) => node !== null));
   byId("stage").hidden = false;
   byId("empty").hidden = true;
   Object.assign(byId("stage").dataset, { query: String(task.query_id), kind: task.kind, fixing: String(fixing) });

@@ -75,7 +75,8 @@ def test_control(clips: Path, tmp_path: Path) -> None:
     assert found(rows) == [wanted for *_, wanted in SAID]  # and nothing of what was asked again
     for number, (row, (_, count, *_)) in enumerate(zip(rows, SAID, strict=True)):
         assert row.medium == "control" and len(row.options) == count
-        for i, (observations, actions) in enumerate(row.options):
+        for i, option in enumerate(row.options):
+            observations, actions = option.observations, option.actions
             assert (observations == np.float32((3 * number + i) / 4)).all() and observations.shape == (4, 3)
             assert (actions == np.float32((3 * number + i) / 8)).all() and actions.shape == (4, 1)
     lines = [json.loads(line) for line in to.read_text().splitlines()]

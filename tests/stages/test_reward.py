@@ -130,7 +130,7 @@ def test_a_margin_of_nothing_foresees_nothing(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.slow
 def test_what_is_learned_can_be_used(tmp_path: Path) -> None:
     pairs = Answers(rows(recorded(60, equal=6)), [])
-    found = learn(pairs, QUICK, tmp_path / "model", {"files": ["a"]})
+    found = learn(pairs, QUICK, tmp_path / "model", {"files": ["a"]}).accuracy
     assert found["linear on mean features"].mean > 0.75 and found["best single feature"].mean > 0.9
     assert found["reward model"].mean > 0.7
     model = saved.load_reward(tmp_path / "model", Spaces(3, 2, "continuous"))
@@ -147,7 +147,7 @@ def test_what_is_learned_can_be_used(tmp_path: Path) -> None:
     torch.testing.assert_close(
         everything.var(dim=(1, 2), correction=0), torch.ones(2, dtype=torch.float64), atol=1e-4, rtol=0
     )
-    again = learn(pairs, QUICK, tmp_path / "again", {"files": ["a"]})
+    again = learn(pairs, QUICK, tmp_path / "again", {"files": ["a"]}).accuracy
     assert again == found
     assert (tmp_path / "again/model.safetensors").read_bytes() == (
         tmp_path / "model/model.safetensors"
